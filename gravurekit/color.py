@@ -1,0 +1,102 @@
+"""Colour arithmetic. sRGB is IEC 61966-2-1; Lab is CIE L*a*b* under D65, 2° observer.
+
+OpenCV's 8-bit Lab, which the shards store, scales: L·255/100, a+128, b+128. A reader that takes its L for 0..100 is
+silently wrong, so every array here says which of the two it is.
+"""
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+# D65 white and the sRGB primaries (IEC 61966-2-1), for the way back from Lab
+WHITE = np.array([0.950456, 1.0, 1.088754], np.float32)
+XYZ_TO_RGB = np.array(
+    [[3.240479, -1.53715, -0.498535], [-0.969256, 1.875991, 0.041556], [0.055648, -0.204043, 1.057311]], np.float32
+)
+
+
+def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB → (H, W, 3) float32 Lab; L 0..100, a and b about -128..127."""
+    return cv2.cvtColor(rgb.astype(np.float32) / 255.0, cv2.COLOR_RGB2Lab)
+
+
+def lab_to_linear(lab: np.ndarray) -> np.ndarray:
+    """(..., 3) float32 Lab → (..., 3) float32 linear sRGB; outside 0..1 where the colour is out of gamut."""
+    fy = (lab[..., 0] + 16.0) / 116.0
+    f = np.stack([fy + lab[..., 1] / 500.0, fy, fy - lab[..., 2] / 200.0], axis=-1)
+    xyz = np.where(f > 6.0 / 29.0, f**3, (f - 16.0 / 116.0) / 7.787).astype(np.float32) * WHITE
+    return xyz @ XYZ_TO_RGB.T
+
+
+def into_gamut(lab: np.ndarray, steps: int = 9) -> np.ndarray:
+    """Lab with the chroma reduced, lightness and hue kept, until sRGB can show it: (..., 3) float32 Lab, both ways.
+
+    Bisection on a factor 0..1 a pixel. Clipping RGB instead would turn the hue (blue to purple) and shift L.
+    """
+    low = np.zeros(lab.shape[:-1], np.float32)
+    high = np.ones(lab.shape[:-1], np.float32)
+    inside = _fits(lab)
+    low[inside] = 1.0
+    for _ in range(steps):
+        middle = (low + high) / 2
+        fits = _fits(_with_chroma(lab, middle))
+        low = np.where(inside | ~fits, low, middle)
+        high = np.where(inside | fits, high, middle)
+    return _with_chroma(lab, low)
+
+
+def _fits(lab: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
+    linear = lab_to_linear(lab)
+    return np.asarray((linear >= -tolerance).all(-1) & (linear <= 1 + tolerance).all(-1))
+
+
+def _with_chroma(lab: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    return np.concatenate([lab[..., :1], lab[..., 1:] * factor[..., None]], axis=-1).astype(np.float32)
+
+
+def lab_to_rgb(lab: np.ndarray) -> np.ndarray:
+    """(H, W, 3) float32 Lab → (H, W, 3) uint8 sRGB, chroma reduced into gamut first."""
+    return linear_to_srgb(lab_to_linear(into_gamut(lab)))
+
+
+def lab_to_lab8(lab: np.ndarray) -> np.ndarray:
+    """(..., 3) float32 Lab → (..., 3) uint8 in OpenCV's 8-bit scaling: L·255/100, a+128, b+128, rounded."""
+    scaled = np.stack([lab[..., 0] * 2.55, lab[..., 1] + 128.0, lab[..., 2] + 128.0], axis=-1)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def lab8_to_lab(lab8: np.ndarray) -> np.ndarray:
+    """(..., 3) uint8 in OpenCV's 8-bit scaling → (..., 3) float32 Lab; L 0..100, a and b -128..127."""
+    lab = lab8.astype(np.float32)
+    return np.stack([lab[..., 0] / 2.55, lab[..., 1] - 128.0, lab[..., 2] - 128.0], axis=-1)
+
+
+@cache
+def _linear_table() -> np.ndarray:
+    value = np.arange(256, dtype=np.float64) / 255.0
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
+    """(...) uint8 sRGB or sRGB-encoded grey → (...) float32 linear light 0..1."""
+    return _linear_table()[srgb]
+
+
+def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+    """(...) float32 linear light (clipped to 0..1) → (...) uint8 sRGB."""
+    value = np.clip(linear, 0.0, 1.0)
+    encoded = np.where(value <= 0.0031308, value * 12.92, 1.055 * np.power(value, 1 / 2.4) - 0.055)
+    return np.rint(encoded * 255.0).astype(np.uint8)
+
+
+def multiply(wash: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Ink on a colour wash: the product of two reflectances in linear light, as inks on paper mix.
+
+    `wash` (H, W, 3) uint8 sRGB, `ink` (H, W) or (H, W, 3) uint8 sRGB → (H, W, 3) uint8 sRGB.
+    """
+    ink_linear = srgb_to_linear(ink)
+    if ink.ndim == 2:
+        ink_linear = ink_linear[..., None]
+    return linear_to_srgb(srgb_to_linear(wash) * ink_linear)

@@ -1,0 +1,40 @@
+"""The crafts in the rooms `sources/`, `filters/`, `styles/`: a file is a craft, its name is the craft's name.
+
+Names are listed without importing anything; a craft is imported when it is used. Nothing registers itself.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gravurekit.errors import UsageError
+from gravurekit.settings import Settings, did_you_mean, layered
+
+
+def names(room: str) -> list[str]:
+    """The crafts of a room, sorted; files whose names begin with "_" serve the others."""
+    folder = Path(__file__).parent / room
+    return sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if module.name[0] != "_")
+
+
+def load(room: str, name: str) -> ModuleType:
+    """The craft `name` of `room`. Raises UsageError with the nearest name if there is none."""
+    if name not in names(room):
+        raise UsageError(f"no {room.removesuffix('s')} is called {name!r}{did_you_mean(name, names(room))}")
+    return importlib.import_module(f"gravurekit.{room}.{name}")
+
+
+def settings_of(room: str, stage: str, name: str, tables: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The Settings of a craft: its defaults, then its table `[stage.name]` of the file and of `--set`, merged before."""
+    kind: type[Settings] = load(room, name).Settings
+    return layered(kind, f"{stage}.{name}", tables.get(name, {}))
+
+
+def check_tables(room: str, stage: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises UsageError if a table `[stage.NAME]` belongs to no craft of the room."""
+    for name in tables:
+        if name not in names(room):
+            raise UsageError(f"[{stage}.{name}] is the table of no {room.removesuffix('s')}{did_you_mean(name, names(room))}")

@@ -1,0 +1,98 @@
+"""The failures of gravurekit, and the exit code of each.
+
+    GravurekitError (1)        a fault of ours
+      UsageError (2)           wrong arguments or settings
+        MissingExtra           an optional package is not installed
+      SourceError (4)          a picture source failed or found nothing
+      DataError (5)            data damaged or missing
+        ModelError             a trained network that can't be used
+        StorageError           the disk is full, or refuses to be written
+      TrainingError (6)        the training can't go on
+      Interrupted (130)        Ctrl-C
+
+    PictureError               ONE picture is bad: never ends a run, becomes a dropped Record
+    FetchError                 ONE URL can't be fetched: the same
+
+Every message says what failed, where, and what to do next. Only `cli.py` turns an error into an exit code.
+"""
+
+DONE = 0
+QUARANTINED = 3  # done, but some pictures killed the process that worked on them
+
+
+class GravurekitError(Exception):
+    """A run that can't go on."""
+
+    exit_code = 1
+
+
+class UsageError(GravurekitError):
+    """Wrong arguments, settings or keyword file."""
+
+    exit_code = 2
+
+
+class MissingExtra(UsageError):
+    """An optional package is needed; the message holds the line that installs it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package: pip install 'gravurekit[{extra}]'")
+
+
+class SourceError(GravurekitError):
+    """A whole source failed or found nothing (one dead link is no SourceError)."""
+
+    exit_code = 4
+
+
+class DataError(GravurekitError):
+    """A folder, receipt or shard is missing or damaged."""
+
+    exit_code = 5
+
+
+class ModelError(DataError):
+    """A trained network is missing, damaged, or of another shape or version."""
+
+
+class StorageError(DataError):
+    """A file can't be written: no space, no permission, a folder in the way."""
+
+
+class TrainingError(GravurekitError):
+    """The training can't go on."""
+
+    exit_code = 6
+
+
+class Interrupted(GravurekitError):
+    """Ctrl-C: what is done is kept, and the same command goes on."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; run the same command again to go on")
+
+
+class PictureError(Exception):
+    """One picture can't be used. `reason` is a short word for counting, `detail` a sentence for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["PictureError"], tuple[str, str]]:
+        # Exceptions cross process borders; the default would call __init__ with one argument.
+        return type(self), (self.reason, self.detail)
+
+
+class FetchError(Exception):
+    """One URL couldn't be fetched. `reason` is a short word for counting, `detail` a sentence for people,
+    `retry_after` the seconds of quiet that the host asked for."""
+
+    def __init__(self, reason: str, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.retry_after = retry_after

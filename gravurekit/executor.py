@@ -1,0 +1,132 @@
+"""Executors: `map(function, tasks) → outcomes`. Serial in this process, or local in a pool of spawned processes.
+
+Outcomes come in any order, each with the index of its task, so that results never depend on who was quick.
+A worker that dies (a decoder that crashes, memory, kill -9) costs only its task: the pool is built anew, the tasks
+that were in flight run again one by one, alone, and one that kills its process again comes back as a death.
+Exceptions of the function itself are not deaths: they are raised in the caller.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """What became of task number `index`: its `value`, or, if it killed its process twice, `died`."""
+
+    index: int
+    value: Result | None
+    died: bool = False
+
+
+class Executor(Protocol):
+    """Runs a top-level function over tasks. The same outcomes whichever executor and however many workers."""
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Outcome[Result]]: ...
+
+
+class Serial:
+    """One task after the other in this process."""
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]:
+        for index, task in enumerate(tasks):
+            yield Outcome(index, function(task))
+
+
+class Local:
+    """`jobs` spawned processes; never forks, because OpenCV's and torch's threads don't survive a fork."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]:
+        queue = deque(enumerate(tasks))
+        if len(queue) == 1:  # a process start costs more than it gives; a death is still only a worker's
+            yield self._alone(function, *queue.popleft())
+        while queue:
+            suspects = yield from self._until_a_worker_dies(function, queue)
+            for index, task in suspects:
+                yield self._alone(function, index, task)
+
+    def _until_a_worker_dies(
+        self, function: Callable[[Task], Result], queue: deque[tuple[int, Task]]
+    ) -> Generator[Outcome[Result], None, list[tuple[int, Task]]]:
+        in_flight: dict[Future[Result], tuple[int, Task]] = {}
+        with _pool(min(self.jobs, len(queue))) as pool:
+            while queue or in_flight:
+                while queue and len(in_flight) < 2 * self.jobs:
+                    item = queue.popleft()
+                    try:
+                        in_flight[pool.submit(function, item[1])] = item
+                    except BrokenProcessPool:
+                        queue.appendleft(item)
+                        return [in_flight[future] for future in in_flight]
+                done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                for future in sorted(done, key=lambda future: in_flight[future][0]):
+                    try:
+                        value = future.result()
+                    except BrokenProcessPool:
+                        continue
+                    yield Outcome(in_flight.pop(future)[0], value)
+                if any(future in in_flight for future in done):
+                    return [in_flight[future] for future in in_flight]
+        return []
+
+    def _alone(self, function: Callable[[Task], Result], index: int, task: Task) -> Outcome[Result]:
+        with _pool(1) as pool:
+            try:
+                return Outcome(index, pool.submit(function, task).result())
+            except BrokenProcessPool:
+                return Outcome(index, None, died=True)
+
+
+class _pool:
+    """A ProcessPoolExecutor whose processes don't outlive an error or Ctrl-C in the parent."""
+
+    def __init__(self, jobs: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
+
+    def __enter__(self) -> ProcessPoolExecutor:
+        return self._executor
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            for process in multiprocessing.active_children():
+                process.kill()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    import cv2
+
+    cv2.setNumThreads(1)  # the pool is the parallelism
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # the parent was killed: leave no orphan behind
+
+
+def make_executor(name: str, jobs: int) -> Executor:
+    """`serial`, or `local` with `jobs` processes (0: one for each core)."""
+    jobs = jobs or os.cpu_count() or 1
+    return Serial() if name == "serial" or jobs == 1 else Local(jobs)

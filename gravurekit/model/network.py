@@ -1,0 +1,294 @@
+"""The colorization network of Iizuka, Simo-Serra and Ishikawa, "Let there be Color!", SIGGRAPH 2016.
+
+Written from the layer table of the paper; parts are named as there and come in the order of its figure:
+
+    L ── low_level ── mid_level ───────────────┐
+             │ (same weights)                  fusion ── colorization ── ab at half size
+    224×224 ─┴─────── global_features ── 256 ──┘
+                            └── 512 ── classification ── classes
+
+Batch normalisation (BN) follows every convolution and fully connected layer but the two outputs. Those layers
+have no bias: BN subtracts the mean right after, so a bias could change nothing.
+In the shape comments B is the batch, H×W the input size, S the side of the square copy for the global path.
+"""
+
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gravurekit.errors import ModelError
+
+HEADS = ("paper", "average")
+PAPER_SIZE = 224  # the paper's head is a matrix over 7×7 places, so it fits this size only
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What the network's shape and scales depend on; kept in every model file.
+
+    classes      names of the classes, at least one
+    head         "paper": the 7×7×512 global features flattened; "average": their mean over space, a third of
+                 the parameters, for small data sets and any `global_size`
+    global_size  side of the square copy that the global path sees
+    ab_limit     the output p in 0..1 stands for ab = (2p − 1)·ab_limit
+    L_mean       mean of L/100 over the training set: the first layer is fed L/100 − L_mean
+    """
+
+    classes: tuple[str, ...]
+    head: str = "paper"
+    global_size: int = PAPER_SIZE
+    ab_limit: float = 110.0
+    L_mean: float = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        for good, fault in (
+            (_is_names(self.classes), f"classes must be different names, at least one, not {self.classes!r}"),
+            (self.head in HEADS, f"head must be one of {HEADS}, not {self.head!r}"),
+            (_is_size(self.global_size), f"global_size must be a multiple of 8, not {self.global_size!r}"),
+            (
+                self.head != "paper" or self.global_size == PAPER_SIZE,
+                f"head 'paper' needs global_size {PAPER_SIZE}, not {self.global_size!r}; or head 'average'",
+            ),
+            (_is_number(self.ab_limit, 1, 1000), f"ab_limit must lie in 1..1000, not {self.ab_limit!r}"),
+            (_is_number(self.L_mean, 0, 1), f"L_mean must lie in 0..1, not {self.L_mean!r}"),
+        ):
+            if not good:
+                raise ModelError(f"bad network config: {fault}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as plain JSON values."""
+        return asdict(self) | {"classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "NetworkConfig":
+        """The config from what `to_dict` gave; anything unknown, missing or bad is a ModelError."""
+        names = {f.name for f in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            found = sorted(values) if isinstance(values, dict) else type(values).__name__
+            raise ModelError(f"bad network config: it must hold {sorted(names)}, but holds {found}")
+        classes = values["classes"]
+        return cls(**values | {"classes": tuple(classes) if isinstance(classes, list) else classes})
+
+
+def _is_names(names: Any) -> bool:
+    return (
+        isinstance(names, tuple)
+        and len(names) > 0
+        and all(isinstance(name, str) and name for name in names)
+        and len(set(names)) == len(names)
+    )
+
+
+def _is_size(size: Any) -> bool:
+    return type(size) is int and 8 <= size <= 4096 and size % 8 == 0
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    return type(value) in (int, float) and low <= value <= high
+
+
+# ---- the building blocks -------------------------------------------------------------------------------
+
+
+def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """3×3 convolution, BN, ReLU: (B, inputs, h, w) → (B, outputs, ceil(h/stride), ceil(w/stride))."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def dense(inputs: int, outputs: int) -> nn.Sequential:
+    """Fully connected layer, BN, ReLU: (B, inputs) → (B, outputs)."""
+    return nn.Sequential(
+        nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+def chain(**layers: nn.Module) -> nn.Sequential:
+    """Layers one after another, under the names of the paper's table."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+# ---- the network, top to bottom ------------------------------------------------------------------------
+
+
+def low_level() -> nn.Sequential:
+    return chain(
+        L1=conv(1, 64, stride=2),  # (B, 64, H/2, W/2)
+        L2=conv(64, 128),
+        L3=conv(128, 128, stride=2),  # (B, 128, H/4, W/4)
+        L4=conv(128, 256),
+        L5=conv(256, 256, stride=2),  # (B, 256, H/8, W/8)
+        L6=conv(256, 512),  # (B, 512, H/8, W/8)
+    )
+
+
+def mid_level() -> nn.Sequential:
+    return chain(
+        M1=conv(512, 512),
+        M2=conv(512, 256),  # (B, 256, H/8, W/8)
+    )
+
+
+class GlobalFeatures(nn.Module):
+    """Low-level features of the square copy (B, 512, S/8, S/8) → G6 (B, 512) and G7 (B, 256)."""
+
+    def __init__(self, head: str) -> None:
+        super().__init__()
+        self.head = head
+        self.G1 = conv(512, 512, stride=2)  # (B, 512, S/16, S/16)
+        self.G2 = conv(512, 512)
+        self.G3 = conv(512, 512, stride=2)  # (B, 512, S/32, S/32): 7×7 at 224
+        self.G4 = conv(512, 512)
+        self.G5 = dense(512 * 7 * 7 if head == "paper" else 512, 1024)
+        self.G6 = dense(1024, 512)  # → classification
+        self.G7 = dense(512, 256)  # → fusion
+
+    def forward(self, low: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.G4(self.G3(self.G2(self.G1(low))))
+        flat = features.flatten(1) if self.head == "paper" else features.mean((2, 3))
+        scene = self.G6(self.G5(flat))
+        return scene, self.G7(scene)
+
+
+class Fusion(nn.Module):
+    """Mid-level features (B, 256, h, w) and global vector (B, 256) → (B, 256, h, w).
+
+    The paper's W·[global; mid] at every place. W is split in two, W_global·global + W_mid·mid: the same sum,
+    but the global half is computed once a picture, and no 512-channel copy is made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.W_global = nn.Linear(256, 256, bias=False)
+        self.W_mid = nn.Conv2d(256, 256, 1, bias=False)
+        self.norm = nn.BatchNorm2d(256)
+
+    def forward(self, mid: Tensor, global_vector: Tensor) -> Tensor:
+        fused: Tensor = self.W_mid(mid) + self.W_global(global_vector)[:, :, None, None]
+        return F.relu(self.norm(fused))
+
+
+def colorization() -> nn.Sequential:
+    return chain(
+        C1=conv(256, 128),  # (B, 128, H/8, W/8)
+        up1=nn.Upsample(scale_factor=2, mode="nearest"),
+        C2=conv(128, 64),  # (B, 64, H/4, W/4)
+        C3=conv(64, 64),
+        up2=nn.Upsample(scale_factor=2, mode="nearest"),
+        C4=conv(64, 32),  # (B, 32, H/2, W/2)
+        C5=nn.Conv2d(32, 2, 3, padding=1),  # (B, 2, H/2, W/2), then the sigmoid in fp32
+    )
+
+
+def classification(classes: int) -> nn.Sequential:
+    return chain(K1=dense(512, 256), K2=nn.Linear(256, classes))  # from G6; (B, classes)
+
+
+class ColorizationNetwork(nn.Module):
+    """The whole network. `build` makes one with seeded weights; the bare constructor uses the global RNG.
+
+    Lightness goes in as CIE L in 0..100 (float32); the scaling is done here, so no caller can forget it.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.low_level = low_level()
+        self.mid_level = mid_level()
+        self.global_features = GlobalFeatures(config.head)
+        self.fusion = Fusion()
+        self.colorization = colorization()
+        self.classification = classification(len(config.classes))
+
+    def forward(self, L_B1HW: Tensor, global_L_B1SS: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Colours and classes of pictures.
+
+        L_B1HW         (B, 1, H, W) float32, CIE L 0..100; H and W multiples of 8
+        global_L_B1SS  (B, 1, S, S) the same pictures (or, to borrow their mood, others) at the global size;
+                       left out, the network resizes L itself, or takes one pass for both if L has that size
+        returns        p (B, 2, H/2, W/2) float32 in 0..1 (`ab` turns it into ab units) and
+                       logits (B, classes) float32
+        """
+        low = self._low(L_B1HW)
+        side = self.config.global_size
+        if global_L_B1SS is not None:
+            global_low = self._low(global_L_B1SS)
+        elif L_B1HW.shape[-2:] == (side, side):
+            global_low = low
+        else:
+            global_low = self._low(resized(L_B1HW, side))
+        scene, vector = self.global_features(global_low)
+        return self._colour(low, vector), self._classes(scene)
+
+    def global_vector(self, L_B1HW: Tensor) -> Tensor:
+        """What the global path sees in pictures of any size: L (B, 1, h, w) float32 0..100 → (B, 256)."""
+        side = self.config.global_size
+        square = L_B1HW if L_B1HW.shape[-2:] == (side, side) else resized(L_B1HW, side)
+        vector: Tensor = self.global_features(self._low(square))[1]
+        return vector
+
+    def colour(self, L_B1HW: Tensor, global_vector: Tensor) -> Tensor:
+        """p (B, 2, H/2, W/2) float32 0..1 of L (B, 1, H, W) 0..100 under a given global vector (B, 256)."""
+        return self._colour(self._low(L_B1HW), global_vector)
+
+    def ab(self, p: Tensor) -> Tensor:
+        """The network's output 0..1 → CIE a and b, −ab_limit..ab_limit."""
+        return (2 * p - 1) * self.config.ab_limit
+
+    def _low(self, L: Tensor) -> Tensor:
+        if L.ndim != 4 or L.shape[1] != 1 or L.shape[2] % 8 or L.shape[3] % 8:
+            raise ValueError(f"L must be (B, 1, H, W) with H and W multiples of 8, not {tuple(L.shape)}")
+        low: Tensor = self.low_level(L / 100 - self.config.L_mean)
+        return low
+
+    def _colour(self, low: Tensor, vector: Tensor) -> Tensor:
+        features: Tensor = self.colorization[:-1](self.fusion(self.mid_level(low), vector))
+        # A bfloat16 sigmoid knows steps of up to 0.8 ab units: both outputs are float32 under autocast too.
+        with _full_precision(features):
+            return torch.sigmoid(self.colorization[-1](features.float()))
+
+    def _classes(self, scene: Tensor) -> Tensor:
+        hidden: Tensor = self.classification[0](scene)
+        with _full_precision(hidden):
+            logits: Tensor = self.classification[1](hidden.float())
+            return logits
+
+
+def _full_precision(tensor: Tensor) -> torch.autocast:
+    # Shapes can be traced on the "meta" device, which has no autocast of its own.
+    device = "cpu" if tensor.device.type == "meta" else tensor.device.type
+    return torch.autocast(device, enabled=False)
+
+
+def resized(L: Tensor, side: int) -> Tensor:
+    """L (B, 1, h, w) → (B, 1, side, side), each output pixel an average of the input pixels below it."""
+    source = L.cpu() if L.device.type == "mps" else L  # not every torch has the antialiased resize on mps
+    square = F.interpolate(source, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    return square.to(L.device)
+
+
+def build(config: NetworkConfig, seed: int) -> ColorizationNetwork:
+    """A new network on the CPU: weights are a function of config and seed, the global RNG isn't touched."""
+    with torch.device("meta"):
+        network = ColorizationNetwork(config)
+    network.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    outputs = (network.colorization[-1], network.classification[-1])
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            if module in outputs:  # begins at grey and at equal odds
+                nn.init.normal_(module.weight, std=0.01, generator=generator)
+            else:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network

@@ -1,0 +1,92 @@
+"""A stage's work in tasks of at most 64 pictures, each ending in `parts/NNNNN.jsonl`: a kill costs the tasks in hand.
+
+Which tasks there are follows from the input alone, never from the executor, so that parts left by a killed run fit the
+next one. Parts of another plan are thrown away.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gravurekit import storage
+from gravurekit.errors import DataError
+from gravurekit.executor import Executor
+from gravurekit.progress import Watch
+
+TASK_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to the items of a task. Both functions are top-level ones, since they travel to other processes.
+
+    `function(items, context, stem)` gives the lines of a part, one an item or none; further files of the part get
+    names that begin with `stem`. `on_death(item)` gives the line of an item that killed its process.
+    """
+
+    function: Callable[[list[str], Any, Path], list[str]]
+    on_death: Callable[[str], str]
+    context: Any
+
+
+@dataclass(frozen=True)
+class _Task:
+    work: Work
+    items: tuple[str, ...]
+    stem: Path
+
+
+def _do(task: _Task) -> int:
+    lines = task.work.function(list(task.items), task.work.context, task.stem)
+    storage.write_lines(task.stem.with_suffix(".jsonl"), lines)
+    return len(task.items)
+
+
+def run(
+    out: Path, name: str, plan_digest: str, items: Sequence[str], work: Work, executor: Executor, watch: Watch
+) -> list[str]:
+    """The lines of all parts, in the order of the items. `name` tells apart the passes of one stage."""
+    folder = out / "parts" / name
+    _begin(folder, plan_digest)
+    stems = [folder / f"{n:05d}" for n in range((len(items) + TASK_SIZE - 1) // TASK_SIZE)]
+    tasks = [
+        _Task(work, tuple(items[n * TASK_SIZE : (n + 1) * TASK_SIZE]), stem) for n, stem in enumerate(stems)
+    ]
+    watch.begin(name, len(items))
+    waiting = [task for task in tasks if not task.stem.with_suffix(".jsonl").exists()]
+    watch.advance(len(items) - sum(len(task.items) for task in waiting))
+    for outcome in executor.map(_do, waiting):
+        task = waiting[outcome.index]
+        if outcome.died:
+            _one_by_one(task, executor)
+        watch.advance(len(task.items))
+    return [line for stem in stems for line in _lines(stem.with_suffix(".jsonl"))]
+
+
+def _begin(folder: Path, plan_digest: str) -> None:
+    plan = folder / "plan"
+    if not plan.exists() or plan.read_text() != plan_digest:
+        storage.remove(folder)
+        storage.write_text(plan, plan_digest)
+
+
+def _one_by_one(task: _Task, executor: Executor) -> None:
+    """A task that killed its process: find the item that does it, keep the others."""
+    singles = [
+        _Task(task.work, (item,), task.stem.with_name(f"{task.stem.name}-{n:02d}"))
+        for n, item in enumerate(task.items)
+    ]
+    for outcome in executor.map(_do, singles):
+        if outcome.died:
+            single = singles[outcome.index]
+            storage.write_lines(single.stem.with_suffix(".jsonl"), [task.work.on_death(single.items[0])])
+    lines = [line for single in singles for line in _lines(single.stem.with_suffix(".jsonl"))]
+    storage.write_lines(task.stem.with_suffix(".jsonl"), lines)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").split("\n")[:-1]
+    except OSError as error:
+        raise DataError(f"{path} vanished ({error.strerror}): run the same command again") from None

@@ -1,0 +1,79 @@
+"""Record: what is known of one picture. Frozen; a stage makes a new one."""
+
+import hashlib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gravurekit.errors import DataError
+
+KEY_LENGTH = 16
+
+
+class Record(BaseModel):
+    """One picture in one folder. `key` is its name for life: the first 16 hex digits of the sha256 of the bytes that
+    were first crawled. A Record that was dropped says why in `reason` and `detail`, and of which picture it is a copy
+    in `kept_key`. A link that never gave a picture has the key of its URL and an empty `sha256`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    file_name: str = ""  # relative to the folder, with "/"
+    sha256: str = ""  # of this folder's file, which differs from the crawled one once a stage has changed it
+    width: int = 0
+    height: int = 0
+    labels: tuple[str, ...] = ()  # in keyword-file order; the first is the training class
+    keywords: tuple[str, ...] = ()
+    source: str = ""
+    url: str = ""
+    page_url: str = ""
+    title: str = ""
+    creator: str = ""
+    license: str = ""
+    license_url: str = ""
+    pixels_sha256: str = ""
+    phash: str = ""  # 64 bits in hex, as imagehash.phash gives them
+    phash_algorithm: str = ""
+    scores: dict[str, float] = {}
+    cluster: str = ""  # key of the best of the near copies; pictures of one cluster share a split
+    variant: int | None = None
+    photo_key: str = ""
+    plain_file_name: str = ""
+    wash_file_name: str = ""
+    reason: str = ""
+    detail: str = ""
+    kept_key: str = ""
+
+    @property
+    def label(self) -> str:
+        """The training class; empty if there is none."""
+        return self.labels[0] if self.labels else ""
+
+    def but(self, **changes: Any) -> "Record":
+        """A copy with `changes`."""
+        return self.model_copy(update=changes)
+
+    def to_json(self) -> str:
+        """One line of metadata.jsonl: what differs from the defaults."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
+def from_json(line: str | bytes, where: str) -> Record:
+    """The Record of one line. Raises DataError naming `where` if it isn't one."""
+    try:
+        return Record.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{where} isn't a Record ({key}: {first['msg']}): make the folder again") from None
+
+
+def key_of(sha256: str) -> str:
+    """The key of a picture whose first bytes had this sha256 (hex)."""
+    return sha256[:KEY_LENGTH]
+
+
+def key_of_url(url: str) -> str:
+    """The key of a link that gave no picture."""
+    return key_of(hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest())

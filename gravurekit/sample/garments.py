@@ -1,0 +1,18 @@
+"""Which function draws which garment."""
+
+from gravurekit.sample.ottoman import bindalli, cubbe, janissary, kaftan, salvar
+from gravurekit.sample.western import abiye, dress, etek, kostum, kurk, pardesu
+
+BUILDERS = {
+    "kaftan": kaftan,
+    "bindalli": bindalli,
+    "abiye": abiye,
+    "yeniceri kiyafeti": janissary,
+    "salvar": salvar,
+    "cubbe": cubbe,
+    "kostum": kostum,
+    "pardesu": pardesu,
+    "etek": etek,
+    "kurk": kurk,
+    "dress": dress,
+}

@@ -1,0 +1,84 @@
+"""Settings: one class a stage, one line a knob. That line is the flag, the key in gravurekit.toml, and the entry in
+the receipt. Defaults lose to the file, the file to flags.
+"""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gravurekit.errors import UsageError
+
+
+class Settings(BaseModel):
+    """The knobs of one stage or one craft: immutable, closed (an unknown key is an error), strict in types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def digest(value: Any) -> str:
+    """The sha256 of `value` as canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def layered(kind: type[Kind], table: str, *layers: Mapping[str, Any]) -> Kind:
+    """Settings of `kind` from its defaults and `layers`, later ones winning; None means "not said".
+
+    Raises UsageError that names the table, the key, the nearest valid key and the limit that was broken.
+    """
+    said = {key: value for layer in layers for key, value in layer.items() if value is not None}
+    try:
+        return kind.model_validate_json(json.dumps(said))
+    except ValidationError as error:
+        raise UsageError("\n".join(_complaint(kind, table, item) for item in error.errors())) from None
+    except TypeError as error:  # a date or time: TOML has them, no knob does
+        raise UsageError(f"[{table}] {error}") from None
+
+
+def _complaint(kind: type[Settings], table: str, item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"[{table}] unknown key {key!r}{did_you_mean(key, kind.model_fields)}"
+    return f"[{table}] {key} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """'; did you mean …?' or, when nothing is near, '; known: …'."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names) or 'none'}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a gravurekit.toml. Raises UsageError if it is missing, not UTF-8, or not TOML."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such settings file") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, OSError) as error:
+        raise UsageError(f"{path} can't be read as TOML: {error}") from None
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, dict[str, Any]]:
+    """`["cartoon.median=5"]` → `{"cartoon": {"median": 5}}`: the values of `--set`, read as TOML values, else as text."""
+    tables: dict[str, dict[str, Any]] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        craft, dot, key = name.strip().partition(".")
+        if not (equals and dot and craft and key):
+            raise UsageError(f"--set {text}: write it as CRAFT.KNOB=VALUE, for example --set cartoon.median=5")
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        tables.setdefault(craft, {})[key] = parsed
+    return tables

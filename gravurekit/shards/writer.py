@@ -1,0 +1,48 @@
+"""From rows to safetensors bytes."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import safetensors.numpy
+
+from gravurekit.shards import ENCODING
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample: `L` (1, H, W) uint8, `wash` (3, H, W) uint8, both in OpenCV's 8-bit scaling; `box` y0, x0, y1, x1."""
+
+    L: np.ndarray
+    wash: np.ndarray
+    box: tuple[int, int, int, int]
+    label: int
+
+    @property
+    def crc32(self) -> int:
+        """Of the bytes of L, then of wash."""
+        return zlib.crc32(np.ascontiguousarray(self.wash), zlib.crc32(np.ascontiguousarray(self.L)))
+
+
+def pack(rows: Sequence[Row]) -> bytes:
+    """One shard file. The same rows give the same bytes."""
+    tensors = {
+        "L": np.stack([row.L for row in rows]),
+        "wash": np.stack([row.wash for row in rows]),
+        "label": np.array([row.label for row in rows], np.int32),
+        "box": np.array([row.box for row in rows], np.uint16),
+        "crc32": np.array([row.crc32 for row in rows], np.uint32),
+    }
+    return safetensors.numpy.save(tensors, metadata=ENCODING)
+
+
+def unpack(data: bytes) -> list[Row]:
+    """The rows of one shard file's bytes."""
+    tensors = safetensors.numpy.load(data)
+    return [
+        Row(L, wash, tuple(int(side) for side in box), int(label))  # type: ignore[arg-type]
+        for L, wash, box, label in zip(
+            tensors["L"], tensors["wash"], tensors["box"], tensors["label"], strict=True
+        )
+    ]

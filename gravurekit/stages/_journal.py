@@ -1,0 +1,154 @@
+"""The crawl's memory, `raw/journal.jsonl`, a line an event, and the Records that follow from it.
+
+    {"feed": [source, query], "label": …, "limit": …, "results": […]}       a finished search
+    {"url": …, "sha256": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
+    {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gravurekit import record as records
+from gravurekit import storage
+from gravurekit.keywords import Keyword
+from gravurekit.record import Record
+from gravurekit.sources import Result
+
+ALL = Keyword("", "")  # the keyword of sources that need none
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What one source gave for one keyword, best first."""
+
+    source: str
+    keyword: Keyword
+    results: tuple[Result, ...]
+
+
+@dataclass
+class Journal:
+    """What earlier runs and this one did. `limits` holds how many results each finished search asked for."""
+
+    path: Path
+    feeds: dict[tuple[str, str], Feed] = field(default_factory=dict)
+    limits: dict[tuple[str, str], int] = field(default_factory=dict)
+    urls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    proofs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> "Journal":
+        """The journal at `path`; an empty one if there is none. Lines that a kill has torn are as if not written."""
+        journal = cls(path)
+        for entry in storage.read_json_lines(path):
+            journal._take(entry)
+        return journal
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Write an event down, then know it."""
+        storage.append_line(self.path, json.dumps(entry, ensure_ascii=False))
+        self._take(entry)
+
+    def add_feed(self, feed: Feed, limit: int) -> None:
+        """Write a finished search down."""
+        results = [dataclasses.asdict(item) for item in feed.results]
+        self.add(
+            {
+                "feed": [feed.source, feed.keyword.query],
+                "label": feed.keyword.label,
+                "limit": limit,
+                "results": results,
+            }
+        )
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if "feed" in entry:
+            source, query = entry["feed"]
+            found = tuple(Result(**item) for item in entry["results"])
+            self.feeds[source, query] = Feed(source, Keyword(query, entry["label"]), found)
+            self.limits[source, query] = entry["limit"]
+        elif "url" in entry:
+            self.urls[entry["url"]] = entry
+        else:
+            self.proofs[entry["sha256"]] = entry
+
+
+def in_order(journal: Journal, keywords: Sequence[Keyword], sources: Sequence[str]) -> list[Feed]:
+    """All feeds, also those of earlier runs: this run's keywords first, within each its sources, in their order."""
+    asked = [(source, keyword.query) for keyword in [*keywords, ALL] for source in sources]
+    present = {keyword.query: keyword for keyword in keywords}
+    keys = dict.fromkeys([key for key in asked if key in journal.feeds] + list(journal.feeds))
+    feeds = [journal.feeds[key] for key in keys]
+    return [dataclasses.replace(feed, keyword=present.get(feed.keyword.query, feed.keyword)) for feed in feeds]
+
+
+@dataclass
+class _Find:
+    """What is known of one URL: where it was found first, and with the rank of the keyword each label and query."""
+
+    result: Result
+    source: str
+    labels: dict[str, int] = field(default_factory=dict)
+    queries: dict[str, int] = field(default_factory=dict)
+
+    def note(self, labels: dict[str, int], queries: dict[str, int]) -> None:
+        for known, new in ((self.labels, labels), (self.queries, queries)):
+            for word, rank in new.items():
+                known[word] = min(rank, known.get(word, rank))
+
+
+def to_records(feeds: Iterable[Feed], journal: Journal) -> tuple[list[Record], list[Record]]:
+    """Kept and dropped Records; every distinct URL is one or the other. Of several URLs with the same bytes the lowest
+    (keyword, source, rank) is kept, and has the labels and keywords of all."""
+    kept: dict[str, _Find] = {}
+    dropped = []
+    for url, find in _finds(feeds).items():
+        entry = journal.urls.get(url, {"reason": "not-fetched", "detail": "the crawl was interrupted"})
+        sha256 = entry.get("sha256", "")
+        outcome = journal.proofs.get(sha256, entry)
+        if "reason" in outcome:
+            dropped.append(_dead(find, sha256, outcome["reason"], outcome["detail"]))
+        elif (first := kept.setdefault(sha256, find)) is not find:
+            first.note(find.labels, find.queries)
+            detail = f"the same file as {first.result.url}"
+            dropped.append(_dead(find, sha256, "same-bytes", detail).but(kept_key=records.key_of(sha256)))
+    return [_alive(find, sha256, journal.proofs[sha256]) for sha256, find in kept.items()], dropped
+
+
+def _finds(feeds: Iterable[Feed]) -> dict[str, _Find]:
+    finds: dict[str, _Find] = {}
+    for rank, feed in enumerate(feeds):
+        for item in feed.results:
+            find = finds.setdefault(item.url, _Find(item, feed.source.partition(":")[0]))
+            label = feed.keyword.label or item.label
+            find.note({label: rank} if label else {}, {feed.keyword.query: rank} if feed.keyword.query else {})
+    return finds
+
+
+def _facts(find: _Find) -> dict[str, Any]:
+    item = find.result
+    return {
+        "labels": tuple(sorted(find.labels, key=lambda word: find.labels[word])),
+        "keywords": tuple(sorted(find.queries, key=lambda word: find.queries[word])),
+        "source": find.source,
+        "url": item.url,
+        "page_url": item.page_url,
+        "title": item.title,
+        "creator": item.creator,
+        "license": item.license,
+        "license_url": item.license_url,
+    }
+
+
+def _dead(find: _Find, sha256: str, reason: str, detail: str) -> Record:
+    key = records.key_of_url(find.result.url)
+    return Record(key=key, sha256=sha256, reason=reason, detail=detail, **_facts(find))
+
+
+def _alive(find: _Find, sha256: str, proof: dict[str, Any]) -> Record:
+    proven = {name: proof[name] for name in ("file_name", "width", "height")}
+    return Record(key=records.key_of(sha256), sha256=sha256, **proven, **_facts(find))

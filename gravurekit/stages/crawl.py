@@ -1,0 +1,283 @@
+"""crawl: keywords → raw/. Searches, downloads, proves that each picture decodes, remembers where it came from."""
+
+import asyncio
+import hashlib
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pydantic import Field
+
+from gravurekit import crafts, folder, storage
+from gravurekit import record as records
+from gravurekit import settings as base
+from gravurekit.errors import FetchError, PictureError, SourceError, UsageError
+from gravurekit.executor import Executor
+from gravurekit.folder import Plan, Summary
+from gravurekit.keywords import Keyword
+from gravurekit.progress import Watch
+from gravurekit.record import Record
+from gravurekit.settings import digest
+from gravurekit.sources import Result, Search
+from gravurekit.stages._journal import ALL, Feed, Journal, in_order, to_records
+
+if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
+    from gravurekit.web import Web
+
+REVISION = 1
+JOURNAL = "journal.jsonl"
+INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
+TASK_SIZE = 64
+EVERYTHING = 10**9
+
+
+class Settings(base.Settings):
+    """How much to fetch, and how gently."""
+
+    per_keyword: int = Field(100, ge=1, description="Results taken for each keyword from each source.")
+    connections: int = Field(16, ge=1, le=256, description="Downloads at the same time.")
+    per_host: int = Field(8, ge=1, le=64, description="Downloads at the same time from one host.")
+    timeout: float = Field(60.0, gt=0, description="Seconds a download may take as a whole.")
+    max_bytes: int = Field(64_000_000, ge=1, description="Bytes a picture may have.")
+    tries: int = Field(3, ge=1, le=10, description="Tries for each URL when a host fails or asks for patience.")
+    allow_private_addresses: bool = Field(
+        False, description="Also fetch from addresses of this machine and of private networks."
+    )
+    store: Literal["link", "copy"] = Field("link", description="Pictures of a folder source: hard links or copies.")
+    retry_failed: bool = Field(False, description="Try once more the URLs that failed in earlier runs.")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a crawl was asked for: `sources` are NAME or NAME:ARGUMENT, `tables` the crafts' own settings."""
+
+    keywords: Sequence[Keyword]
+    sources: Sequence[str]
+    settings: Settings
+    tables: Mapping[str, Mapping[str, Any]]
+    endpoints: Mapping[str, str]
+
+
+def run(order: Order, out: Path, executor: Executor, watch: Watch) -> Summary:
+    """Crawl into `out`. What is there already stays, and isn't fetched again.
+
+    Raises UsageError for sources and keywords that don't fit together, SourceError if every source fails or no picture
+    came.
+    """
+    began = time.monotonic()
+    _check(order)
+    plan = _plan(order)
+    done = folder.fresh(out, plan)
+    if done and not done.facts.get("failed sources") and not order.settings.retry_failed:
+        return done
+    folder.prepare(out)
+    journal = Journal.load(out / JOURNAL)
+    failures = asyncio.run(_fetch_all(order, out, journal, watch))
+    _prove_all(out, journal, executor, watch)
+    if len(failures) == len(order.sources):
+        raise SourceError(
+            "no source could be reached or read:\n  " + "\n  ".join(failures) + "\n"
+            "check the network, or choose another --source; `make demo` and --source sample need no network"
+        )
+    feeds = in_order(journal, order.keywords, order.sources)
+    kept, dropped = to_records(feeds, journal)
+    if not kept:
+        raise SourceError(_nothing(order, dropped, out))
+    facts = {"pictures per keyword": _per_keyword(feeds, kept), "failed sources": failures}
+    summary = folder.finish(out, plan, kept, dropped, time.monotonic() - began, facts)
+    storage.remove(out / INCOMING)
+    return summary
+
+
+def _check(order: Order) -> None:
+    if not order.sources:
+        raise UsageError(f"no source given: --source {' | '.join(crafts.names('sources'))}")
+    for name in order.endpoints:
+        crafts.load("sources", name)
+    crafts.check_tables("sources", "crawl", order.tables)
+    for source in order.sources:
+        craft = crafts.load("sources", source.partition(":")[0])
+        if craft.NEEDS_KEYWORDS and not order.keywords:
+            raise UsageError(f"source {source} needs keywords: gravurekit crawl keywords/dresses.txt --source {source}")
+
+
+def _plan(order: Order) -> Plan:
+    knobs = order.settings.model_dump(mode="json", exclude={"retry_failed"})
+    knobs["keywords"] = [f"{keyword.label}: {keyword.query}" for keyword in order.keywords]
+    knobs["sources"] = list(order.sources)
+    knobs |= {f"[{name}]": dict(table) for name, table in order.tables.items()}
+    inputs = {}
+    for source in order.sources:
+        name, _, argument = source.partition(":")
+        if name == "folder" and Path(argument).is_dir():
+            # sizes and times stand for contents, so that an unchanged folder needn't be read again
+            stats = [(name, (Path(argument) / name).stat()) for name in folder.picture_files(Path(argument))]
+            inputs[source] = digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    return Plan(stage="crawl", revision=REVISION, settings=knobs, inputs=inputs)
+
+
+def _nothing(order: Order, dropped: Sequence[Record], out: Path) -> str:
+    if not dropped:
+        return f"{', '.join(order.sources)} found nothing: try other keywords or another --source"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(item.reason for item in dropped).most_common())
+    return f"none of {len(dropped)} links gave a picture ({reasons}; see {out / JOURNAL}): try another --source"
+
+
+async def _fetch_all(order: Order, out: Path, journal: Journal, watch: Watch) -> list[str]:
+    """All searches and downloads that the journal doesn't know yet; the failures of whole sources. A source stays open
+    until its pictures are here."""
+    from gravurekit.web import Limits, Web
+
+    knobs = order.settings
+    limits = Limits(knobs.max_bytes, total_seconds=knobs.timeout, tries=knobs.tries, per_host=knobs.per_host)
+    failures = []
+    async with Web(limits, order.endpoints, knobs.allow_private_addresses) as web:
+        for source in order.sources:
+            name, _, argument = source.partition(":")
+            craft = crafts.load("sources", name)
+            craft_settings = crafts.settings_of("sources", "crawl", name, order.tables)
+            async with craft.connect(argument, craft_settings, web) as search:
+                try:
+                    await _search(source, craft, search, order, journal, watch)
+                except (FetchError, SourceError) as error:
+                    failures.append(f"{name}: {error}")
+                    watch.note(f"{name} can't be used: {error}")
+                await _download(source, out, knobs, journal, web, watch)
+    return failures
+
+
+async def _search(
+    source: str, craft: ModuleType, search: Search, order: Order, journal: Journal, watch: Watch
+) -> None:
+    asked = order.keywords if craft.NEEDS_KEYWORDS else [ALL]
+    limit = order.settings.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
+    watch.begin(f"search {source.partition(':')[0]}", len(asked))
+    for keyword in asked:
+        # a source without keywords lies on this disk: looking again costs nothing, and files may have come
+        if journal.limits.get((source, keyword.query), 0) < limit or not craft.NEEDS_KEYWORDS:
+            found = await _first(search(keyword.query), limit)
+            if not found:
+                watch.note(f"{source.partition(':')[0]} found nothing for {keyword.query!r}")
+            journal.add_feed(Feed(source, keyword, tuple(found)), limit)
+        watch.advance()
+
+
+async def _first(results: Any, limit: int) -> list[Result]:
+    found: list[Result] = []
+    async with aclosing(cast(AsyncGenerator[Result, None], results)) as stream:
+        async for item in stream:
+            found.append(item)
+            if len(found) == limit:
+                break
+    return found
+
+
+async def _download(
+    source: str, out: Path, settings: Settings, journal: Journal, web: "Web", watch: Watch
+) -> None:
+    feeds = [feed for (name, _), feed in journal.feeds.items() if name == source]
+    results = {item.url: item for feed in feeds for item in feed.results}
+    waiting = [item for item in results.values() if _is_wanted(item, journal, settings, out)]
+    watch.begin(f"download {source.partition(':')[0]}", len(waiting))
+    free = asyncio.Semaphore(settings.connections)
+
+    async def one(item: Result) -> None:
+        async with free:
+            try:
+                journal.add({"url": item.url, "sha256": await _receive(item, out, settings, web)})
+            except FetchError as error:
+                journal.add({"url": item.url, "reason": error.reason, "detail": error.detail})
+            watch.advance()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for item in waiting:
+                group.create_task(one(item))
+    except ExceptionGroup as several:  # a full disk, say: one is enough to tell
+        raise several.exceptions[0] from None
+
+
+def _is_wanted(item: Result, journal: Journal, settings: Settings, out: Path) -> bool:
+    entry = journal.urls.get(item.url)
+    if entry is None:
+        return True
+    if "reason" in entry:
+        return settings.retry_failed
+    proof = journal.proofs.get(entry["sha256"])
+    if proof is None:  # killed between download and proof
+        return not (out / INCOMING / entry["sha256"]).exists()
+    return "file_name" in proof and not (out / proof["file_name"]).exists()
+
+
+async def _receive(item: Result, out: Path, settings: Settings, web: "Web") -> str:
+    """The sha256 of the picture's bytes, which now lie in `incoming/` under that name."""
+    if item.path:
+        return await asyncio.to_thread(_receive_file, Path(item.path), out, settings)
+    body = await web.get(item.fetch_url or item.url, trusted=bool(item.fetch_url))
+    sha256 = hashlib.sha256(body).hexdigest()
+    await asyncio.to_thread(storage.write_bytes, out / INCOMING / sha256, body)
+    return sha256
+
+
+def _receive_file(path: Path, out: Path, settings: Settings) -> str:
+    try:
+        if path.stat().st_size > settings.max_bytes:
+            raise FetchError("too-big", f"more than {settings.max_bytes} bytes")
+        sha256 = folder.file_sha256(path)
+    except OSError as error:
+        raise FetchError("unreadable", error.strerror or str(error)) from None
+    put = storage.link_or_copy if settings.store == "link" else storage.copy
+    put(path, out / INCOMING / sha256)
+    return sha256
+
+
+def _prove_all(out: Path, journal: Journal, executor: Executor, watch: Watch) -> None:
+    """Decode every picture that came, and give it its name."""
+    came = {entry["sha256"] for entry in journal.urls.values() if "sha256" in entry}
+    waiting = sorted(sha256 for sha256 in came if (out / INCOMING / sha256).exists())
+    tasks = [(out, tuple(waiting[n : n + TASK_SIZE])) for n in range(0, len(waiting), TASK_SIZE)]
+    watch.begin("decode", len(waiting))
+    for outcome in executor.map(prove, tasks):
+        names = tasks[outcome.index][1]
+        for proof in _one_by_one(out, names, executor) if outcome.value is None else outcome.value:
+            journal.add(proof)
+        watch.advance(len(names))
+
+
+def _one_by_one(out: Path, names: tuple[str, ...], executor: Executor) -> Iterable[dict[str, Any]]:
+    """The proofs of a task that killed its process: all but the culprit's are good."""
+    for outcome in executor.map(prove, [(out, (name,)) for name in names]):
+        death = {"sha256": names[outcome.index], "reason": "quarantined", "detail": "decoding it killed the process"}
+        yield from outcome.value or [death]
+
+
+def prove(task: tuple[Path, tuple[str, ...]]) -> list[dict[str, Any]]:
+    """Decode pictures of `incoming/`; those that decode are linked to `images/KEY.ext`. A journal entry each."""
+    from gravurekit import images
+
+    out, names = task
+    proofs: list[dict[str, Any]] = []
+    for sha256 in names:
+        path = out / INCOMING / sha256
+        try:
+            picture = images.read(path)
+        except PictureError as error:
+            proofs.append({"sha256": sha256, "reason": error.reason, "detail": error.detail})
+            continue
+        name = f"images/{records.key_of(sha256)}.{picture.extension}"
+        storage.link_or_copy(path, out / name)
+        proofs.append({"sha256": sha256, "file_name": name, "width": picture.width, "height": picture.height})
+    return proofs
+
+
+def _per_keyword(feeds: Iterable[Feed], kept: Iterable[Record]) -> dict[str, int]:
+    counts = {feed.keyword.query: 0 for feed in feeds if feed.keyword.query}
+    for item in kept:
+        for query in item.keywords:
+            counts[query] += 1
+    return counts

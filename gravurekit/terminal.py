@@ -1,0 +1,128 @@
+"""What people see: progress and notes on stderr, results on stdout."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gravurekit.errors import Interrupted
+from gravurekit.folder import Summary
+from gravurekit.progress import SILENT, Watch
+
+RESULTS = Console(highlight=False, soft_wrap=True)
+MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Bar:
+    """A Watch: a progress bar with rate and time left when stderr is a terminal, else only the notes."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:>16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=MESSAGES,
+            transient=True,
+            disable=not MESSAGES.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, what: str, total: int | None) -> None:
+        """A new stretch of work takes the place of the one before."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(what, total=total, rate="")
+
+    def advance(self, units: int = 1) -> None:
+        """So many units more are done."""
+        if self._task is not None:
+            self._progress.advance(self._task, units)
+            speed = self._progress.tasks[-1].speed if self._progress.tasks else None
+            self._progress.update(self._task, rate=f"{speed:.1f}/s" if speed else "")
+
+    def note(self, text: str) -> None:
+        """A line above the bar."""
+        MESSAGES.print(text, markup=False)
+
+
+def show(summary: Summary, as_json: bool) -> None:
+    """One line a stage, or one JSON object, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(summary) | {"out": str(summary.out)}, ensure_ascii=False) + "\n")
+        return
+    RESULTS.print(_line(summary), markup=False)
+    for file in summary.facts.get("files", []):
+        RESULTS.print(f"  {file}", markup=False)
+    if counts := summary.facts.get("pictures per keyword"):
+        missing = [query for query, count in counts.items() if count == 0]
+        if missing:
+            MESSAGES.print(f"no picture for: {', '.join(missing)}", markup=False)
+
+
+def _line(summary: Summary) -> str:
+    if summary.stage == "train":
+        head = f"train: {summary.kept} pictures"
+        if not summary.fresh:
+            head += f", {summary.facts['samples_per_second']} a second on {summary.facts['device']}"
+    else:
+        head = f"{summary.stage}: {summary.came} in, {summary.kept} kept"
+    if summary.dropped:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in summary.dropped.items())
+        head += f", {sum(summary.dropped.values())} dropped ({reasons})"
+    if summary.stage == "shard":
+        head += f"; {', '.join(f'{split} {count}' for split, count in summary.facts['samples'].items())}"
+    when = "fresh" if summary.fresh else f"{summary.seconds:.1f} s"
+    return f"{head} → {summary.out} [{when}]"
+
+
+def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    """A table of results on stdout."""
+    made = Table(title=title)
+    for column in columns:
+        made.add_column(column)
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    RESULTS.print(made)
+
+
+def complain(text: str) -> None:
+    """An error on stderr."""
+    MESSAGES.print(f"gravurekit: {text}", style="red", markup=False)
+
+
+def workspace_file(given: Path | None) -> Path | None:
+    """The settings file: the one that was named, or ./gravurekit.toml if there is one."""
+    default = Path("gravurekit.toml")
+    return given or (default if default.is_file() else None)
+
+
+@contextmanager
+def watching(quiet: bool) -> Iterator[Watch]:
+    """What tells of progress: a bar, or nothing. Ctrl-C inside becomes the error Interrupted."""
+    try:
+        if quiet:
+            yield SILENT
+        else:
+            with Bar() as bar:
+                yield bar
+    except KeyboardInterrupt:
+        raise Interrupted from None

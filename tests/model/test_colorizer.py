@@ -1,0 +1,166 @@
+"""A model file at work, and model files that can't be used."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from gravurekit.errors import ModelError, UsageError
+from gravurekit.model import checkpoint
+from gravurekit.model.checkpoint import load_model, load_state, save_model
+from gravurekit.model.colorizer import Colorizer
+from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
+
+CONFIG = NetworkConfig(("dress", "hat", "coat"), "average", 64, L_mean=0.6)
+ABOUT = {"training": {"steps": 3}, "source": "Würzburg"}
+
+
+def lively(config: NetworkConfig) -> ColorizationNetwork:
+    """A network whose outputs differ from place to place, as a trained one's do."""
+    network = build(config, seed=3)
+    with torch.no_grad():
+        network.get_parameter("colorization.C5.weight").mul_(30)
+        network.get_parameter("classification.K2.weight").mul_(30)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def network() -> ColorizationNetwork:
+    return lively(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def model(network: ColorizationNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "model.safetensors"
+    save_model(path, network, ABOUT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def colorizer(model: Path) -> Colorizer:
+    return Colorizer.load(model, "cpu")
+
+
+def drawing(height: int, width: int) -> np.ndarray:
+    return (np.random.default_rng(2).random((height, width)) * 100).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 500), (64, 64), (225, 224), (3, 9)])
+def test_any_size_comes_back_in_that_size(colorizer: Colorizer, size: tuple[int, int]) -> None:
+    prediction = colorizer.predict(drawing(*size))
+    assert prediction.ab.shape == (*size, 2) and prediction.ab.dtype == np.float32
+    assert np.isfinite(prediction.ab).all() and np.abs(prediction.ab).max() <= CONFIG.ab_limit
+    odds = [odd for _, odd in prediction.classes]
+    assert odds == sorted(odds, reverse=True) and sum(odds) == pytest.approx(1, abs=1e-5)
+    assert {name for name, _ in prediction.classes} == set(CONFIG.classes)
+
+
+def test_colours_are_the_networks_in_their_places(colorizer: Colorizer, network: ColorizationNetwork) -> None:
+    L = drawing(64, 64)
+    with torch.inference_mode():
+        p, logits = network(torch.from_numpy(L)[None, None])
+    prediction = colorizer.predict(L)
+    # Bilinear doubling keeps a 2×2 mean near its source, and swapped axes or channels far away.
+    shrunk = prediction.ab.reshape(32, 2, 32, 2, 2).mean((1, 3)).transpose(2, 0, 1)
+    own, swapped = network.ab(p)[0].numpy(), network.ab(p)[0].numpy().transpose(0, 2, 1)
+    assert np.abs(shrunk - own).mean() < 0.5 * np.abs(swapped - own).mean()
+    assert prediction.classes[0][0] == CONFIG.classes[int(logits.argmax())]
+
+
+def test_padding_does_not_shift_the_colours(colorizer: Colorizer) -> None:
+    # A picture of 8n+1 rows must be coloured nearly as its first 8n rows are, far from the border.
+    L = np.kron(drawing(28, 28), np.ones((8, 8), np.float32))
+    longer = np.vstack([L, L[-1:]])
+    square, odd = colorizer.predict(L).ab, colorizer.predict(longer).ab[:224]
+    near = np.abs(square - odd)[:96].mean()
+    shifted = np.abs(square[2:98] - odd[:96]).mean()
+    assert near < 0.1 * shifted
+
+
+def test_the_same_prediction_every_time_and_from_file_or_folder(model: Path, colorizer: Colorizer) -> None:
+    L = drawing(20, 30)
+    first, again = colorizer.predict(L), Colorizer.load(model.parent, "cpu").predict(L)
+    assert np.array_equal(first.ab, again.ab) and first.classes == again.classes
+
+
+@pytest.mark.parametrize("L", [np.zeros((0, 4)), np.zeros((4, 4, 3)), np.full((4, 4), np.nan)])
+def test_what_is_no_lightness_is_refused(colorizer: Colorizer, L: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="lightness"):
+        colorizer.predict(L)
+
+
+def test_a_device_that_is_not_there_is_a_usage_error(model: Path) -> None:
+    with pytest.raises(UsageError, match="auto, cpu"):
+        Colorizer.load(model, "tpu")
+
+
+def test_a_model_file_keeps_weights_config_and_origin(model: Path, network: ColorizationNetwork) -> None:
+    loaded, about = load_model(model, "cpu")
+    assert loaded.config == CONFIG and about == ABOUT and not loaded.training
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+
+
+def test_equal_networks_make_equal_files(tmp_path: Path, model: Path, network: ColorizationNetwork) -> None:
+    other_layout = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    save_model(tmp_path / "again.safetensors", other_layout, ABOUT)
+    assert (tmp_path / "again.safetensors").read_bytes() == model.read_bytes()
+
+
+def _spoil(data: bytes, way: str) -> bytes:
+    if way == "half":
+        return data[: len(data) // 2]
+    if way == "empty":
+        return b""
+    if way == "html":
+        return b"<html>404 Not Found</html>" * 100
+    if way == "flipped bit":
+        return data[:-5] + bytes([data[-5] ^ 64]) + data[-4:]
+    return data[:30] + b"\xff" * 40 + data[70:]  # broken header
+
+
+@pytest.mark.parametrize("way", ["half", "empty", "html", "flipped bit", "broken header"])
+def test_damage_is_noticed_and_explained(tmp_path: Path, model: Path, way: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(_spoil(model.read_bytes(), way))
+    with pytest.raises(ModelError, match="damaged.*train again") as caught:
+        load_model(path, "cpu")
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_and_a_state_for_a_model_are_named(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model file.*gravurekit train"):
+        Colorizer.load(tmp_path, "cpu")
+    with pytest.raises(ModelError, match="no state file of gravurekit"):
+        load_state(model)
+    strange = tmp_path / "model.safetensors"
+    strange.write_bytes(safetensors.torch.save({"weight": torch.zeros(2)}))
+    with pytest.raises(ModelError, match="no model file of gravurekit"):
+        load_model(strange, "cpu")
+
+
+def test_another_version_or_shape_is_named(
+    tmp_path: Path, network: ColorizationNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "VERSION", 99)
+        save_model(path, network, {})
+    with pytest.raises(ModelError, match="version 99"):
+        load_model(path, "cpu")
+    other = ColorizationNetwork.__new__(ColorizationNetwork)
+    torch.nn.Module.__init__(other)
+    other.config, other.extra = CONFIG, torch.nn.Linear(2, 2)
+    save_model(path, other, {})
+    with pytest.raises(ModelError, match="classification.*absent"):
+        load_model(path, "cpu")
+
+
+def test_an_about_that_is_no_json_is_our_fault_not_a_file(tmp_path: Path, network: Any) -> None:
+    with pytest.raises(ValueError):
+        save_model(tmp_path / "model.safetensors", network, {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,168 @@
+"""The network against the paper's layer table."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from gravurekit.errors import ModelError
+from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, NetworkConfig, build
+
+# The paper's convolutions and fully connected layers: inputs, outputs, taps, places of the output at 224.
+# The fusion's 1×1 convolution has 512 inputs, but its global half is computed at one place only.
+BEFORE_BN = {
+    "L1": (1, 64, 9, 112**2), "L2": (64, 128, 9, 112**2), "L3": (128, 128, 9, 56**2),
+    "L4": (128, 256, 9, 56**2), "L5": (256, 256, 9, 28**2), "L6": (256, 512, 9, 28**2),
+    "M1": (512, 512, 9, 28**2), "M2": (512, 256, 9, 28**2),
+    "G1": (512, 512, 9, 14**2), "G2": (512, 512, 9, 14**2), "G3": (512, 512, 9, 7**2),
+    "G4": (512, 512, 9, 7**2), "G5": (25_088, 1024, 1, 1), "G6": (1024, 512, 1, 1), "G7": (512, 256, 1, 1),
+    "F": (512, 256, 1, None),
+    "C1": (256, 128, 9, 28**2), "C2": (128, 64, 9, 56**2), "C3": (64, 64, 9, 56**2),
+    "C4": (64, 32, 9, 112**2),
+    "K1": (512, 256, 1, 1),
+}  # fmt: skip
+OUTPUTS = {"C5": (32, 2, 9, 112**2), "K2": (256, 205, 1, 1)}
+
+
+def config(classes: int = 3, **values: Any) -> NetworkConfig:
+    return NetworkConfig(tuple(f"class{i}" for i in range(classes)), L_mean=0.5, **values)
+
+
+def on_meta(made: NetworkConfig) -> ColorizationNetwork:
+    with torch.device("meta"):
+        return ColorizationNetwork(made).eval()
+
+
+def lightness(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(1)) * 100
+
+
+@pytest.fixture(scope="module")
+def small() -> ColorizationNetwork:
+    return build(config(head="average", global_size=64), seed=5).eval()
+
+
+def test_parameter_count_is_the_papers_less_the_biases_that_bn_cancels() -> None:
+    every = BEFORE_BN | OUTPUTS
+    with_biases = sum(i * o * taps + o for i, o, taps, _ in every.values())
+    assert with_biases == 42_353_839
+    cancelled = sum(o for _, o, _, _ in BEFORE_BN.values())
+    norms = 2 * cancelled  # a scale and a shift for each channel that BN follows
+    assert norms == 13_504
+    network = on_meta(config(205))
+    assert sum(p.numel() for p in network.parameters()) == with_biases - cancelled + norms == 42_360_591
+    assert sum(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in network.modules()) == len(BEFORE_BN)
+
+
+def test_average_head_has_17_million_parameters() -> None:
+    average = sum(p.numel() for p in on_meta(config(205, head="average")).parameters())
+    assert average == 42_360_591 - (25_088 - 512) * 1024
+
+
+def test_a_forward_pass_at_224_costs_what_the_table_says() -> None:
+    macs = sum(i * o * taps * places for i, o, taps, places in (BEFORE_BN | OUTPUTS).values() if places)
+    macs += 256 * 256 * 28**2 + 256 * 256
+    with FlopCounterMode(display=False) as counter:
+        on_meta(config(205))(torch.empty(1, 1, 224, 224, device="meta"))
+    assert counter.get_total_flops() == 2 * macs
+    assert counter.get_total_flops() / 1e9 == pytest.approx(17.06, abs=0.005)
+
+
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (8, 8), (40, 264), (232, 104)])
+def test_output_has_half_the_size_of_any_multiple_of_8(height: int, width: int) -> None:
+    network = on_meta(config())
+    square = torch.empty(2, 1, PAPER_SIZE, PAPER_SIZE, device="meta")
+    p, logits = network(torch.empty(2, 1, height, width, device="meta"), square)
+    assert p.shape == (2, 2, height // 2, width // 2)
+    assert logits.shape == (2, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 225, 224), (1, 1, 8, 12), (1, 3, 8, 8), (8, 8)])
+def test_other_sizes_are_refused_not_squashed(small: ColorizationNetwork, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="multiples of 8"):
+        small(torch.zeros(shape))
+
+
+def test_p_lies_in_0_to_1_and_stands_for_ab(small: ColorizationNetwork) -> None:
+    with torch.inference_mode():
+        p, _ = small(lightness(1, 1, 32, 48))
+    assert 0 <= p.min().item() <= p.max().item() <= 1
+    assert small.ab(torch.tensor([0.0, 0.5, 1.0])).tolist() == [-110, 0, 110]
+
+
+def test_classification_trains_the_low_level_weights_that_colorization_uses() -> None:
+    network = build(config(head="average", global_size=32), seed=5)
+    used: list[int] = []
+    network.low_level.register_forward_hook(lambda module, *_: used.append(id(module.L1[0].weight)))
+    _, logits = network(lightness(2, 1, 40, 48))  # another size than the global path's: two passes
+    assert len(used) == 2 and len(set(used)) == 1
+    logits.square().sum().backward()
+    for name, parameter in network.named_parameters():
+        reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+        of_classes = name.startswith(("low_level", "global_features", "classification"))
+        assert reached == (of_classes and "G7" not in name), name
+
+
+def test_at_the_global_size_one_pass_gives_what_two_passes_give() -> None:
+    network = build(config(), seed=5).eval()
+    passes: list[int] = []
+    network.low_level.register_forward_hook(lambda *_: passes.append(1))
+    L = lightness(1, 1, PAPER_SIZE, PAPER_SIZE)
+    with torch.inference_mode():
+        once = network(L)
+        assert len(passes) == 1
+        twice = network(L, L.clone())
+        assert len(passes) == 3
+    for one, two in zip(once, twice, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_the_parts_add_up_to_the_whole(small: ColorizationNetwork) -> None:
+    L = lightness(1, 1, 40, 48)
+    with torch.inference_mode():
+        torch.testing.assert_close(small.colour(L, small.global_vector(L)), small(L)[0])
+        other = small.colour(L, small.global_vector(100 - L))
+    assert not torch.equal(other, small(L)[0])
+
+
+def test_outputs_stay_float32_under_autocast(small: ColorizationNetwork) -> None:
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        p, logits = small(lightness(1, 1, 64, 64))
+    assert p.dtype == logits.dtype == torch.float32
+    assert not torch.equal(p, p.bfloat16().float()), "p was rounded to bfloat16 on its way"
+
+
+def test_build_depends_on_the_seed_alone_and_leaves_the_global_rng_alone() -> None:
+    made = config(head="average", global_size=32)
+    before = torch.get_rng_state()
+    first, again, other = (build(made, seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["mid_level.M1.0.weight"], other["mid_level.M1.0.weight"])
+
+
+def test_config_survives_json() -> None:
+    made = config(head="average", global_size=128, ab_limit=100.0)
+    assert NetworkConfig.from_dict(made.to_dict()) == made
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"classes": []}, "classes"),
+        ({"classes": ["a", "a"]}, "classes"),
+        ({"classes": "ab"}, "classes"),
+        ({"head": "big"}, "head"),
+        ({"global_size": 128}, "224"),
+        ({"global_size": 100, "head": "average"}, "multiple of 8"),
+        ({"ab_limit": 0}, "ab_limit"),
+        ({"ab_limit": float("nan")}, "ab_limit"),
+        ({"L_mean": "0.5"}, "L_mean"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_bad_configs_are_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ModelError, match=named):
+        NetworkConfig.from_dict(config().to_dict() | change)

@@ -1,0 +1,374 @@
+"""Training: it learns, it stops at any moment, it goes on to the same bytes, and it says what went wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gravurekit.errors import ModelError, TrainingError, UsageError
+from gravurekit.model import trainer
+from gravurekit.model.checkpoint import load_model, load_state
+from gravurekit.model.network import NetworkConfig
+from gravurekit.model.trainer import Recipe, read_log, train
+
+CONFIG = NetworkConfig(("dress", "hat"), "average", 32, L_mean=0.5)
+BF16 = trainer._fast_bf16(torch.device("cpu"))
+
+
+class Blocks:
+    """Pictures of one grey each: the bright ones are red dresses, the dark ones blue hats."""
+
+    def __init__(self, count: int = 8, size: tuple[int, int] = (32, 32), **changes: Any) -> None:
+        self.count, self.size, self.changes, self.calls = count, size, changes, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        self.calls += 1
+        bright = (indices % 2 == 0)[:, None, None, None]
+        rng = np.random.default_rng(int(indices.sum()))
+        L = np.where(bright, 200, 60) + rng.integers(0, 20, (len(indices), 1, *self.size))
+        ab = np.where(bright, [[[158]], [[148]]], [[[128]], [[88]]])
+        wash = np.concatenate([L, np.broadcast_to(ab, (len(indices), 2, *self.size))], axis=1)
+        arrays: dict[str, np.ndarray] = {
+            "L": L.astype(np.uint8),
+            "wash": wash.astype(np.uint8),
+            "label": (indices % 2).astype(np.int64),
+            "box": np.tile([0, 0, *self.size], (len(indices), 1)),
+        }
+        return arrays | self.changes
+
+
+class Acting(Blocks):
+    """Does something when the n-th batch is asked for (1 is the first)."""
+
+    def __init__(self, at: int, what: Any) -> None:
+        super().__init__()
+        self.at, self.what = at, what
+
+    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        if self.calls + 1 == self.at:
+            self.what()
+        return super().batch(indices)
+
+
+def recipe(steps: int = 6, **values: Any) -> Recipe:
+    defaults: dict[str, Any] = {"batch": 4, "precision": "fp32"}
+    return Recipe(steps, **defaults | values, device="cpu")
+
+
+def model_bytes(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unbroken")
+    train(Blocks(), Blocks(5), CONFIG, recipe(validate_every=3), folder, about={"shards": "abc"})
+    return folder
+
+
+# ---- learning ------------------------------------------------------------------------------------------
+
+
+def test_it_learns_colours_and_classes(tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    plan = recipe(20, precision="auto", class_weight=0.5)
+    summary = train(Blocks(), Blocks(5), CONFIG, plan, tmp_path, seen.append)
+    steps = [report for report in seen if report["kind"] == "train"]
+    assert [report["step"] for report in steps] == list(range(1, 21))
+    assert steps[-1]["colour_loss"] < 0.5 * steps[0]["colour_loss"]
+    assert steps[-1]["class_loss"] < 0.7 * steps[0]["class_loss"]
+    assert summary["finished"] and summary["steps"] == 20 and summary["samples_per_second"] > 0
+
+
+@pytest.mark.parametrize("name", ["default", "paper"])
+def test_the_rate_follows_the_recipe(name: str) -> None:
+    plan = Recipe(100, learning_rate=2e-3, name=name)
+    rates = [trainer.learning_rate(step, plan) for step in range(100)]
+    if name == "paper":
+        assert set(rates) == {1.0}
+    else:
+        assert max(rates) == rates[4] == rates[5] == 2e-3
+        assert rates[:5] == sorted(rates[:5]) and rates[5:] == sorted(rates[5:], reverse=True)
+        assert 0 < rates[-1] < 1e-5
+
+
+def test_every_epoch_takes_every_picture_once_in_an_order_of_its_own() -> None:
+    epochs = [np.concatenate([trainer.batch_indices(3 * e + i, 12, 4, 7) for i in range(3)]) for e in (0, 1)]
+    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert not np.array_equal(trainer.batch_indices(0, 12, 4, 8), trainer.batch_indices(0, 12, 4, 7))
+
+
+# ---- what counts ---------------------------------------------------------------------------------------
+
+
+def prepared(flip: bool, **changes: Any) -> trainer.Batch:
+    arrays = Blocks(1, (16, 16), **changes).batch(np.array([0]))
+    return trainer.prepared(arrays, 2, torch.device("cpu"), np.array([flip]))
+
+
+def test_units_and_sizes_of_a_batch() -> None:
+    batch = prepared(False)
+    assert batch.L.shape == (1, 1, 16, 16) and batch.ab.shape == (1, 2, 8, 8)
+    assert 78 <= batch.L.min() and batch.L.max() <= 87  # 200…219 of 255
+    assert batch.ab[0, :, 3, 3].tolist() == [30, 20]
+    assert bool((batch.inside == 1).all())
+
+
+def test_padding_counts_nowhere_even_at_an_odd_border() -> None:
+    box = np.array([[1, 3, 14, 16]])
+    wash = Blocks().batch(np.array([0]))["wash"][:, :, :16, :16].copy()
+    wash[:, 1:, :1], wash[:, 1:, 14:], wash[:, 1:, :, :3] = 0, 255, 255
+    batch = prepared(False, box=box, wash=wash)
+    assert batch.inside[0, 0, 4].tolist() == [0, 0.5, 1, 1, 1, 1, 1, 1]
+    assert batch.inside[0, 0, 0, 1] == 0.25 and bool((batch.inside[0, 0, 7] == 0).all())
+    assert bool((batch.ab[0, 0][batch.inside[0, 0] > 0] == 30).all())
+    right = ((batch.ab / 110 + 1) / 2).clone()
+    wrong_outside = torch.where(batch.inside > 0, right, torch.zeros(1))
+    for name in ("default", "paper"):
+        assert trainer.colour_loss(wrong_outside, batch, 110.0, name) == pytest.approx(0, abs=1e-9)
+        assert trainer.colour_loss(1 - right, batch, 110.0, name) > 0.01
+
+
+def test_mirroring_turns_picture_colours_and_box_together() -> None:
+    ramp = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    changes = {"L": ramp, "wash": np.repeat(ramp, 3, axis=1), "box": np.array([[0, 2, 16, 12]])}
+    plain, turned = prepared(False, **changes), prepared(True, **changes)
+    for one, other in zip(vars(plain).values(), vars(turned).values(), strict=True):
+        assert torch.equal(one.flip(-1) if one.ndim == 4 else one, other)
+
+
+def test_vivid_places_weigh_more() -> None:
+    ab = torch.tensor([[0.0, 60.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
+    batch = trainer.Batch(torch.zeros(1, 1, 2, 4), ab, torch.ones(1, 1, 1, 2), torch.tensor([0]))
+    exact = (ab / 110 + 1) / 2
+    off = torch.tensor([[0.1, 0.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
+    dull, vivid = (trainer.colour_loss(exact + o, batch, 110.0, "default") for o in (off, off.flip(-1)))
+    assert float(vivid / dull) == pytest.approx(1 + 60 / trainer.VIVID, rel=1e-3)
+
+
+def test_pictures_without_a_label_are_left_out_of_the_class_loss() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 9.0]])
+    one = trainer.class_loss(logits, torch.tensor([0, -1]))
+    assert float(one) == pytest.approx(float(np.log1p(np.exp(-2))))
+    assert trainer.class_loss(logits, torch.tensor([-1, -1])) == 0
+
+
+class Grey(nn.Module):
+    """Says ab = 0 and the second class whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config, self.weight = CONFIG, nn.Parameter(torch.zeros(1))
+
+    def forward(self, L: Tensor) -> tuple[Tensor, Tensor]:
+        half = L.shape[-2] // 2, L.shape[-1] // 2
+        return torch.full((len(L), 2, *half), 0.5), torch.tensor([[0.0, 1.0]]).expand(len(L), 2)
+
+    def ab(self, p: Tensor) -> Tensor:
+        return (2 * p - 1) * CONFIG.ab_limit
+
+
+def test_validation_figures_of_a_network_that_says_grey() -> None:
+    network: Any = Grey()
+    figures = trainer.validate(network, Blocks(5), recipe(), bf16=False, batch=2)
+    assert figures["ab_error"] == pytest.approx((3 * np.hypot(30, 20) + 2 * 40) / 5)
+    assert figures["chroma_ratio"] == 0 and figures["top1"] == pytest.approx(0.4)
+    assert figures["class_loss"] == pytest.approx(np.log(1 + np.e) - 0.4)
+    unlabelled = Blocks(2, label=np.array([-1, -1]), wash=np.full((2, 3, 32, 32), 128, np.uint8))
+    figures = trainer.validate(network, unlabelled, recipe(), bf16=False, batch=2)
+    assert figures["top1"] is None and figures["chroma_ratio"] is None and figures["loss"] == 0
+
+
+# ---- going on ------------------------------------------------------------------------------------------
+
+
+def test_the_folder_of_a_finished_training(unbroken: Path) -> None:
+    names = sorted(path.name for path in unbroken.iterdir())
+    assert names == ["log.jsonl", "model.safetensors", "state.safetensors"]
+    network, about = load_model(unbroken / "model.safetensors", "cpu")
+    assert network.config == CONFIG and about["shards"] == "abc" and about["training"]["recipe"]["steps"] == 6
+    log = [(line["kind"], line["step"]) for line in read_log(unbroken)]
+    trained = [("train", step) for step in range(1, 7)]
+    assert log == [*trained[:3], ("validation", 3), *trained[3:], ("validation", 6)]
+    assert {"loss", "ab_error", "chroma_ratio", "top1"} <= set(read_log(unbroken)[-1])
+
+
+def assert_equal_states(one: Path, other: Path) -> None:
+    states = [load_state(folder / "state.safetensors") for folder in (one, other)]
+    assert states[0].about == states[1].about and states[0].tensors.keys() == states[1].tensors.keys()
+    assert all(torch.equal(t, states[1].tensors[name]) for name, t in states[0].tensors.items())
+
+
+def test_stopped_and_resumed_in_bf16_with_the_papers_recipe_on_a_set_smaller_than_the_batch(
+    tmp_path: Path,
+) -> None:
+    plan = recipe(batch=16, name="paper", precision="bf16" if BF16 else "fp32")
+    whole, parts, asked = tmp_path / "whole", tmp_path / "parts", iter([False, False, True])
+    train(Blocks(3), None, CONFIG, plan, whole)
+    stopped = train(Blocks(3), None, CONFIG, plan, parts, should_stop=lambda: next(asked))
+    assert not stopped["finished"] and stopped["steps"] == 3 and not (parts / "model.safetensors").exists()
+    assert train(Blocks(3), None, CONFIG, plan, parts)["finished"]
+    assert model_bytes(parts) == model_bytes(whole)
+    assert_equal_states(parts, whole)
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from test_trainer import Acting, Blocks, CONFIG, recipe
+from gravurekit.model.trainer import train
+killer = Acting(5, lambda: os.kill(os.getpid(), signal.SIGKILL))
+plan = recipe(checkpoint_every=3, validate_every=3)
+train(killer, Blocks(5), CONFIG, plan, Path(sys.argv[1]), about={"shards": "abc"})
+"""
+
+
+def test_kill_9_costs_only_the_steps_since_the_last_state(tmp_path: Path, unbroken: Path) -> None:
+    paths = [str(Path(__file__).parent), *sys.path]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    died = subprocess.run([sys.executable, "-c", CHILD, str(tmp_path)], env=environment, timeout=120)
+    assert died.returncode == -signal.SIGKILL
+    assert load_state(tmp_path / "state.safetensors").about["step"] == 3
+    assert read_log(tmp_path)[-1]["step"] == 4  # done, logged, and lost
+    with open(tmp_path / "log.jsonl", "a") as log:
+        log.write('{"kind": "train", "st')  # a kill in the middle of a line
+    seen: list[dict[str, Any]] = []
+    plan = recipe(checkpoint_every=100, validate_every=3)
+    train(Blocks(), Blocks(5), CONFIG, plan, tmp_path, seen.append, about={"shards": "abc"})
+    assert seen[0]["step"] == 4
+    assert model_bytes(tmp_path) == model_bytes(unbroken)
+    kinds = [[(line["kind"], line["step"]) for line in read_log(f)] for f in (tmp_path, unbroken)]
+    assert kinds[0] == kinds[1]
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_finishes_the_step_saves_it_and_resumes_exactly(tmp_path: Path, unbroken: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    rest = (CONFIG, recipe(validate_every=3), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(Acting(3, interrupt), Blocks(5), *rest)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert load_state(tmp_path / "state.safetensors").about["step"] == 3
+    train(Blocks(), Blocks(5), *rest, about={"shards": "abc"})
+    assert model_bytes(tmp_path) == model_bytes(unbroken)
+    assert_equal_states(tmp_path, unbroken)
+
+
+def test_a_second_ctrl_c_waits_for_nothing_yet_saves_what_is_whole(tmp_path: Path) -> None:
+    def twice() -> None:
+        interrupt()
+        interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Acting(2, twice), None, CONFIG, recipe(), tmp_path)
+    assert load_state(tmp_path / "state.safetensors").about["step"] == 1
+
+
+def test_the_log_keeps_each_step_once(tmp_path: Path) -> None:
+    lines = [
+        '{"kind": "start", "step": 0}', '{"kind": "train", "step": 1, "colour_loss": 1}',
+        '{"kind": "train", "step": 2, "colour_loss": 2}', '{"kind": "validation", "step": 2, "loss": 2}',
+        '{"kind": "train", "step": 3, "colour_loss": 3}', '{"kind": "start", "step": 1}',
+        '{"kind": "train", "step": 2, "colour_loss": 4}', '{"kind": "validation", "step": 2, "loss": 4}',
+    ]  # fmt: skip
+    (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+    kept = [(line["kind"], line["step"], line.get("colour_loss")) for line in read_log(tmp_path)]
+    assert kept == [("train", 1, 1), ("train", 2, 4), ("validation", 2, None)]
+    assert read_log(tmp_path / "nowhere") == []
+
+
+# ---- what goes wrong -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "plan", "count", "difference"),
+    [
+        (CONFIG, recipe(8), 8, "recipe.steps: 6 → 8"),
+        (CONFIG, recipe(seed=4), 8, "recipe.seed: 0 → 4"),
+        (CONFIG, recipe(), 9, "number of pictures: 8 → 9"),
+        (NetworkConfig(("a", "b"), "average", 32, L_mean=0.5), recipe(), 8, "classes: .*dress.* → .*'a'"),
+    ],
+)
+def test_a_state_of_another_training_names_the_difference(
+    unbroken: Path, config: NetworkConfig, plan: Recipe, count: int, difference: str
+) -> None:
+    before = (unbroken / "state.safetensors").read_bytes()
+    with pytest.raises(ModelError, match=difference):
+        train(Blocks(count), None, config, plan, unbroken)
+    assert (unbroken / "state.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("end", [0, 1000, -1000])
+def test_a_damaged_state_is_an_error_not_a_new_beginning(tmp_path: Path, unbroken: Path, end: int) -> None:
+    path = tmp_path / "state.safetensors"
+    path.write_bytes((unbroken / "state.safetensors").read_bytes()[:end])
+    with pytest.raises(ModelError, match="damaged.*remove"):
+        train(Blocks(), None, CONFIG, recipe(), tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_a_loss_that_is_not_finite_names_step_and_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, honest = [0], trainer.colour_loss
+
+    def poisoned(*arguments: Any) -> Tensor:
+        calls[0] += 1
+        return honest(*arguments) * (float("nan") if calls[0] == 3 else 1)
+
+    monkeypatch.setattr(trainer, "colour_loss", poisoned)
+    indices = trainer.batch_indices(2, 8, 4, 0).tolist()
+    with pytest.raises(TrainingError, match="at step 3 .*isn't finite.*last good state is kept") as caught:
+        train(Blocks(), None, CONFIG, recipe(checkpoint_every=2), tmp_path)
+    assert str(indices) in str(caught.value)
+    state = load_state(tmp_path / "state.safetensors")
+    assert state.about["step"] == 2
+    assert all(bool(tensor.isfinite().all()) for tensor in state.tensors.values())
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="at step 1 the weights aren't finite.*no state was saved"):
+        train(Blocks(), None, CONFIG, recipe(learning_rate=1e39, checkpoint_every=1, steps=40), tmp_path)
+    assert not (tmp_path / "state.safetensors").exists()
+
+
+def test_out_of_memory_says_which_batch_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer, "colour_loss", full)
+    with pytest.raises(TrainingError, match="at step 1 with batch 4; try batch 2"):
+        train(Blocks(), None, CONFIG, recipe(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (Blocks(1), "at least 2 pictures, not 1"),
+        (Blocks(size=(36, 32)), "36×32.*multiples of 8"),
+        (Blocks(label=np.array([0, 1, 2, 0])), "2 classes"),
+    ],
+)
+def test_samples_that_cannot_be_trained_on_are_named(tmp_path: Path, samples: Blocks, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        train(samples, None, CONFIG, recipe(), tmp_path)
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"batch": 1}, {"name": "sgd"}, {"precision": "fp8"}])
+def test_a_bad_recipe_is_a_usage_error(bad: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="bad training recipe"):
+        Recipe(**{"steps": 5} | bad)
