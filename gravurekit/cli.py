@@ -1,41 +1,58 @@
-"""The command line: words in, words out. No decision about pictures is made here.
+"""The command line's front door: the list of verbs, exit codes, and nothing that takes time to import.
 
-Only this file turns errors into exit codes (errors.py lists them).
+Only this file turns errors into exit codes (errors.py lists them). The verbs themselves are in `commands.py`, which is
+imported when one of them is used, so that `gravurekit --help` answers at once.
 """
 
-import logging
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gravurekit import __version__, pipeline, terminal
-from gravurekit.errors import QUARANTINED, GravurekitError, UsageError
-from gravurekit.folder import Summary
-from gravurekit.options import with_settings
-from gravurekit.pipeline import ORDER, Wishes
-from gravurekit.settings import parse_assignments
+from gravurekit import __version__
+from gravurekit.errors import GravurekitError
+
+VERBS = {
+    "crawl": "Find pictures by keyword, download them, remember where they came from.",
+    "filter": "Drop duplicates and unusable pictures, each with its reason.",
+    "stylize": "Draw photographs as coloured engravings, ink and wash kept apart.",
+    "shard": "Write CIE Lab tensors for training, each traceable to its picture.",
+    "train": "Train the colorization network; run again to go on.",
+    "colorize": "Colour prints of any size with a trained network.",
+    "run": "The whole chain; stages that are fresh are skipped.",
+}
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs in the order of the chain, each made when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the chain."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None if there is none of that name."""
+        if cmd_name not in VERBS:
+            return None
+        from gravurekit.commands import app as verbs
+
+        return typer.main.get_group(verbs).commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of verbs, without making any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
 
 app = typer.Typer(
     name="gravurekit",
+    cls=Verbs,
     no_args_is_help=True,
-    add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help takes twice as long to import as everything else here
     help="From a list of words to a coloured engraving: crawl → filter → stylize → shard → train → colorize.",
 )
-
-Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file; ./gravurekit.toml is read if it is there.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="A craft's own knob: CRAFT.KNOB=VALUE, as in cartoon.median=5.")
-]
-Executor = Annotated[str | None, typer.Option("--executor", help="serial, or local: a pool of processes.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=0, help="Processes of the pool; 0: one for each core.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
 
 
 def _version(wanted: bool) -> None:
@@ -47,202 +64,18 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def start(
     folder: Annotated[
-        Path | None, typer.Option("-C", "--folder", help="Work in this folder, made if missing, as if started there.")
+        Path | None,
+        typer.Option("-C", "--folder", help="Work in this folder, made if missing, as if started there."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens, on stderr.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options of all commands."""
-    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+    """From a list of words to a coloured engraving: crawl → filter → stylize → shard → train → colorize."""
     if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            os.chdir(folder)
-        except OSError as error:
-            raise UsageError(f"can't work in {folder}: {error.strerror}") from None
+        from gravurekit.commands import work_in
 
-
-@app.command()
-@with_settings(pipeline.STAGE_SETTINGS["crawl"])
-def crawl(
-    keywords: Annotated[
-        list[str] | None, typer.Argument(help="Keyword files (.txt) or keywords.", show_default="keywords/dresses.txt")
-    ] = None,
-    source: Annotated[
-        list[str] | None,
-        typer.Option("--source", help="Where from: bing, sample, folder:PATH. May be given several times."),
-    ] = None,
-    out: Annotated[str | None, typer.Option("--out", help="The folder that is filled.", show_default="raw")] = None,
-    endpoint: Annotated[
-        list[str] | None, typer.Option("--endpoint", help="Another address of a source: NAME=http://HOST:PORT.")
-    ] = None,
-    assign: Set = None,
-    config: Config = None,
-    executor: Executor = None,
-    jobs: Jobs = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    *,
-    flags: dict[str, Any],
-) -> None:
-    """Find pictures by keyword, download them, prove that each decodes, remember where it came from."""
-    if source and not keywords and all(name.startswith("folder") for name in source):
-        keywords = []  # a folder is asked for no keyword
-    paths = {"keywords": keywords, "sources": source or None, "raw": out, "endpoints": _endpoints(endpoint)}
-    _run("crawl", config, paths, flags, (executor, jobs), assign, json, quiet)
-
-
-@app.command(name="filter")
-@with_settings(pipeline.STAGE_SETTINGS["filter"])
-def filter_(
-    source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="raw")] = None,
-    out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="clean")] = None,
-    for_: Annotated[
-        str | None, typer.Option("--for", help="photos or prints: the same as --subject.", show_default="photos")
-    ] = None,
-    assign: Set = None,
-    config: Config = None,
-    executor: Executor = None,
-    jobs: Jobs = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    *,
-    flags: dict[str, Any],
-) -> None:
-    """Drop duplicates and unusable pictures, each with its reason."""
-    if for_:
-        flags["subject"] = for_
-    _run("filter", config, {"raw": source, "clean": out}, flags, (executor, jobs), assign, json, quiet)
-
-
-@app.command()
-@with_settings(pipeline.STAGE_SETTINGS["stylize"])
-def stylize(
-    source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="clean")] = None,
-    out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="styled")] = None,
-    assign: Set = None,
-    config: Config = None,
-    executor: Executor = None,
-    jobs: Jobs = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    *,
-    flags: dict[str, Any],
-) -> None:
-    """Draw each photograph as a coloured engraving, ink and colour wash kept apart."""
-    _run("stylize", config, {"clean": source, "styled": out}, flags, (executor, jobs), assign, json, quiet)
-
-
-@app.command()
-@with_settings(pipeline.STAGE_SETTINGS["shard"])
-def shard(
-    source: Annotated[str | None, typer.Argument(help="A styled folder.", show_default="styled")] = None,
-    out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="shards")] = None,
-    config: Config = None,
-    executor: Executor = None,
-    jobs: Jobs = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    *,
-    flags: dict[str, Any],
-) -> None:
-    """Write CIE Lab tensors for training, each traceable to its picture."""
-    _run("shard", config, {"styled": source, "shards": out}, flags, (executor, jobs), None, json, quiet)
-
-
-@app.command()
-@with_settings(pipeline.STAGE_SETTINGS["train"])
-def train(
-    source: Annotated[str | None, typer.Argument(help="A shards folder.", show_default="shards")] = None,
-    runs: Annotated[str | None, typer.Option("--runs", help="Where trainings lie.", show_default="runs")] = None,
-    config: Config = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    *,
-    flags: dict[str, Any],
-) -> None:
-    """Train the colorization network; run again to go on where it stopped."""
-    _run("train", config, {"shards": source, "runs": runs}, flags, (None, None), None, json, quiet)
-
-
-@app.command()
-@with_settings(pipeline.STAGE_SETTINGS["colorize"])
-def colorize(
-    prints: Annotated[list[str] | None, typer.Argument(help="Pictures, or folders of them.", show_default=False)] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="The run that colours.", show_default="the newest finished run")
-    ] = None,
-    out: Annotated[str | None, typer.Option("--out", help="The folder that is filled.", show_default="coloured")] = None,
-    runs: Annotated[str | None, typer.Option("--runs", help="Where trainings lie.", show_default="runs")] = None,
-    config: Config = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    *,
-    flags: dict[str, Any],
-) -> None:
-    """Colour prints of any size with a trained network."""
-    paths = {"prints": prints or None, "model": model, "coloured": out, "runs": runs}
-    _run("colorize", config, paths, flags, (None, None), None, json, quiet)
-
-
-@app.command()
-def run(
-    config: Annotated[
-        Path | None, typer.Argument(help="The settings file.", show_default="gravurekit.toml")
-    ] = None,
-    to: Annotated[str, typer.Option("--to", help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
-    keyword: Annotated[
-        list[str] | None, typer.Option("--keywords", help="Keyword file or keyword, for the file's.")
-    ] = None,
-    source: Annotated[list[str] | None, typer.Option("--source", help="Source, for the file's.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Results a keyword, for the file's.")] = None,
-    executor: Executor = None,
-    jobs: Jobs = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """The whole chain; stages that are fresh are skipped."""
-    paths = {"keywords": keyword or None, "sources": source or None}
-    flags = {"paths": paths, "crawl": {"per_keyword": limit}, "machine": {"executor": executor, "jobs": jobs}}
-    wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), flags)
-    summaries: list[Summary] = []
-
-    def done(summary: Summary) -> None:
-        summaries.append(summary)
-        terminal.show(summary, json)
-
-    with terminal.watching(quiet) as watch:
-        pipeline.run_chain(wishes, to, watch, done)
-    _exit(summaries)
-
-
-def _endpoints(given: list[str] | None) -> dict[str, str] | None:
-    pairs = [text.partition("=") for text in given or []]
-    for name, equals, address in pairs:
-        if not (name and equals and address.startswith(("http://", "https://"))):
-            raise UsageError(f"--endpoint {name}{equals}{address}: write it as NAME=http://HOST:PORT")
-    return {name: address for name, _, address in pairs} or None
-
-
-def _run(
-    stage: str, config: Path | None, paths: dict[str, Any], flags: dict[str, Any],
-    machine: tuple[str | None, int | None], assign: list[str] | None, json: bool, quiet: bool,
-) -> None:  # fmt: skip
-    layers = {"paths": paths, stage: flags, "machine": dict(zip(("executor", "jobs"), machine, strict=True))}
-    file = pipeline.read_wishes(terminal.workspace_file(config))
-    wishes = Wishes(file, layers, parse_assignments(assign or []))
-    with terminal.watching(quiet) as watch:
-        summary = pipeline.run_stage(stage, wishes, watch)
-    terminal.show(summary, json)
-    _exit([summary])
-
-
-def _exit(summaries: list[Summary]) -> None:
-    """Exit 3 if a picture killed its process, or a print that was named couldn't be coloured."""
-    if any("quarantined" in item.dropped or (item.stage == "colorize" and item.dropped) for item in summaries):
-        raise typer.Exit(QUARANTINED)
+        work_in(folder)
 
 
 def main() -> None:
@@ -250,5 +83,7 @@ def main() -> None:
     try:
         app()
     except GravurekitError as error:
+        from gravurekit import terminal
+
         terminal.complain(str(error))
         sys.exit(error.exit_code)

@@ -28,7 +28,7 @@ def load(room: str, name: str) -> ModuleType:
 
 
 def settings_of(room: str, stage: str, name: str, tables: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """The Settings of a craft: its defaults, then its table `[stage.name]` of the file and of `--set`, merged before."""
+    """The Settings of a craft: its defaults, then its table `[stage.name]` (the file's, with `--set` over it)."""
     kind: type[Settings] = load(room, name).Settings
     return layered(kind, f"{stage}.{name}", tables.get(name, {}))
 
@@ -37,4 +37,6 @@ def check_tables(room: str, stage: str, tables: Mapping[str, Mapping[str, Any]])
     """Raises UsageError if a table `[stage.NAME]` belongs to no craft of the room."""
     for name in tables:
         if name not in names(room):
-            raise UsageError(f"[{stage}.{name}] is the table of no {room.removesuffix('s')}{did_you_mean(name, names(room))}")
+            raise UsageError(
+                f"[{stage}.{name}] is the table of no {room.removesuffix('s')}{did_you_mean(name, names(room))}"
+            )

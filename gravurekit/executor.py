@@ -33,9 +33,7 @@ class Outcome(Generic[Result]):
 class Executor(Protocol):
     """Runs a top-level function over tasks. The same outcomes whichever executor and however many workers."""
 
-    def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task]
-    ) -> Iterator[Outcome[Result]]: ...
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]: ...
 
 
 class Serial:

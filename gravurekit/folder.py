@@ -21,7 +21,14 @@ from gravurekit.settings import digest
 METADATA = "metadata.jsonl"
 DROPPED = "dropped.jsonl"
 RECEIPT = "receipt.json"
-OURS = {METADATA, DROPPED, RECEIPT, "parts", "journal.jsonl", "incoming"}  # one of these marks a folder as ours
+OURS = {
+    METADATA,
+    DROPPED,
+    RECEIPT,
+    "parts",
+    "journal.jsonl",
+    "incoming",
+}  # one of these marks a folder as ours
 
 # Names that may hold a picture, for folders that other programs filled. The content decides later.
 PICTURE_SUFFIXES = {
@@ -226,7 +233,7 @@ def seal(
     path: Path, plan: Plan, kept: int, dropped: Sequence[Record], outputs: Sequence[str], seconds: float,
     facts: dict[str, Any] | None = None,
 ) -> Summary:  # fmt: skip
-    """Write the receipt, the last file of a folder, and clear the parts away. `outputs` are files whose sha256 it holds."""
+    """Write the receipt, the last file of a folder, and clear the parts away; it holds the sha256 of `outputs`."""
     reasons = dict(sorted(Counter(item.reason for item in dropped).items()))
     counts = {"in": kept + len(dropped), "kept": kept, **reasons}
     sums = {name: file_sha256(path / name) for name in outputs}

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -37,7 +37,12 @@ def _was_said(value: Any) -> bool:
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    limits = {key: getattr(item, rule) for item in field.metadata for rule, key in (("ge", "min"), ("le", "max")) if hasattr(item, rule)}
+    limits = {
+        key: getattr(item, rule)
+        for item in field.metadata
+        for rule, key in (("ge", "min"), ("le", "max"))
+        if hasattr(item, rule)
+    }
     flag = f"--{name.replace('_', '-')}"
     kind = _flag_type(field.annotation)
     names = (f"{flag}/--no-{flag[2:]}",) if kind is bool else (flag,)
@@ -48,7 +53,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         **(limits if kind in (int, float) else {}),
     )
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Union[kind, None], option]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
 
 

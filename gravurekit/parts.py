@@ -50,9 +50,7 @@ def run(
     folder = out / "parts" / name
     _begin(folder, plan_digest)
     stems = [folder / f"{n:05d}" for n in range((len(items) + TASK_SIZE - 1) // TASK_SIZE)]
-    tasks = [
-        _Task(work, tuple(items[n * TASK_SIZE : (n + 1) * TASK_SIZE]), stem) for n, stem in enumerate(stems)
-    ]
+    tasks = [_Task(work, tuple(items[n * TASK_SIZE : (n + 1) * TASK_SIZE]), stem) for n, stem in enumerate(stems)]
     watch.begin(name, len(items))
     waiting = [task for task in tasks if not task.stem.with_suffix(".jsonl").exists()]
     watch.advance(len(items) - sum(len(task.items) for task in waiting))
@@ -74,8 +72,7 @@ def _begin(folder: Path, plan_digest: str) -> None:
 def _one_by_one(task: _Task, executor: Executor) -> None:
     """A task that killed its process: find the item that does it, keep the others."""
     singles = [
-        _Task(task.work, (item,), task.stem.with_name(f"{task.stem.name}-{n:02d}"))
-        for n, item in enumerate(task.items)
+        _Task(task.work, (item,), task.stem.with_name(f"{task.stem.name}-{n:02d}")) for n, item in enumerate(task.items)
     ]
     for outcome in executor.map(_do, singles):
         if outcome.died:

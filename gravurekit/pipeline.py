@@ -153,4 +153,3 @@ _RUN: Mapping[str, Callable[[Wishes, Paths, Watch], Summary]] = {
 def _executor(wishes: Wishes) -> Any:
     machine: Machine = wishes.settings("machine")
     return make_executor(machine.executor, machine.jobs)
-

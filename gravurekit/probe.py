@@ -56,7 +56,9 @@ def measure(key: str, size: int, picture: Picture) -> Probe:
         bytes=size,
         extension=picture.extension,
         private=picture.private,
-        pixels_sha256=hashlib.sha256(np.ascontiguousarray(pixels).tobytes() + bytes(str(pixels.shape), "ascii")).hexdigest(),
+        pixels_sha256=hashlib.sha256(
+            np.ascontiguousarray(pixels).tobytes() + bytes(str(pixels.shape), "ascii")
+        ).hexdigest(),
         phash=str(imagehash.phash(Image.fromarray(pixels))),
         phash_whole=str(imagehash.phash(whole_image, hash_size=HASH_SIDE)),
         phash_trimmed=str(imagehash.phash(trimmed_image, hash_size=HASH_SIDE)),

@@ -69,7 +69,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, dict[str, Any]]:
-    """`["cartoon.median=5"]` → `{"cartoon": {"median": 5}}`: the values of `--set`, read as TOML values, else as text."""
+    """`["cartoon.median=5"]` → `{"cartoon": {"median": 5}}`: what `--set` said, as TOML values, else text."""
     tables: dict[str, dict[str, Any]] = {}
     for text in assignments:
         name, equals, value = text.partition("=")

@@ -23,4 +23,7 @@ def drops(probes: Sequence[Probe], settings: Settings) -> Iterator[Drop]:
     for probe in probes:
         aspect = max(probe.width, probe.height) / min(probe.width, probe.height)
         if aspect > settings.max_aspect:
-            yield Drop(probe.key, f"{probe.width} × {probe.height} is 1 : {aspect:.1f}, above {settings.max_aspect:g}")
+            yield Drop(
+                probe.key,
+                f"{probe.width} × {probe.height} is 1 : {aspect:.1f}, above {settings.max_aspect:g}",
+            )

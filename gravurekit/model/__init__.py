@@ -1,7 +1,7 @@
 """The colorization network, its files, its training and its use. Needs only numpy, torch and safetensors.
 
-    network.py      the network of Iizuka, Simo-Serra and Ishikawa (SIGGRAPH 2016), top to bottom
-    checkpoint.py   model and training-state files: safetensors, no pickle
-    trainer.py      the training loop; interrupted at any moment, it goes on to the same bytes
-    colorizer.py    a trained network at work: lightness in, ab and classes out
+network.py      the network of Iizuka, Simo-Serra and Ishikawa (SIGGRAPH 2016), top to bottom
+checkpoint.py   model and training-state files: safetensors, no pickle
+trainer.py      the training loop; interrupted at any moment, it goes on to the same bytes
+colorizer.py    a trained network at work: lightness in, ab and classes out
 """

@@ -37,7 +37,7 @@ class State:
 
 
 def pick_device(name: str) -> torch.device:
-    """"auto" → cuda, else mps, else cpu; a device that this machine lacks is a UsageError."""
+    """ "auto" → cuda, else mps, else cpu; a device that this machine lacks is a UsageError."""
     found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if found[kind]))
@@ -82,9 +82,7 @@ def load_state(path: Path) -> State:
 def restore(state: State, network: ColorizationNetwork, optimizer: torch.optim.Optimizer) -> None:
     """Put a state into a network of the same config and an optimizer that was made for it."""
     weights = {
-        name.removeprefix("network."): tensor
-        for name, tensor in state.tensors.items()
-        if name.startswith("network.")
+        name.removeprefix("network."): tensor for name, tensor in state.tensors.items() if name.startswith("network.")
     }
     _check_shapes(state.path, weights, network.state_dict())
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -116,9 +114,7 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _write(
-    path: Path, kind: str, tensors: dict[str, Tensor], config: NetworkConfig, about: dict[str, Any]
-) -> None:
+def _write(path: Path, kind: str, tensors: dict[str, Tensor], config: NetworkConfig, about: dict[str, Any]) -> None:
     header = {
         "kind": kind,
         "version": VERSION,
@@ -162,9 +158,7 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], NetworkConfig, dict
 
 def _check_shapes(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     for name in sorted(found.keys() | wanted.keys()):
-        here, there = (
-            f"{tuple(t[name].shape)} {t[name].dtype}" if name in t else "absent" for t in (found, wanted)
-        )
+        here, there = (f"{tuple(t[name].shape)} {t[name].dtype}" if name in t else "absent" for t in (found, wanted))
         if here != there:
             raise ModelError(
                 f"{path} doesn't fit the network its config describes: {name} is {here}, should be {there}; "

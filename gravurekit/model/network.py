@@ -105,9 +105,7 @@ def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 def dense(inputs: int, outputs: int) -> nn.Sequential:
     """Fully connected layer, BN, ReLU: (B, inputs) → (B, outputs)."""
-    return nn.Sequential(
-        nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
 
 
 def chain(**layers: nn.Module) -> nn.Sequential:

@@ -163,9 +163,7 @@ def learning_rate(step: int, recipe: Recipe) -> float:
     return recipe.learning_rate * (1 + math.cos(math.pi * (step - warm) / max(1, recipe.steps - warm))) / 2
 
 
-def prepared(
-    arrays: dict[str, np.ndarray], classes: int, device: torch.device, flip: np.ndarray | None
-) -> Batch:
+def prepared(arrays: dict[str, np.ndarray], classes: int, device: torch.device, flip: np.ndarray | None) -> Batch:
     """A batch of `Samples` checked, mirrored where `flip` (B,) says so, scaled, its target at half size."""
     height, width = arrays["L"].shape[-2:]
     if height % 8 or width % 8:

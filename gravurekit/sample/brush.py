@@ -95,16 +95,18 @@ def rows_frame(mask: np.ndarray, hem_from: float) -> tuple[np.ndarray, np.ndarra
             edge[last:] = edge[last] + slope * ahead[last:]
     size = max(9, h // 14 | 1)  # whole-pixel steps and ragged fur must not show as ripples of light
     for _ in range(2):
-        left, right = (np.convolve(np.pad(e, size // 2, mode="edge"), np.full(size, 1 / size),
-            "valid") for e in (left, right))
+        left, right = (
+            np.convolve(np.pad(e, size // 2, mode="edge"), np.full(size, 1 / size), "valid") for e in (left, right)
+        )
     half = np.maximum((right - left) / 2, 2).astype(np.float32)[:, None]
     u = (np.arange(w, dtype=np.float32)[None] - ((left + right) / 2).astype(np.float32)[:, None]) / half
     v = ((rows - top) / max(bottom - top, 1)).astype(np.float32)[:, None] + np.zeros((1, w), np.float32)
     return np.clip(u, -1.1, 1.1), np.clip(v, 0, 1), half
 
 
-def axis_frame(shape: tuple[int, int], axis: np.ndarray, widths: np.ndarray,
-        fuzz: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def axis_frame(
+    shape: tuple[int, int], axis: np.ndarray, widths: np.ndarray, fuzz: np.ndarray | float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(mask, u, v, half width) of a limb: each pixel belongs to the nearest piece of the centre line.
 
     The mask is the distance to that line, so a sharply bent arm has no holes; the start is round
@@ -122,8 +124,10 @@ def axis_frame(shape: tuple[int, int], axis: np.ndarray, widths: np.ndarray,
     lengths = np.linalg.norm(np.diff(axis, axis=0), axis=1)
     total, done = max(lengths.sum(), 1e-6), 0.0
     for i, length in enumerate(lengths):
-        (ax, ay), (dx, dy) = axis[i].astype(np.float32), ((axis[i + 1] - axis[i]) / max(length,
-            1e-6)).astype(np.float32)
+        (ax, ay), (dx, dy) = (
+            axis[i].astype(np.float32),
+            ((axis[i + 1] - axis[i]) / max(length, 1e-6)).astype(np.float32),
+        )
         raw = (x - ax) * dx + (y - ay) * dy
         along = np.clip(raw, 0, np.float32(length))
         px, py = x - ax - along * dx, y - ay - along * dy
@@ -132,8 +136,11 @@ def axis_frame(shape: tuple[int, int], axis: np.ndarray, widths: np.ndarray,
         np.copyto(best, distance, where=near)
         np.copyto(u, py * dx - px * dy, where=near)
         np.copyto(v, np.float32(done) + along, where=near)
-        np.copyto(half, widths[i] + (widths[i + 1] - widths[i]) * (along / np.float32(max(length, 1e-6))),
-            where=near)
+        np.copyto(
+            half,
+            widths[i] + (widths[i + 1] - widths[i]) * (along / np.float32(max(length, 1e-6))),
+            where=near,
+        )
         if i == len(lengths) - 1:
             over = np.where(near, raw - np.float32(length), over)
         done += length
@@ -171,9 +178,18 @@ def relight(height: np.ndarray) -> np.ndarray:
     return np.clip(dot / np.sqrt(1 + gx * gx + gy * gy), 0, 1)
 
 
-def patch(outline: np.ndarray, axis: np.ndarray | None, widths: np.ndarray | None, folds: np.ndarray | None,
-        scale: float, relief: float, ball: float, hem_from: float, shape: tuple[int, int],
-        fuzz: np.ndarray | None = None) -> Patch | None:
+def patch(
+    outline: np.ndarray,
+    axis: np.ndarray | None,
+    widths: np.ndarray | None,
+    folds: np.ndarray | None,
+    scale: float,
+    relief: float,
+    ball: float,
+    hem_from: float,
+    shape: tuple[int, int],
+    fuzz: np.ndarray | None = None,
+) -> Patch | None:
     """Rasterise and light one part. Coordinates in pixels; `shape` is the (H, W) of the picture.
 
     `fuzz` (256, 256) float32, in pixels, roughens the edge of a limb.
@@ -188,15 +204,21 @@ def patch(outline: np.ndarray, axis: np.ndarray | None, widths: np.ndarray | Non
         mask = fill(size, outline - corner)
         u, v, half = rows_frame(mask, hem_from)
     else:
-        rough = 0.0 if fuzz is None else np.tile(fuzz, (-(-size[0] // 256), -(-size[1] // 256)))[: size[0],
-            : size[1]]
+        rough = 0.0 if fuzz is None else np.tile(fuzz, (-(-size[0] // 256), -(-size[1] // 256)))[: size[0], : size[1]]
         mask, u, v, half = axis_frame(size, axis - corner, widths, rough)
     height, hollow = relief_of(u, v, half, folds, scale, relief, ball)
     return Patch(int(x0), int(y0), mask, u, v, half, height, relight(height), hollow)
 
 
-def relief_of(u: np.ndarray, v: np.ndarray, half: np.ndarray, folds: np.ndarray | None, scale: float,
-        relief: float, ball: float) -> tuple[np.ndarray, np.ndarray]:
+def relief_of(
+    u: np.ndarray,
+    v: np.ndarray,
+    half: np.ndarray,
+    folds: np.ndarray | None,
+    scale: float,
+    relief: float,
+    ball: float,
+) -> tuple[np.ndarray, np.ndarray]:
     """Height in pixels of a rounded, folded form, and 0..1 how deep each place lies in a fold."""
     round_ = np.cos(np.clip(u, -1, 1) * (np.pi / 2))
     if ball:

@@ -10,7 +10,17 @@ import numpy as np
 from gravurekit.images import encode_jpeg, encode_png, encode_webp, resize
 from gravurekit.sample import figures, oddments
 
-PRINT_WORDS = {"engraving", "gravure", "gravur", "gravuru", "etching", "print", "woodcut", "lithograph", "plate"}
+PRINT_WORDS = {
+    "engraving",
+    "gravure",
+    "gravur",
+    "gravuru",
+    "etching",
+    "print",
+    "woodcut",
+    "lithograph",
+    "plate",
+}
 COUNT = 48  # results a query
 
 
@@ -37,8 +47,9 @@ class Subject:
 
     def draw(self, seed: int) -> np.ndarray:
         """(H, W, 3) uint8 sRGB."""
-        if self.as_print:
-            return np.repeat(figures.draw_engraving(self.garment, seed)[..., None], 3, axis=2)
+        if self.as_print:  # half of them hatched, half in outline, as in the books
+            ink = figures.draw_engraving(self.garment, seed, outline=seed % 2 == 1)
+            return np.repeat(ink[..., None], 3, axis=2)
         return figures.draw_figure(self.garment, self.colour, seed)
 
 

@@ -87,7 +87,7 @@ def _row(n: int, item: catalogue.Item, base: str) -> str:
     return (
         f'<li data-idx="{n + 1}"><div class="iuscp isv"><div class="imgpt"><a class="iusc" m="{packed}" href="#">'
         f'<div class="img_cont hoff"></div></a></div><div class="infopt"><div class="infpd imgpt">'
-        f"<div class=\"infnmpt\">{html.escape(item.title)}</div></div></div></div></li>"
+        f'<div class="infnmpt">{html.escape(item.title)}</div></div></div></div></li>'
     )
 
 
@@ -125,7 +125,11 @@ def _handler_of(engine: Engine) -> type[BaseHTTPRequestHandler]:
 
         def _answer(self, status: int, kind: str, body: bytes, more: dict[str, str] | None = None) -> None:
             self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(more or {})}.items():
+            for name, value in {
+                "Content-Type": kind,
+                "Content-Length": str(len(body)),
+                **(more or {}),
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)

@@ -15,8 +15,11 @@ def _ornament(surface: Patch, part: Part, scale: float) -> np.ndarray:
     middle = float(np.mean(surface.half))
     across = 0.55 * middle + 0.45 * surface.half  # flares a little, as a gored skirt does
     x = surface.u * across / period + 0.25 + surface.height * (0.25 / period)
-    length = surface.mask.shape[0] if part.axis is None else float(np.linalg.norm(np.diff(part.axis, axis=0),
-        axis=1).sum()) * scale
+    length = (
+        surface.mask.shape[0]
+        if part.axis is None
+        else float(np.linalg.norm(np.diff(part.axis, axis=0), axis=1).sum()) * scale
+    )
     y = surface.v * (length / period) + 0.12 * (1 - surface.u * surface.u)
     maps = [np.mod(a * TILE, TILE).astype(np.float32) for a in (x, y)]
     wrapped = cv2.copyMakeBorder(tile(fabric.pattern), 0, 1, 0, 1, cv2.BORDER_WRAP)
@@ -59,8 +62,7 @@ def _draw_strokes(colour: np.ndarray, surface: Patch, part: Part, place: Placeme
             for x, y in fixed(points).tolist():
                 cv2.circle(colour, (x, y), int(width * 8), stroke.colour, -1, cv2.LINE_AA, SUBPIXEL)
         else:
-            cv2.polylines(colour, [fixed(points)], False, stroke.colour, max(1, round(width)), cv2.LINE_AA,
-                SUBPIXEL)
+            cv2.polylines(colour, [fixed(points)], False, stroke.colour, max(1, round(width)), cv2.LINE_AA, SUBPIXEL)
     return cv2.resize(colour, (w, h), interpolation=cv2.INTER_AREA) if zoom > 1 else colour
 
 
@@ -76,7 +78,6 @@ def _draw_hem(colour: np.ndarray, surface: Patch, fabric: Fabric, scale: float) 
     line = np.clip((fabric.hem * 0.12 - np.abs(rise - fabric.hem * 1.4)) * scale + 0.5, 0, 1)
     if fabric.hem > 0.1:
         wave = 0.5 + 0.28 * np.sin(surface.u * surface.half * (2 * np.pi / (0.24 * scale)))
-        band = band - np.clip((0.13 - np.abs(rise / fabric.hem - wave)) * fabric.hem * scale + 0.5, 0,
-            1) * band * 0.8
+        band = band - np.clip((0.13 - np.abs(rise / fabric.hem - wave)) * fabric.hem * scale + 0.5, 0, 1) * band * 0.8
     cover = (np.maximum(band, line) * low)[..., None].astype(np.float32)
     colour[:] = colour * (1 - cover) + np.array(fabric.hem_colour, np.float32) * cover

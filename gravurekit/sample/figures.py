@@ -12,13 +12,28 @@ from gravurekit.sample.garments import BUILDERS
 from gravurekit.sample.paint import finish, paint
 from gravurekit.sample.parts import RGB, Figure, Placement
 
-GARMENTS = ("kaftan", "bindalli", "abiye", "yeniceri kiyafeti", "salvar", "cubbe", "kostum", "pardesu",
-    "etek", "kurk", "dress")
+GARMENTS = (
+    "kaftan",
+    "bindalli",
+    "abiye",
+    "yeniceri kiyafeti",
+    "salvar",
+    "cubbe",
+    "kostum",
+    "pardesu",
+    "etek",
+    "kurk",
+    "dress",
+)
 COLOURS = ("red", "green", "blue", "pink", "black", "yellow")
 
 MAIN: dict[str, RGB] = {
-    "red": (186, 38, 44), "green": (52, 128, 74), "blue": (44, 84, 168), "pink": (232, 134, 164),
-        "black": (52, 49, 54), "yellow": (226, 182, 52),
+    "red": (186, 38, 44),
+    "green": (52, 128, 74),
+    "blue": (44, 84, 168),
+    "pink": (232, 134, 164),
+    "black": (52, 49, 54),
+    "yellow": (226, 182, 52),
 }
 # main, second, third (sash, shoes, ribbon), accent (gold and the like)
 PALETTES: dict[str, tuple[RGB, RGB, RGB, RGB]] = {
@@ -34,35 +49,89 @@ PALETTES: dict[str, tuple[RGB, RGB, RGB, RGB]] = {
     "kurk": ((122, 82, 52), (210, 180, 140), (90, 40, 52), (210, 170, 100)),
     "dress": ((130, 150, 210), (240, 228, 220), (226, 110, 120), (226, 196, 130)),
 }
-DRESSES: tuple[RGB, ...] = ((120, 150, 214), (222, 132, 120), (150, 120, 184), (224, 190, 96),
-    (118, 172, 132), (196, 72, 88))
+DRESSES: tuple[RGB, ...] = (
+    (120, 150, 214),
+    (222, 132, 120),
+    (150, 120, 184),
+    (224, 190, 96),
+    (118, 172, 132),
+    (196, 72, 88),
+)
 SKINS: tuple[RGB, ...] = ((240, 204, 176), (232, 190, 158), (216, 170, 134), (188, 140, 106))
 HAIRS: tuple[RGB, ...] = ((48, 34, 30), (78, 50, 36), (112, 70, 42), (34, 28, 30))
 MALE = ("yeniceri kiyafeti", "cubbe", "kostum")
-TALL = {"yeniceri kiyafeti": 1.45, "cubbe": 0.75, "kostum": 0.82, "kaftan": 0.48, "kurk": 0.52, "etek": 0.4,
-    "pardesu": 0.38, "bindalli": 0.3}
+TALL = {
+    "yeniceri kiyafeti": 1.45,
+    "cubbe": 0.75,
+    "kostum": 0.82,
+    "kaftan": 0.48,
+    "kurk": 0.52,
+    "etek": 0.4,
+    "pardesu": 0.38,
+    "bindalli": 0.3,
+}
 ARMS = {  # poses that suit the garment: (left, right, what the right hand holds)
-    "kaftan": (("hanging", "front", "flower"), ("hip", "hanging", ""), ("loose", "raised", "flower"),
-        ("front", "loose", "")),
-    "bindalli": (("loose", "front", "fan"), ("loose", "loose", ""), ("hanging", "raised", "flower"),
-        ("front", "hanging", "")),
-    "abiye": (("hip", "loose", ""), ("loose", "raised", "fan"), ("hanging", "front", "fan"),
-        ("hip", "raised", "flower")),
+    "kaftan": (
+        ("hanging", "front", "flower"),
+        ("hip", "hanging", ""),
+        ("loose", "raised", "flower"),
+        ("front", "loose", ""),
+    ),
+    "bindalli": (
+        ("loose", "front", "fan"),
+        ("loose", "loose", ""),
+        ("hanging", "raised", "flower"),
+        ("front", "hanging", ""),
+    ),
+    "abiye": (
+        ("hip", "loose", ""),
+        ("loose", "raised", "fan"),
+        ("hanging", "front", "fan"),
+        ("hip", "raised", "flower"),
+    ),
     "yeniceri kiyafeti": (("hip", "out", "staff"), ("hanging", "out", "staff"), ("hip", "loose", "")),
-    "salvar": (("hip", "loose", ""), ("hip", "raised", "flower"), ("hip", "out", "flower"),
-        ("hip", "hip", "")),
-    "cubbe": (("front", "hanging", ""), ("hanging", "out", "staff"), ("loose", "front", ""),
-        ("front", "out", "staff")),
-    "kostum": (("hip", "loose", "cane"), ("hanging", "out", "cane"), ("hanging", "hip", ""),
-        ("front", "loose", "cane")),
-    "pardesu": (("hanging", "hanging", ""), ("hip", "hanging", ""), ("loose", "front", "flower"),
-        ("hanging", "loose", "")),
-    "etek": (("hip", "loose", ""), ("loose", "raised", "flower"), ("hip", "front", "fan"),
-        ("hip", "hip", "")),
-    "kurk": (("front", "front", ""), ("front", "front", ""), ("hanging", "front", ""),
-        ("loose", "hanging", "")),
-    "dress": (("loose", "front", "fan"), ("loose", "loose", ""), ("front", "raised", "flower"),
-        ("loose", "raised", "fan")),
+    "salvar": (
+        ("hip", "loose", ""),
+        ("hip", "raised", "flower"),
+        ("hip", "out", "flower"),
+        ("hip", "hip", ""),
+    ),
+    "cubbe": (
+        ("front", "hanging", ""),
+        ("hanging", "out", "staff"),
+        ("loose", "front", ""),
+        ("front", "out", "staff"),
+    ),
+    "kostum": (
+        ("hip", "loose", "cane"),
+        ("hanging", "out", "cane"),
+        ("hanging", "hip", ""),
+        ("front", "loose", "cane"),
+    ),
+    "pardesu": (
+        ("hanging", "hanging", ""),
+        ("hip", "hanging", ""),
+        ("loose", "front", "flower"),
+        ("hanging", "loose", ""),
+    ),
+    "etek": (
+        ("hip", "loose", ""),
+        ("loose", "raised", "flower"),
+        ("hip", "front", "fan"),
+        ("hip", "hip", ""),
+    ),
+    "kurk": (
+        ("front", "front", ""),
+        ("front", "front", ""),
+        ("hanging", "front", ""),
+        ("loose", "hanging", ""),
+    ),
+    "dress": (
+        ("loose", "front", "fan"),
+        ("loose", "loose", ""),
+        ("front", "raised", "flower"),
+        ("loose", "raised", "fan"),
+    ),
 }
 
 
@@ -89,11 +158,29 @@ def figure(garment: str, colour: str | None, seed: int) -> Figure:
     left, right, prop = ARMS[garment][rng.integers(len(ARMS[garment]))]
     main = _jitter(main, rng.uniform(-0.018, 0.018), rng.uniform(0.92, 1.08))
     motif = accent if colour is None else lighter(main, 0.45)  # gold on green would outweigh the green
-    return Figure(garment, seed, main, second, third, accent, motif, SKINS[rng.integers(len(SKINS))],
-        HAIRS[rng.integers(len(HAIRS))], left, right, prop, int(rng.integers(2)), float(rng.uniform(-1, 1)),
-        float(rng.uniform(-0.12, 0.12)), bool(rng.integers(2)), float(rng.uniform(0.95, 1.0)),
-        float(rng.uniform(-0.03, 0.03)), float(rng.uniform(0.61, 0.75)), KINDS[rng.integers(len(KINDS))],
-        int(rng.integers(2**31)))
+    return Figure(
+        garment,
+        seed,
+        main,
+        second,
+        third,
+        accent,
+        motif,
+        SKINS[rng.integers(len(SKINS))],
+        HAIRS[rng.integers(len(HAIRS))],
+        left,
+        right,
+        prop,
+        int(rng.integers(2)),
+        float(rng.uniform(-1, 1)),
+        float(rng.uniform(-0.12, 0.12)),
+        bool(rng.integers(2)),
+        float(rng.uniform(0.95, 1.0)),
+        float(rng.uniform(-0.03, 0.03)),
+        float(rng.uniform(0.61, 0.75)),
+        KINDS[rng.integers(len(KINDS))],
+        int(rng.integers(2**31)),
+    )
 
 
 def _place(who: Figure, height: int) -> tuple[Placement, int]:
@@ -101,8 +188,7 @@ def _place(who: Figure, height: int) -> tuple[Placement, int]:
     above = TALL.get(who.garment, 0.2)
     scale = height * 0.88 * who.zoom / (7.55 + above)
     feet = height * 0.945
-    return Placement(scale, width * (0.5 + who.offset), feet - 7.5 * scale, who.sway, who.flip,
-        (height, width)), width
+    return Placement(scale, width * (0.5 + who.offset), feet - 7.5 * scale, who.sway, who.flip, (height, width)), width
 
 
 def draw_figure(garment: str, colour: str | None, seed: int, height: int = 720) -> np.ndarray:
@@ -121,8 +207,9 @@ def draw_figure(garment: str, colour: str | None, seed: int, height: int = 720) 
     return finish(canvas, rng)
 
 
-def draw_engraving(garment: str, seed: int, height: int = 720) -> np.ndarray:
-    """The figure of `draw_figure(garment, None, seed)` as an uncoloured engraving: outlines and hatching.
+def draw_engraving(garment: str, seed: int, height: int = 720, outline: bool = False) -> np.ndarray:
+    """The figure of `draw_figure(garment, None, seed)` as an uncoloured engraving: outlines and hatching, or with
+    `outline` the contours and folds only.
 
     (H, W) uint8 0..255, sRGB grey, dark ink on near-white paper; the same size as the painted figure.
     """
@@ -132,6 +219,6 @@ def draw_engraving(garment: str, seed: int, height: int = 720) -> np.ndarray:
     parts = BUILDERS[garment](who, rng)
     paper = np.full((height, width), 246, np.uint8)
     surroundings(paper, who.background, place.x, place.y + 7.45 * place.scale, place.scale, rng)
-    engrave(paper, parts, place, rng)
+    engrave(paper, parts, place, rng, outline)
     noise = rng.standard_normal((height, width), np.float32) * 2.5
     return np.clip(paper + noise, 0, 255).astype(np.uint8)

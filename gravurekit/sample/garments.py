@@ -1,7 +1,8 @@
 """Which function draws which garment."""
 
+from gravurekit.sample.coats import kostum, kurk, pardesu
 from gravurekit.sample.ottoman import bindalli, cubbe, janissary, kaftan, salvar
-from gravurekit.sample.western import abiye, dress, etek, kostum, kurk, pardesu
+from gravurekit.sample.western import abiye, dress, etek
 
 BUILDERS = {
     "kaftan": kaftan,

@@ -54,13 +54,11 @@ def draw_text_page(seed: int, height: int = 480) -> np.ndarray:
         x = margin
         end = width * (0.9 if rng.uniform() > 0.15 else 0.55)
         while True:
-            word = "".join(LETTERS[i] for i in rng.integers(len(LETTERS),
-                size=int(rng.integers(2, 10)))).lower()
+            word = "".join(LETTERS[i] for i in rng.integers(len(LETTERS), size=int(rng.integers(2, 10)))).lower()
             (wide, _), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_COMPLEX, size, 1)
             if x + wide > end:
                 break
-            cv2.putText(art, word, (int(x), int(y)), cv2.FONT_HERSHEY_COMPLEX, size, (52, 46, 42), 1,
-                cv2.LINE_AA)
+            cv2.putText(art, word, (int(x), int(y)), cv2.FONT_HERSHEY_COMPLEX, size, (52, 46, 42), 1, cv2.LINE_AA)
             x += wide + step * 0.35
         y += step
     return _grain(art, rng, 3)
@@ -70,15 +68,29 @@ def draw_placeholder(height: int = 480) -> np.ndarray:
     """The grey `image not available` box, always the same. (H, H, 3) uint8 sRGB 0..255."""
     art = np.full((height, height, 3), 224, np.uint8)
     grey, thick = (150, 150, 150), max(1, height // 90)
-    cv2.rectangle(art, (int(height * 0.3), int(height * 0.26)), (int(height * 0.7), int(height * 0.58)), grey,
-        thick, cv2.LINE_AA)
+    cv2.rectangle(
+        art,
+        (int(height * 0.3), int(height * 0.26)),
+        (int(height * 0.7), int(height * 0.58)),
+        grey,
+        thick,
+        cv2.LINE_AA,
+    )
     cv2.circle(art, (int(height * 0.4), int(height * 0.36)), int(height * 0.035), grey, -1, cv2.LINE_AA)
     peaks = np.array([(0.32, 0.56), (0.45, 0.42), (0.53, 0.5), (0.6, 0.44), (0.68, 0.56)]) * height
     cv2.fillPoly(art, [fixed(peaks)], grey, cv2.LINE_AA, SUBPIXEL)
     text, size = "image not available", height / 520
     (wide, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    cv2.putText(art, text, (int((height - wide) / 2), int(height * 0.74)), cv2.FONT_HERSHEY_SIMPLEX, size,
-        (120, 120, 120), max(1, height // 300), cv2.LINE_AA)
+    cv2.putText(
+        art,
+        text,
+        (int((height - wide) / 2), int(height * 0.74)),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        size,
+        (120, 120, 120),
+        max(1, height // 300),
+        cv2.LINE_AA,
+    )
     return art
 
 

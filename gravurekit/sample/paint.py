@@ -38,8 +38,7 @@ def shaded(colour: np.ndarray, surface: Patch, fabric: Fabric) -> np.ndarray:
     light = tone(surface) * (0.93 if fabric.warm else 1)  # skin must not burn out to yellow
     gloss = fabric.sheen * 120 * np.clip((surface.light - 0.80) * 5, 0, 1) ** 2 if fabric.sheen else 0.0
     channels = []
-    tints = ((0.12, 0.02), (0.0, 0.0), (-0.06, 0.0)) if fabric.warm else ((-0.05, 0.03), (-0.03, 0.0),
-        (0.06, -0.05))
+    tints = ((0.12, 0.02), (0.0, 0.0), (-0.06, 0.0)) if fabric.warm else ((-0.05, 0.03), (-0.03, 0.0), (0.06, -0.05))
     for i, (cool, warm) in enumerate(tints):
         tint = light * (1 + warm) + cool * (1 - light)
         channels.append(np.clip(colour[..., i] * tint + gloss, 0, 255))
@@ -106,10 +105,12 @@ def _cast(canvas: np.ndarray, covered: np.ndarray, surface: Patch, strength: flo
 def finish(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Vignette, mottled paper and fine grain. (H, W, 3) uint8 → the same."""
     h, w = canvas.shape[:2]
-    mottle = cv2.resize(rng.normal(0, 1.3, (h // 16 + 2, w // 16 + 2)).astype(np.float32), (w, h),
-        interpolation=cv2.INTER_CUBIC)
+    mottle = cv2.resize(
+        rng.normal(0, 1.3, (h // 16 + 2, w // 16 + 2)).astype(np.float32),
+        (w, h),
+        interpolation=cv2.INTER_CUBIC,
+    )
     y, x = np.linspace(-1, 1, h, dtype=np.float32)[:, None], np.linspace(-1, 1, w, dtype=np.float32)[None]
     shade = (255 * (1 - 0.13 * np.clip(x * x * 0.6 + y * y * 0.6 - 0.4, 0, 1))).astype(np.uint8)
     noise = (rng.standard_normal((h, w), np.float32) * 2.6 + mottle).astype(np.int16)
-    return cv2.add(cv2.multiply(canvas, cv2.merge([shade] * 3), scale=1 / 255), cv2.merge([noise] * 3),
-        dtype=cv2.CV_8U)
+    return cv2.add(cv2.multiply(canvas, cv2.merge([shade] * 3), scale=1 / 255), cv2.merge([noise] * 3), dtype=cv2.CV_8U)

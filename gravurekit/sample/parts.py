@@ -110,6 +110,14 @@ class Placement:
             noise = np.random.default_rng(11).normal(0, 1, (256, 256)).astype(np.float32)
             fuzz = cv2.GaussianBlur(noise, (0, 0), 1.6) * np.float32(1.9 * part.fabric.fuzz * self.scale)
         return patch(
-            self.pixels(part.outline), axis, widths, part.folds, self.scale, part.relief, part.ball,
-                part.hem_from, self.shape, fuzz
+            self.pixels(part.outline),
+            axis,
+            widths,
+            part.folds,
+            self.scale,
+            part.relief,
+            part.ball,
+            part.hem_from,
+            self.shape,
+            fuzz,
         )

@@ -41,8 +41,10 @@ def _brocade(tile: np.ndarray) -> None:
             line = np.stack([x + bend, t * TILE], 1)
             cv2.polylines(tile, [fixed(line)], False, 150, 2, cv2.LINE_AA, SUBPIXEL)
     for x, y in ((0, 64), (64, 0)):
-        drop = smooth([(x, y - 34), (x + 17, y - 6), (x + 13, y + 14), (x, y + 22), (x - 13, y + 14),
-            (x - 17, y - 6)], True)
+        drop = smooth(
+            [(x, y - 34), (x + 17, y - 6), (x + 13, y + 14), (x, y + 22), (x - 13, y + 14), (x - 17, y - 6)],
+            True,
+        )
         _stamp(tile, drop)
         _stamp(tile, (drop - [x, y]) * 0.78 + [x, y], 30)
         _petals(tile, x, y, 11, 5)
@@ -60,8 +62,7 @@ def _embroidery(tile: np.ndarray) -> None:
         for k in range(6):
             y = k * TILE / 6 + 6
             side = 1 if k % 2 else -1
-            _leaf(tile, x + 14 * np.sin(y / TILE * 2 * np.pi + phase), y, 21,
-                -0.7 if side > 0 else np.pi + 0.7)
+            _leaf(tile, x + 14 * np.sin(y / TILE * 2 * np.pi + phase), y, 21, -0.7 if side > 0 else np.pi + 0.7)
     _petals(tile, 34 - 13, 96, 15, 6)
     _petals(tile, 98 - 13, 32, 15, 6)
     _petals(tile, 66, 6, 7, 5)

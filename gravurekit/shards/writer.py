@@ -1,5 +1,6 @@
 """From rows to safetensors bytes."""
 
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Row:
     @property
     def crc32(self) -> int:
         """Of the bytes of L, then of wash."""
-        return zlib.crc32(np.ascontiguousarray(self.wash), zlib.crc32(np.ascontiguousarray(self.L)))
+        return zlib.crc32(self.wash.tobytes(), zlib.crc32(self.L.tobytes()))
 
 
 def pack(rows: Sequence[Row]) -> bytes:
@@ -34,7 +35,8 @@ def pack(rows: Sequence[Row]) -> bytes:
         "box": np.array([row.box for row in rows], np.uint16),
         "crc32": np.array([row.crc32 for row in rows], np.uint32),
     }
-    return safetensors.numpy.save(tensors, metadata=ENCODING)
+    # one entry only: safetensors writes several in an order that changes from run to run
+    return safetensors.numpy.save(tensors, metadata={"gravurekit": json.dumps(ENCODING, sort_keys=True)})
 
 
 def unpack(data: bytes) -> list[Row]:
@@ -42,7 +44,5 @@ def unpack(data: bytes) -> list[Row]:
     tensors = safetensors.numpy.load(data)
     return [
         Row(L, wash, tuple(int(side) for side in box), int(label))  # type: ignore[arg-type]
-        for L, wash, box, label in zip(
-            tensors["L"], tensors["wash"], tensors["box"], tensors["label"], strict=True
-        )
+        for L, wash, box, label in zip(tensors["L"], tensors["wash"], tensors["box"], tensors["label"], strict=True)
     ]

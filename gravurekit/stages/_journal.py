@@ -1,8 +1,8 @@
 """The crawl's memory, `raw/journal.jsonl`, a line an event, and the Records that follow from it.
 
-    {"feed": [source, query], "label": …, "limit": …, "results": […]}       a finished search
-    {"url": …, "sha256": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
-    {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
+{"feed": [source, query], "label": …, "limit": …, "results": […]}       a finished search
+{"url": …, "sha256": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
+{"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
 """
 
 import dataclasses

@@ -35,9 +35,7 @@ class Settings(base.Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
 
 
-def run(
-    prints: Sequence[Path], out: Path, model: Path | None, runs: Path, settings: Settings, watch: Watch
-) -> Summary:
+def run(prints: Sequence[Path], out: Path, model: Path | None, runs: Path, settings: Settings, watch: Watch) -> Summary:
     """Colour `prints` (pictures, or folders of them) into `out` with `model` (a run's folder), or the newest finished
     run below `runs`.
 
@@ -49,7 +47,11 @@ def run(
     pictures = _expand(prints)
     colorizer = Colorizer.load(model or newest_run(runs), settings.device)
     storage.make_folder(out)
-    known = {item.file_name: item for item in folder.read_lines(out / folder.METADATA)} if (out / folder.METADATA).exists() else {}
+    known = (
+        {item.file_name: item for item in folder.read_lines(out / folder.METADATA)}
+        if (out / folder.METADATA).exists()
+        else {}
+    )
     names = _names(pictures, out, known, settings)
     watch.begin("colorize", len(pictures))
     done, dropped = [], []
@@ -59,7 +61,12 @@ def run(
         except PictureError as error:
             watch.note(f"{path} can't be coloured: {error}")
             dropped.append(
-                Record(key=records.key_of_url(str(path)), title=path.name, reason=error.reason, detail=error.detail)
+                Record(
+                    key=records.key_of_url(str(path)),
+                    title=path.name,
+                    reason=error.reason,
+                    detail=error.detail,
+                )
             )
         watch.advance()
     if not done:
@@ -200,7 +207,9 @@ def _on_photo(picture: "Picture", ab: "np.ndarray") -> "np.ndarray":
     return _in_bands(picture, ab, add)
 
 
-def _in_bands(picture: "Picture", small: "np.ndarray", compose: "Callable[[np.ndarray, np.ndarray], np.ndarray]") -> "np.ndarray":
+def _in_bands(
+    picture: "Picture", small: "np.ndarray", compose: "Callable[[np.ndarray, np.ndarray], np.ndarray]"
+) -> "np.ndarray":
     """Enlarge `small` to the picture's size and compose both, a band of rows at a time."""
     import numpy as np
 

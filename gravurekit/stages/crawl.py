@@ -151,9 +151,7 @@ async def _fetch_all(order: Order, out: Path, journal: Journal, watch: Watch) ->
     return failures
 
 
-async def _search(
-    source: str, craft: ModuleType, search: Search, order: Order, journal: Journal, watch: Watch
-) -> None:
+async def _search(source: str, craft: ModuleType, search: Search, order: Order, journal: Journal, watch: Watch) -> None:
     asked = order.keywords if craft.NEEDS_KEYWORDS else [ALL]
     limit = order.settings.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
     watch.begin(f"search {source.partition(':')[0]}", len(asked))
@@ -177,9 +175,7 @@ async def _first(results: Any, limit: int) -> list[Result]:
     return found
 
 
-async def _download(
-    source: str, out: Path, settings: Settings, journal: Journal, web: "Web", watch: Watch
-) -> None:
+async def _download(source: str, out: Path, settings: Settings, journal: Journal, web: "Web", watch: Watch) -> None:
     feeds = [feed for (name, _), feed in journal.feeds.items() if name == source]
     results = {item.url: item for feed in feeds for item in feed.results}
     waiting = [item for item in results.values() if _is_wanted(item, journal, settings, out)]
@@ -252,7 +248,11 @@ def _prove_all(out: Path, journal: Journal, executor: Executor, watch: Watch) ->
 def _one_by_one(out: Path, names: tuple[str, ...], executor: Executor) -> Iterable[dict[str, Any]]:
     """The proofs of a task that killed its process: all but the culprit's are good."""
     for outcome in executor.map(prove, [(out, (name,)) for name in names]):
-        death = {"sha256": names[outcome.index], "reason": "quarantined", "detail": "decoding it killed the process"}
+        death = {
+            "sha256": names[outcome.index],
+            "reason": "quarantined",
+            "detail": "decoding it killed the process",
+        }
         yield from outcome.value or [death]
 
 

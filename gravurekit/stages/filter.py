@@ -76,7 +76,7 @@ def _probe_all(
 
     work = parts.Work(probe_part, _quarantined, str(source))
     lines = parts.run(out, "probe", plan.digest, [item.to_json() for item in found], work, executor, watch)
-    probed: dict[str, "Probe"] = {}
+    probed: dict[str, Probe] = {}
     dropped = []
     for line in lines:
         if line.startswith("!"):

@@ -66,7 +66,9 @@ def run(source: Path, out: Path, settings: Settings, executor: Executor, watch: 
     found = folder.read(source)
     plain = [item for item in found if not (item.plain_file_name and item.wash_file_name)]
     if plain:
-        raise DataError(f"{source} holds no styled pictures ({plain[0].file_name} has no ink and wash): stylize it first")
+        raise DataError(
+            f"{source} holds no styled pictures ({plain[0].file_name} has no ink and wash): stylize it first"
+        )
     inputs = {"records": folder.input_digest(found)}
     knobs = settings.model_dump(mode="json")
     plan = Plan(stage="shard", revision=REVISION, settings=knobs, inputs=inputs, seed=settings.seed)
@@ -78,7 +80,9 @@ def run(source: Path, out: Path, settings: Settings, executor: Executor, watch: 
     chunks, dropped = _make_chunks(source, out, found, classes, plan, settings, executor, watch)
     if not any(chunk.split == "train" for chunk in chunks):
         storage.remove(out / "parts")
-        raise DataError(f"{source}: no picture is left for the training split; add pictures or lower the held-back shares")
+        raise DataError(
+            f"{source}: no picture is left for the training split; add pictures or lower the held-back shares"
+        )
     files, index, lightness = _write_shards(out, chunks, settings)
     manifest = _manifest(settings, plan, classes, files, index) | {"L_mean": lightness}
     storage.write_lines(out / shards.INDEX, (json.dumps(entry, ensure_ascii=False) for entry in index))
@@ -207,7 +211,10 @@ def _write_shards(
                     total += sum(int(row.L.sum(dtype="int64")) for row in rows)
                     count += sum(row.L.size for row in rows)
                 files.append({"file": name, "split": split, "samples": len(rows), "sha256": sha256})
-                index += [_index_entry(split, name, n, row, item) for n, (row, item) in enumerate(zip(rows, whose, strict=True))]
+                index += [
+                    _index_entry(split, name, n, row, item)
+                    for n, (row, item) in enumerate(zip(rows, whose, strict=True))
+                ]
                 rows, whose = [], []
     return files, index, round(total / max(1, count) / 255, 6)
 
@@ -215,11 +222,21 @@ def _write_shards(
 def _index_entry(split: str, name: str, n: int, row: "Row", item: Record) -> dict[str, Any]:
     facts = ("key", "photo_key", "labels", "keywords", "source", "url", "page_url", "title", "creator", "license",
              "license_url", "cluster")  # fmt: skip
-    return {"split": split, "shard": name, "row": n, "crc32": row.crc32, **{f: getattr(item, f) for f in facts}}
+    return {
+        "split": split,
+        "shard": name,
+        "row": n,
+        "crc32": row.crc32,
+        **{f: getattr(item, f) for f in facts},
+    }
 
 
 def _manifest(
-    settings: Settings, plan: Plan, classes: list[str], files: list[dict[str, Any]], index: list[dict[str, Any]]
+    settings: Settings,
+    plan: Plan,
+    classes: list[str],
+    files: list[dict[str, Any]],
+    index: list[dict[str, Any]],
 ) -> dict[str, Any]:
     labels: dict[str, dict[str, int]] = {}
     for split in shards.SPLITS:

@@ -28,7 +28,8 @@ class Settings(base.Settings):
         "default", description="default: AdamW, loss weighted by chroma; paper: Adadelta, mean squared error."
     )
     head: Literal["paper", "average"] = Field(
-        "paper", description="Global features: the paper's 7×7 matrix, or their average (a third of the weights)."
+        "paper",
+        description="Global features: the paper's 7×7 matrix, or their average (a third of the weights).",
     )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate; the paper's recipe has its own.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decay of the weights; not in the paper's recipe.")
@@ -111,6 +112,5 @@ class _Listener:
         self._watch.advance(figures["step"] - self._step)
         self._step = figures["step"]
         if figures["kind"] == "validation":
-            self._watch.note(
-                f"step {figures['step']}: ab error {figures['ab_error']:.2f}, loss {figures['loss']:.4f} on held-back pictures"
-            )
+            error, loss = figures["ab_error"], figures["loss"]
+            self._watch.note(f"step {figures['step']}: ab error {error:.2f}, loss {loss:.4f} on held-back pictures")

@@ -1,7 +1,7 @@
 """Styles: how a photograph becomes a coloured engraving. A style is one file; its name is its name everywhere.
 
-    REVISION = 1                                             raised when the same settings draw something else
-    class Settings(Settings)                                 its knobs, the table [stylize.NAME]
-    draw(photo, settings, rng) -> Layers                     (H, W, 3) uint8 sRGB → ink and wash of the same size;
-                                                             all chance comes from `rng`, a numpy Generator
+REVISION = 1                                             raised when the same settings draw something else
+class Settings(Settings)                                 its knobs, the table [stylize.NAME]
+draw(photo, settings, rng) -> Layers                     (H, W, 3) uint8 sRGB → ink and wash of the same size;
+                                                         all chance comes from `rng`, a numpy Generator
 """

@@ -33,7 +33,7 @@ class Settings(settings.Settings):
 
 
 def draw(photo: np.ndarray, settings: Settings, rng: np.random.Generator) -> Layers:
-    """(H, W, 3) uint8 sRGB → Layers: `plain` is black lines on white, `wash` the flattened colours of the photograph."""
+    """(H, W, 3) uint8 sRGB → Layers: `plain` is black lines on white, `wash` the photograph's flattened colours."""
     return Layers(plain=_lines(photo, settings), wash=_flat_colours(photo, settings))
 
 
@@ -55,5 +55,10 @@ def _flat_colours(photo: np.ndarray, settings: Settings) -> np.ndarray:
 def _lines(photo: np.ndarray, settings: Settings) -> np.ndarray:
     grey = cv2.medianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), settings.median)
     return cv2.adaptiveThreshold(
-        grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, settings.threshold_block, settings.threshold_offset
+        grey,
+        255,
+        cv2.ADAPTIVE_THRESH_MEAN_C,
+        cv2.THRESH_BINARY,
+        settings.threshold_block,
+        settings.threshold_offset,
     )

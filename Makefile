@@ -1,0 +1,60 @@
+# Two commands on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GRAVUREKIT := $(BIN)/gravurekit
+DEMO := $(GRAVUREKIT) -C demo
+
+KEYWORDS ?= keywords/dresses.txt
+SOURCES ?= bing
+LIMIT ?= 100
+
+.DEFAULT_GOAL := help
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "gravurekit needs Python 3.11 to 3.13: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+.PHONY: install
+install: $(VENV)/ready ## make .venv with the tested versions of everything
+
+.PHONY: demo
+demo: $(VENV)/ready ## from words to a coloured print, offline, in a few minutes; writes under demo/
+	$(DEMO) crawl ../keywords/dresses.txt --source sample --per-keyword 24
+	$(DEMO) filter
+	$(DEMO) stylize
+	$(DEMO) shard --size 128
+	$(DEMO) train --head average --steps 320
+	$(DEMO) crawl ../keywords/gravures.txt --source sample --per-keyword 1 --out prints
+	$(DEMO) colorize prints --panel
+
+.PHONY: test
+test: $(VENV)/ready ## lint, types and tests
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: $(VENV)/ready ## lint and types only
+	$(BIN)/ruff check gravurekit tests
+	$(BIN)/ruff format --check --quiet gravurekit tests
+	$(BIN)/mypy
+
+.PHONY: dataset
+dataset: $(VENV)/ready ## crawl → filter → stylize → shard with gravurekit.toml (KEYWORDS= SOURCES= LIMIT=)
+	$(GRAVUREKIT) run gravurekit.toml $(KEYWORDS:%=--keywords %) $(SOURCES:%=--source %) --limit $(LIMIT)
+
+.PHONY: train
+train: $(VENV)/ready ## train on shards/
+	$(GRAVUREKIT) train
+
+.PHONY: clean
+clean: ## remove .venv, demo/ and caches; data folders stay
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find gravurekit tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,30 @@
+"""What all tests share: a small world made once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+from workspace import KEYWORDS, run_here
+
+
+@pytest.fixture
+def gravurekit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command line, run in a folder of its own; errors of ours become exit codes as in a real process."""
+    monkeypatch.chdir(tmp_path)
+    return run_here
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the chain ran on the sample source up to shards. Look, don't touch."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "words.txt").write_text(KEYWORDS, "utf-8")
+    for arguments in (
+        ("crawl", "words.txt", "--source", "sample", "--per-keyword", "22"),
+        ("filter",),
+        ("stylize", "--short-side", "128"),
+        ("shard", "--size", "64"),
+    ):
+        assert run_here("-C", str(folder), *arguments).exit_code == 0
+    return folder

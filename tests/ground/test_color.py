@@ -1,0 +1,114 @@
+"""Colour arithmetic against scikit-image, which was written by other people."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import color as foreign
+
+from gravurekit import color
+
+STEPS = np.array([0, 1, 9, 10, 11, 12, 34, 64, 96, 128, 160, 192, 224, 250, 255], np.uint8)
+LATTICE = np.stack(np.meshgrid(STEPS, STEPS, STEPS, indexing="ij"), axis=-1).reshape(-1, 15, 3)
+GREYS = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+
+
+def wild_lab() -> np.ndarray:
+    """Lab over all that 8 bits can say, most of it outside sRGB."""
+    axes = np.linspace(1, 99, 15), np.linspace(-128, 127, 18), np.linspace(-128, 127, 18)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 18, 3).astype(np.float32)
+
+
+def test_rgb_to_lab_agrees_with_scikit_image() -> None:
+    assert np.abs(color.rgb_to_lab(LATTICE) - foreign.rgb2lab(LATTICE)).max() < 0.5
+
+
+def test_lab_to_linear_agrees_with_scikit_image() -> None:
+    lab = foreign.rgb2lab(LATTICE).astype(np.float32)
+    encoded = color.linear_to_srgb(color.lab_to_linear(lab)).astype(int)
+    assert np.abs(encoded - np.rint(foreign.lab2rgb(lab) * 255)).max() <= 1
+
+
+def test_a_colour_comes_back_from_lab() -> None:
+    back = color.lab_to_rgb(color.rgb_to_lab(LATTICE)).astype(int)
+    assert np.abs(back - LATTICE).max() <= 1
+
+
+def test_a_colour_comes_back_from_8_bits_as_well_as_rounding_allows() -> None:
+    lab = color.rgb_to_lab(LATTICE)
+    error = np.abs(color.lab8_to_lab(color.lab_to_lab8(lab)) - lab)
+    assert error[..., 0].max() <= 0.5 / 2.55 + 1e-3 and error[..., 1:].max() <= 0.5 + 1e-3
+
+
+def test_8_bits_of_lab_come_back_exactly() -> None:
+    every = np.stack([np.arange(256), np.arange(256)[::-1], np.roll(np.arange(256), 77)], axis=-1).astype(np.uint8)
+    assert (color.lab_to_lab8(color.lab8_to_lab(every)) == every).all()
+
+
+@pytest.mark.parametrize(
+    ("lab", "scaled"),
+    [((0, 0, 0), (0, 128, 128)), ((100, 0, 0), (255, 128, 128)), ((50, -128, 127), (128, 0, 255)),
+     ((120, 400, -400), (255, 255, 0))],
+)  # fmt: skip
+def test_the_8_bit_scaling_is_opencvs(lab: tuple[float, ...], scaled: tuple[int, ...]) -> None:
+    assert tuple(color.lab_to_lab8(np.array(lab, np.float32))) == scaled
+
+
+def test_a_colour_in_gamut_stays_as_it_is() -> None:
+    lab = color.rgb_to_lab(LATTICE)
+    assert np.array_equal(color.into_gamut(lab), lab)
+
+
+def test_a_colour_out_of_gamut_keeps_lightness_and_hue_and_loses_only_chroma() -> None:
+    lab = wild_lab()
+    inside = color.into_gamut(lab)
+    linear = color.lab_to_linear(inside)
+    assert linear.min() >= -2e-3 and linear.max() <= 1 + 2e-3
+    assert np.array_equal(inside[..., 0], lab[..., 0])
+    cross = inside[..., 1] * lab[..., 2] - inside[..., 2] * lab[..., 1]
+    assert np.abs(cross).max() < 0.05 and (inside[..., 1:] * lab[..., 1:]).sum(-1).min() >= 0
+    chroma, before = np.hypot(*np.moveaxis(inside[..., 1:], -1, 0)), np.hypot(*np.moveaxis(lab[..., 1:], -1, 0))
+    assert (chroma <= before + 1e-3).all()
+
+
+def test_no_more_chroma_is_taken_than_the_gamut_asks_for() -> None:
+    lab = wild_lab()
+    inside = color.into_gamut(lab)
+    changed = ~np.isclose(inside, lab, atol=1e-4).all(-1)
+    assert 0.5 < changed.mean() < 1
+    more = inside + lab / 128 * np.array([0, 1, 1], np.float32)
+    linear = color.lab_to_linear(more[changed])
+    assert ((linear < 0) | (linear > 1)).any(-1).all()
+
+
+def test_white_paper_and_white_ink_are_neutral() -> None:
+    white = np.full(LATTICE.shape, 255, np.uint8)
+    assert np.array_equal(color.multiply(LATTICE, white), LATTICE)
+    assert np.array_equal(color.multiply(LATTICE, white[..., 0]), LATTICE)
+    assert np.array_equal(color.multiply(white, LATTICE), LATTICE)
+
+
+def test_black_ink_is_black_on_every_colour() -> None:
+    assert not color.multiply(LATTICE, np.zeros(LATTICE.shape[:2], np.uint8)).any()
+
+
+PATCH = st.binary(min_size=24, max_size=24).map(lambda data: np.frombuffer(data, np.uint8).reshape(2, 4, 3))
+
+
+@settings(max_examples=100, deadline=None)
+@given(PATCH, PATCH)
+def test_ink_on_wash_is_the_product_of_their_light(one: np.ndarray, other: np.ndarray) -> None:
+    def light(srgb: np.ndarray) -> np.ndarray:
+        value = srgb / 255
+        return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+    product = light(one) * light(other)
+    expected = 255 * np.where(product <= 0.0031308, product * 12.92, 1.055 * product ** (1 / 2.4) - 0.055)
+    found = color.multiply(one, other)
+    assert np.abs(found - expected).max() <= 0.51
+    assert np.array_equal(found, color.multiply(other, one))
+    assert np.array_equal(color.multiply(one, other[..., 0]), color.multiply(one, np.repeat(other[..., :1], 3, axis=2)))
+
+
+def test_linear_light_is_the_inverse_of_srgb() -> None:
+    assert np.array_equal(color.linear_to_srgb(color.srgb_to_linear(GREYS)), GREYS)

@@ -1,0 +1,69 @@
+"""The same outcomes whichever executor and however many workers; a death costs only its own task."""
+
+import multiprocessing
+import os
+from types import ModuleType
+
+import pytest
+
+from gravurekit.errors import MissingExtra
+from gravurekit.executor import Local, Outcome, Serial, make_executor
+
+
+def by_index(outcomes: object) -> list[Outcome[int]]:
+    return sorted(outcomes, key=lambda outcome: outcome.index)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("executor", "count"),
+    [(Serial(), 13), (Local(1), 13), (Local(2), 13), (Local(3), 13), (Serial(), 0), (Local(2), 0), (Local(2), 1)],
+    ids=["serial", "1", "2", "3", "serial, none", "2, none", "2, one task"],
+)
+def test_outcomes_are_those_of_the_tasks(executor: Serial | Local, count: int, tasks: ModuleType) -> None:
+    assert by_index(executor.map(tasks.square, range(count))) == [Outcome(n, n * n) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "numbers"),
+    [(1, [1, 100, 3]), (3, [1, 2, 100, 3, 4, 200, 5, 6]), (2, [100, 200]), (2, [200])],
+    ids=["one worker", "two of eight", "nothing but deaths", "a single task"],
+)
+def test_a_task_that_kills_its_process_costs_only_itself(jobs: int, numbers: list[int], tasks: ModuleType) -> None:
+    found = by_index(Local(jobs).map(tasks.square_or_die, numbers))
+    expected = [Outcome(n, None, died=True) if x >= 100 else Outcome(n, x * x) for n, x in enumerate(numbers)]
+    assert found == expected
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("executor", [Serial(), Local(2)], ids=["serial", "local"])
+def test_an_exception_of_the_function_is_the_callers(executor: Serial | Local, tasks: ModuleType) -> None:
+    with pytest.raises(ValueError, match="seven is refused"):
+        list(executor.map(tasks.refuse_seven, range(30)))
+    assert multiprocessing.active_children() == []
+
+
+def test_an_exception_with_arguments_of_its_own_is_no_death(tasks: ModuleType) -> None:
+    with pytest.raises(MissingExtra, match=r"pip install 'gravurekit\[styles\]'"):
+        list(Local(2).map(tasks.need_an_extra, range(5)))
+    assert multiprocessing.active_children() == []
+
+
+def test_whoever_stops_listening_leaves_no_process_behind(tasks: ModuleType) -> None:
+    outcomes = Local(2).map(tasks.square, range(50))
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs", "expected"),
+    [("serial", 8, Serial), ("local", 1, Serial), ("local", 2, Local)],
+)
+def test_an_executor_is_made_by_its_name(name: str, jobs: int, expected: type) -> None:
+    assert type(make_executor(name, jobs)) is expected
+
+
+def test_no_number_of_jobs_means_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    executor = make_executor("local", 0)
+    assert isinstance(executor, Local) and executor.jobs == 5
