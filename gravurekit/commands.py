@@ -65,10 +65,6 @@ def crawl(
 def filter_(
     source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="raw")] = None,
     out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="clean")] = None,
-    for_: Annotated[
-        str | None,
-        typer.Option("--for", help="photos or prints: the same as --subject.", show_default="photos"),
-    ] = None,
     assign: Set = None,
     config: Config = None,
     executor: Executor = None,
@@ -78,8 +74,6 @@ def filter_(
     *,
     flags: dict[str, Any],
 ) -> None:
-    if for_:
-        flags["subject"] = for_
     _run("filter", config, {"raw": source, "clean": out}, flags, (executor, jobs), assign, json, quiet)
 
 

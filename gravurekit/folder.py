@@ -33,7 +33,7 @@ OURS = {
 # Names that may hold a picture, for folders that other programs filled. The content decides later.
 PICTURE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm",
-    ".pnm", ".pbm", ".jp2", ".j2k", ".heic", ".heif",
+    ".pnm", ".pbm", ".jp2", ".j2k", ".heic", ".heif", ".apng", ".avifs", ".mpo",
 }  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         for rule, key in (("ge", "min"), ("le", "max"))
         if hasattr(item, rule)
     }
-    flag = f"--{name.replace('_', '-')}"
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    flag = str(extra.get("flag", f"--{name.replace('_', '-')}"))
     kind = _flag_type(field.annotation)
     names = (f"{flag}/--no-{flag[2:]}",) if kind is bool else (flag,)
     option = typer.Option(

@@ -23,7 +23,7 @@ FLOORS = [
     ["settings", "record"],
     ["storage", "color", "executor", "keywords", "crafts"],
     ["images", "folder", "layers", "web", "parts"],
-    ["probe", "sample"],
+    ["probe", "tint", "sample"],
     ["sources", "filters", "styles", "shards", "model"],
     ["stages"],
     ["pipeline"],

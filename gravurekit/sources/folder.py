@@ -24,13 +24,13 @@ async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[
     """A Search that gives every picture below `argument`, in the order of their paths, whatever the query."""
     if not argument:
         raise UsageError("--source folder needs the folder: --source folder:PATH")
-    root = Path(argument)
+    root = Path(argument).absolute()
     if not root.is_dir():
         raise SourceError(f"--source folder:{argument}: no such folder")
 
     async def search(query: str) -> AsyncIterator[Result]:
         for name in folders.picture_files(root):
             label = "".join(folders.folder_label(name))
-            yield Result(url=f"folder:{name}", title=Path(name).name, label=label, path=str(root / name))
+            yield Result(url=f"folder:{root.name}/{name}", title=Path(name).name, label=label, path=str(root / name))
 
     yield search

@@ -1,7 +1,7 @@
 """colorize: prints → coloured/. Lays a colour wash under the ink of real engravings, at any size."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +18,7 @@ from gravurekit.record import Record
 if TYPE_CHECKING:
     import numpy as np
 
-    from gravurekit.images import Picture
     from gravurekit.model.colorizer import Colorizer
-
-BAND = 512  # rows that are composed at a time, so that memory doesn't grow with the picture
 
 
 class Settings(base.Settings):
@@ -47,11 +44,8 @@ def run(prints: Sequence[Path], out: Path, model: Path | None, runs: Path, setti
     pictures = _expand(prints)
     colorizer = Colorizer.load(model or newest_run(runs), settings.device)
     storage.make_folder(out)
-    known = (
-        {item.file_name: item for item in folder.read_lines(out / folder.METADATA)}
-        if (out / folder.METADATA).exists()
-        else {}
-    )
+    earlier = folder.read_lines(out / folder.METADATA) if (out / folder.METADATA).exists() else []
+    known = {item.file_name: item for item in earlier}
     names = _names(pictures, out, known, settings)
     watch.begin("colorize", len(pictures))
     done, dropped = [], []
@@ -119,43 +113,25 @@ def _names(pictures: Sequence[Path], out: Path, known: dict[str, Record], settin
 
 
 def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: Settings) -> Record:
-    from gravurekit import images
+    from gravurekit import images, tint
 
-    picture = images.read(path)
-    L = _lightness(picture, settings)
+    pixels = images.read(path).pixels
+    L = tint.photo_lightness(pixels) if settings.photo else tint.print_lightness(pixels)
     ab, classes = _predict(L, colorizer, settings)
-    coloured = _on_photo(picture, ab) if settings.photo else _under_ink(picture, ab)
+    coloured = tint.on_photo(pixels, ab) if settings.photo else tint.under_ink(pixels, L, ab)
     data = images.encode_png(coloured)
     storage.write_bytes(out / name, data)
     if settings.panel:
-        storage.write_bytes(out / _panel_name(name), images.encode_png(_panel(picture, L, coloured)))
+        storage.write_bytes(out / _panel_name(name), images.encode_png(tint.panel(pixels, L, coloured)))
     return Record(
         key=records.key_of(folder.file_sha256(path)),
         file_name=name,
         sha256=hashlib.sha256(data).hexdigest(),
-        width=picture.width,
-        height=picture.height,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
         title=path.name,
         scores={f"class {label}": round(odds, 4) for label, odds in classes[:3]},
     )
-
-
-def _lightness(picture: "Picture", settings: Settings, long_side: int = 1024) -> "np.ndarray":
-    """What the network may be fed: (H, W) float32 L 0..100, long side at most `long_side`. A print's paper is brought
-    to white, since the network has learnt ink on white paper."""
-    import numpy as np
-
-    from gravurekit import color, images
-
-    scale = min(1.0, long_side / max(picture.width, picture.height))
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    small = images.resize(picture.pixels, *size)
-    if settings.photo:
-        return np.asarray(color.rgb_to_lab(small)[..., 0])
-    light = color.srgb_to_linear(small) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    paper = max(float(np.percentile(light, 95)), 1e-3)
-    grey = color.linear_to_srgb(light / paper)
-    return np.asarray(color.rgb_to_lab(np.repeat(grey[..., None], 3, axis=2))[..., 0])
 
 
 def _predict(
@@ -179,62 +155,5 @@ def _predict(
     return images.resize(np.ascontiguousarray(ab), width, height), prediction.classes
 
 
-def _under_ink(picture: "Picture", ab: "np.ndarray") -> "np.ndarray":
-    """The print with a colour wash on its paper: wash × print in linear light, (H, W, 3) uint8 sRGB.
-
-    Colour laid on white paper at unchanged lightness leaves the gamut and can't be seen, so the wash gets darker as
-    its chroma grows.
-    """
-    import numpy as np
-
-    from gravurekit import color
-
-    chroma = np.hypot(ab[..., 0], ab[..., 1])
-    lightness = np.clip(100.0 - 0.55 * chroma, 55.0, 100.0)
-    wash = color.lab_to_rgb(np.dstack([lightness, ab]).astype(np.float32))
-    return _in_bands(picture, wash, color.multiply)
-
-
-def _on_photo(picture: "Picture", ab: "np.ndarray") -> "np.ndarray":
-    """The photograph's own lightness with the network's ab, (H, W, 3) uint8 sRGB; chroma reduced into gamut."""
-    import numpy as np
-
-    from gravurekit import color
-
-    def add(ab: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        return color.lab_to_rgb(np.dstack([color.rgb_to_lab(pixels)[..., 0], ab]).astype(np.float32))
-
-    return _in_bands(picture, ab, add)
-
-
-def _in_bands(
-    picture: "Picture", small: "np.ndarray", compose: "Callable[[np.ndarray, np.ndarray], np.ndarray]"
-) -> "np.ndarray":
-    """Enlarge `small` to the picture's size and compose both, a band of rows at a time."""
-    import numpy as np
-
-    from gravurekit import images
-
-    large = images.resize(small, picture.width, picture.height)
-    bands = [
-        compose(large[top : top + BAND], picture.pixels[top : top + BAND]) for top in range(0, picture.height, BAND)
-    ]
-    return np.concatenate(bands)
-
-
 def _panel_name(name: str) -> str:
     return f"{Path(name).stem}-panel.png"
-
-
-def _panel(picture: "Picture", L: "np.ndarray", coloured: "np.ndarray", height: int = 640) -> "np.ndarray":
-    """original | L | result beside one another, (H, W, 3) uint8 sRGB."""
-    import numpy as np
-
-    from gravurekit import color, images
-
-    flat = np.zeros((*L.shape, 2), np.float32)
-    grey = color.lab_to_rgb(np.dstack([L, flat]))
-    width = max(1, round(height * picture.width / picture.height))
-    gap = np.full((height, 12, 3), 255, np.uint8)
-    views = [images.resize(view, width, height) for view in (picture.pixels, grey, coloured)]
-    return np.concatenate([views[0], gap, views[1], gap, views[2]], axis=1)

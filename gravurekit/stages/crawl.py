@@ -178,6 +178,7 @@ async def _first(results: Any, limit: int) -> list[Result]:
 async def _download(source: str, out: Path, settings: Settings, journal: Journal, web: "Web", watch: Watch) -> None:
     feeds = [feed for (name, _), feed in journal.feeds.items() if name == source]
     results = {item.url: item for feed in feeds for item in feed.results}
+    _refuse_namesakes(source, results, journal)
     waiting = [item for item in results.values() if _is_wanted(item, journal, settings, out)]
     watch.begin(f"download {source.partition(':')[0]}", len(waiting))
     free = asyncio.Semaphore(settings.connections)
@@ -196,6 +197,17 @@ async def _download(source: str, out: Path, settings: Settings, journal: Journal
                 group.create_task(one(item))
     except ExceptionGroup as several:  # a full disk, say: one is enough to tell
         raise several.exceptions[0] from None
+
+
+def _refuse_namesakes(source: str, results: Mapping[str, Result], journal: Journal) -> None:
+    """Two folders of one name would give different files one URL, and one of them would be lost in silence."""
+    for feed in journal.feeds.values():
+        for item in feed.results if feed.source != source else ():
+            path = results[item.url].path if item.url in results else ""
+            if path and item.path and path != item.path and Path(item.path).exists():
+                raise UsageError(
+                    f"{path} and {item.path} would both be {item.url}: rename a folder, or use another --out"
+                )
 
 
 def _is_wanted(item: Result, journal: Journal, settings: Settings, out: Path) -> bool:

@@ -28,7 +28,9 @@ class Settings(base.Settings):
     """What the pictures are for, and which filters judge them."""
 
     subject: Literal["photos", "prints"] = Field(
-        "photos", description="What the pictures are: prints are grey, and are kept so."
+        "photos",
+        description="What the pictures are: prints are grey, and are kept so.",
+        json_schema_extra={"flag": "--for"},
     )
     skip: tuple[str, ...] = Field((), description="Filters that are left out, by name.")
 

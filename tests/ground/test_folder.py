@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def test_what_a_folder_gives_doesnt_depend_on_where_it_lies(tmp_path: Path, png:
         put(tmp_path / place, {"a/1.png": png(1), "b/2.png": png(2)})
         digests.add(folder.input_digest(folder.read(tmp_path / place)))
     assert len(digests) == 1
+
+
+def test_a_name_that_is_no_unicode_is_a_picture_like_others_or_refused_by_name(tmp_path: Path, png: Png) -> None:
+    try:
+        (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(png(1))
+    except OSError:
+        pytest.skip("this disk takes Unicode names only")
+    put(tmp_path, {"a.png": png(2)})
+    try:
+        found = folder.read(tmp_path)
+    except DataError as error:
+        assert "caf" in str(error)
+    else:
+        assert len(found) == 2 and len(folder.input_digest(found)) == 64
 
 
 @pytest.mark.parametrize(

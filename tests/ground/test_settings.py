@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from gravurekit import pipeline
 from gravurekit.errors import UsageError
-from gravurekit.settings import Settings, digest, did_you_mean, layered, parse_assignments, read_toml
+from gravurekit.settings import Settings, did_you_mean, digest, layered, parse_assignments, read_toml
 
 TEXTS = {"style": ["cartoon", "other"]}
 

@@ -1,0 +1,44 @@
+"""What the crafts' tests share: drawn pictures that differ as photographs do, and their probes."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from gravurekit import images, probe
+from gravurekit.images import Picture
+from gravurekit.probe import Probe
+
+Draw = Callable[..., np.ndarray]
+ProbeOf = Callable[..., Probe]
+
+
+@pytest.fixture(scope="session")
+def draw() -> Draw:
+    """`draw(seed, height, width)`: (H, W, 3) uint8 sRGB, a figure before a background, all of it from the seed."""
+
+    def drawn(seed: int, height: int = 300, width: int = 240) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        coarse = rng.uniform(40, 220, (5, 4, 3)).astype(np.float32)
+        canvas = cv2.resize(coarse, (240, 300), interpolation=cv2.INTER_CUBIC)
+        for _ in range(14):
+            shade = tuple(float(c) for c in rng.integers(0, 255, 3))
+            center = tuple(int(c) for c in rng.integers(20, 220, 2))
+            axes = tuple(int(c) for c in rng.integers(8, 60, 2))
+            cv2.ellipse(canvas, center, axes, float(rng.integers(0, 180)), 0, 360, shade, -1, cv2.LINE_AA)
+        cv2.line(canvas, *(tuple(int(c) for c in rng.integers(0, 240, 2)) for _ in "ab"), (20, 20, 20), 5, cv2.LINE_AA)
+        canvas = cv2.GaussianBlur(canvas, (0, 0), 1.0) + rng.normal(0, 2, canvas.shape)
+        return images.resize(np.clip(canvas, 0, 255).astype(np.uint8), width, height)
+
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def probe_of() -> ProbeOf:
+    """`probe_of(key, pixels)`: the figures of an array as if it were a file of `size` bytes."""
+
+    def probed(key: str, pixels: np.ndarray, size: int = 1000) -> Probe:
+        return probe.measure(key, size, Picture(np.ascontiguousarray(pixels), "png", False))
+
+    return probed
