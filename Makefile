@@ -38,8 +38,8 @@ test: $(VENV)/ready ## lint, types and tests
 
 .PHONY: check
 check: $(VENV)/ready ## lint and types only
-	$(BIN)/ruff check gravurekit tests bench
-	$(BIN)/ruff format --check --quiet gravurekit tests bench
+	$(BIN)/ruff check gravurekit tests bench experiments
+	$(BIN)/ruff format --check --quiet gravurekit tests bench experiments
 	$(BIN)/mypy
 
 .PHONY: dataset

@@ -22,8 +22,8 @@ def photo_lightness(pixels: np.ndarray) -> np.ndarray:
 
 
 def print_lightness(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB → (h, w) float32 L 0..100 of a reduced copy whose paper is white, as in training. The paper's
-    light is the 95th percentile."""
+    """(H, W, 3) uint8 sRGB → (h, w) float32 L 0..100 of a reduced copy whose paper is white, as in training. Paper is
+    the 95th percentile of the light."""
     light = color.srgb_to_linear(_reduced(pixels)) @ LUMINANCE
     paper = max(float(np.percentile(light, 95)), 1e-3)
     grey = color.linear_to_srgb(light / paper)

@@ -1,0 +1,39 @@
+"""The pictures of README, from a finished demo/: `python experiments/readme_pictures.py demo docs/pictures`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gravurekit import folder, images
+from gravurekit.storage import write_bytes
+
+HEIGHT = 480
+GAP = np.full((HEIGHT, 10, 3), 255, np.uint8)
+
+
+def beside(views: list[np.ndarray]) -> np.ndarray:
+    """Pictures at one height beside one another: (HEIGHT, W, 3) uint8 sRGB."""
+    row = [images.resize(v, round(v.shape[1] * HEIGHT / v.shape[0]), HEIGHT) for v in views]
+    return np.concatenate([part for view in row for part in (view, GAP)][:-1], axis=1)
+
+
+def layers(demo: Path, url: str) -> np.ndarray:
+    """Photograph, ink, wash and print of the picture with this URL."""
+    styled = next(item for item in folder.read(demo / "styled") if url in item.url)
+    photo = next(item for item in folder.read(demo / "clean") if item.key == styled.photo_key)
+    files = [demo / "clean" / photo.file_name]
+    files += [demo / "styled" / name for name in (styled.plain_file_name, styled.wash_file_name, styled.file_name)]
+    return beside([images.read(path).pixels for path in files])
+
+
+def main(demo: Path, out: Path) -> None:
+    """Write layers.jpg and demo.jpg."""
+    write_bytes(out / "layers.jpg", images.encode_jpeg(layers(demo, "/kaftan/002"), 88))
+    panels = sorted((demo / "coloured").glob("*-panel.png"))
+    views = [images.read(path).pixels for path in panels]
+    write_bytes(out / "demo.jpg", images.encode_jpeg(beside(views[:3]), 85))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
