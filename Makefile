@@ -34,7 +34,7 @@ demo: $(VENV)/ready ## from words to a coloured print, offline, in a few minutes
 .PHONY: test
 test: $(VENV)/ready ## lint, types and tests
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 .PHONY: check
 check: $(VENV)/ready ## lint and types only

@@ -37,6 +37,11 @@ class MissingExtra(UsageError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package: pip install 'gravurekit[{extra}]'")
+        self.what = what
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str]]:
+        return type(self), (self.what, self.extra)  # as PictureError's
 
 
 class SourceError(GravurekitError):
@@ -73,6 +78,9 @@ class Interrupted(GravurekitError):
     def __init__(self) -> None:
         super().__init__("interrupted; run the same command again to go on")
 
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[()]]:
+        return type(self), ()
+
 
 class PictureError(Exception):
     """One picture can't be used. `reason` is a short word for counting, `detail` a sentence for people."""
@@ -96,3 +104,6 @@ class FetchError(Exception):
         self.reason = reason
         self.detail = detail
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type["FetchError"], tuple[str, str, float | None]]:
+        return type(self), (self.reason, self.detail, self.retry_after)

@@ -52,8 +52,6 @@ class Local:
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]:
         queue = deque(enumerate(tasks))
-        if len(queue) == 1:  # a process start costs more than it gives; a death is still only a worker's
-            yield self._alone(function, *queue.popleft())
         while queue:
             suspects = yield from self._until_a_worker_dies(function, queue)
             for index, task in suspects:
@@ -96,6 +94,7 @@ class _pool:
 
     def __init__(self, jobs: int) -> None:
         context = multiprocessing.get_context("spawn")
+        self._others = set(multiprocessing.active_children())
         self._executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
 
     def __enter__(self) -> ProcessPoolExecutor:
@@ -103,7 +102,7 @@ class _pool:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            for process in multiprocessing.active_children():
+            for process in set(multiprocessing.active_children()) - self._others:
                 process.kill()
         self._executor.shutdown(wait=True, cancel_futures=True)
 

@@ -100,7 +100,8 @@ def read(path: Path) -> list[Record]:
     """
     if not path.is_dir():
         raise UsageError(f"{path}: no such folder")
-    if (path / "parts").exists():
+    parts = path / "parts"
+    if parts.is_dir() and ((path / METADATA).exists() or any(parts.glob("*/plan"))):
         raise DataError(f"{path} isn't finished: run the command that makes it again")
     if (path / METADATA).exists():
         found = read_lines(path / METADATA)
@@ -123,6 +124,9 @@ def picture_files(root: Path) -> list[str]:
         for name in files:
             if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
                 found.append((Path(folder) / name).relative_to(root).as_posix())
+    for name in found:
+        if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
+            raise DataError(f"{root}: the file name {name!a} isn't UTF-8: rename the file")
     return sorted(found)
 
 
@@ -183,11 +187,14 @@ def fresh(path: Path, plan: Plan) -> Summary | None:
         if not (path / name).is_file() or file_sha256(path / name) != sha256:
             return None
     counts = dict(receipt.counts)
-    came, kept = counts.pop("in"), counts.pop("kept")
+    came, kept = counts.pop("in", None), counts.pop("kept", None)
+    if came is None or kept is None:
+        raise DataError(f"{path / RECEIPT} is damaged: remove it and run the stage again")
     if METADATA in receipt.outputs:
         named = (path / name for item in read_lines(path / METADATA) for name in files_of(item))
         if not all(file.is_file() for file in named):
             return None
+    storage.remove(path / "parts")  # a kill between the receipt and the clearing left them
     seconds = float(receipt.measured.get("seconds", 0.0))
     return Summary(plan.stage, path, came, kept, counts, seconds, True, receipt.measured.get("facts", {}))
 
@@ -203,7 +210,7 @@ def prepare(path: Path) -> None:
     Raises UsageError if the folder holds files that aren't ours.
     """
     storage.make_folder(path)
-    names = {entry.name for entry in path.iterdir()}
+    names = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
     if names and not names & OURS:
         raise UsageError(f"{path} holds other files ({sorted(names)[0]}, …): choose a new or empty folder")
     storage.remove(path / RECEIPT)
@@ -219,11 +226,12 @@ def finish(
     _refuse_collisions(kept)
     storage.write_lines(path / METADATA, (item.to_json() for item in kept))
     storage.write_lines(path / DROPPED, (item.to_json() for item in dropped))
-    named: dict[str, set[str]] = {}
+    named: dict[str, set[str]] = {"images": set()}
     for item in kept:
         for name in files_of(item):
-            folder, _, file = name.rpartition("/")
-            named.setdefault(folder, set()).add(file)
+            folder, slash, file = name.rpartition("/")
+            if slash:  # never the root, where metadata and receipt lie
+                named.setdefault(folder, set()).add(file)
     for folder, files in named.items():
         storage.keep_only(path / folder, files)
     return seal(path, plan, len(kept), dropped, (METADATA, DROPPED), seconds, facts)

@@ -28,7 +28,7 @@ EXTENSIONS = {
 # What Pillow's decoders are known to raise on damaged input, besides OSError
 DECODER_ERRORS = (
     OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, AttributeError,
-    NotImplementedError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
 
@@ -120,7 +120,8 @@ def _brief(error: BaseException) -> str:
 
 
 def _is_private(image: Image.Image) -> bool:
-    return bool(len(image.getexif()) or {"exif", "xmp", "photoshop", "comment"} & set(image.info))
+    words = {"exif", "xmp", "photoshop", "comment"} & set(image.info)
+    return bool(len(image.getexif()) or words or getattr(image, "text", None))
 
 
 def _to_srgb(image: Image.Image) -> np.ndarray:
@@ -149,11 +150,14 @@ def _deep_to_rgb(grey: np.ndarray) -> np.ndarray:
 
 def _apply_profile(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "CMYK", "L"):
+    if image.mode in ("P", "PA"):  # the palette's colours are what the profile speaks of
+        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        out = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        out = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
         return out if out is not None else image
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image  # a broken profile is no reason to lose the picture

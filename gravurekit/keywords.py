@@ -1,5 +1,6 @@
 """Keyword files: a keyword a line, `#` starts a comment, `label: query` gives several queries one label."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,6 @@ def resolve(words: list[str]) -> list[Keyword]:
     found: dict[Keyword, None] = {}
     for word in words:
         path = Path(word)
-        for keyword in read(path) if path.suffix == ".txt" or path.is_file() else parse(word):
+        for keyword in read(path) if path.suffix == ".txt" or os.path.isfile(path) else parse(word):
             found[keyword] = None
     return list(found)

@@ -39,6 +39,7 @@ class Probe(BaseModel):
     luma: str  # (64, 64) uint8, of the whole frame
     luma_trimmed: str
     ab: str  # (8, 8, 2) uint8, a+128 and b+128
+    ab_trimmed: str
 
 
 def measure(key: str, size: int, picture: Picture) -> Probe:
@@ -46,7 +47,8 @@ def measure(key: str, size: int, picture: Picture) -> Probe:
     pixels = picture.pixels
     small = resize(pixels, *_shrunk(picture.width, picture.height, 512))
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    trimmed = trim_border(grey)
+    inside = margins(grey)
+    trimmed = grey[inside]
     whole_image, trimmed_image = Image.fromarray(grey), Image.fromarray(trimmed)
     lab = rgb_to_lab(resize(small, 128, 128))
     return Probe(
@@ -66,8 +68,13 @@ def measure(key: str, size: int, picture: Picture) -> Probe:
         chroma_residual=round(chroma_residual(lab), 3),
         luma=_pack(resize(grey, THUMB_SIDE, THUMB_SIDE)),
         luma_trimmed=_pack(resize(trimmed, THUMB_SIDE, THUMB_SIDE)),
-        ab=_pack(np.clip(resize(lab, 8, 8)[..., 1:] + 128, 0, 255).astype(np.uint8)),
+        ab=_pack(_ab(lab)),
+        ab_trimmed=_pack(_ab(rgb_to_lab(resize(small[inside], 128, 128)))),
     )
+
+
+def _ab(lab: np.ndarray) -> np.ndarray:
+    return np.clip(resize(lab, 8, 8)[..., 1:] + 128, 0, 255).astype(np.uint8)
 
 
 def _shrunk(width: int, height: int, long_side: int) -> tuple[int, int]:
@@ -85,8 +92,13 @@ def unpack(text: str, *shape: int) -> np.ndarray:
 
 
 def trim_border(grey: np.ndarray) -> np.ndarray:
-    """Cut a flat margin (white page, letterbox) from (H, W) uint8; at most 40 % from each side, and never more than
-    leaves a picture of some detail."""
+    """(H, W) uint8 without its flat margin."""
+    return grey[margins(grey)]
+
+
+def margins(grey: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of (H, W) uint8 that lie inside a flat margin (white page, letterbox). A margin that would take
+    more than 80 % of the height or width is none."""
     height, width = grey.shape
 
     def margin(lines: np.ndarray) -> int:
@@ -98,8 +110,8 @@ def trim_border(grey: np.ndarray) -> np.ndarray:
     top, bottom = margin(rows), margin(rows[::-1])
     left, right = margin(columns), margin(columns[::-1])
     if top + bottom > 0.8 * height or left + right > 0.8 * width:
-        return grey
-    return grey[top : height - bottom, left : width - right]
+        return slice(None), slice(None)
+    return slice(top, height - bottom), slice(left, width - right)
 
 
 def chroma_residual(lab: np.ndarray) -> float:

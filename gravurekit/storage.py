@@ -105,11 +105,17 @@ def link_or_copy(source: Path, target: Path) -> None:
             try:
                 os.link(source, aside)
             except OSError:
-                shutil.copyfile(source, aside)
+                _copy_to_disk(source, aside)
             os.replace(aside, target)
         finally:
             # rename() of two links to one file does nothing, so the aside name may still be there
             aside.unlink(missing_ok=True)
+
+
+def _copy_to_disk(source: Path, aside: Path) -> None:
+    shutil.copyfile(source, aside)
+    with open(aside, "rb") as file:
+        os.fsync(file.fileno())
 
 
 def copy(source: Path, target: Path) -> None:
@@ -118,7 +124,7 @@ def copy(source: Path, target: Path) -> None:
     with _explained(target):
         aside = target.with_name(f"{target.name}.{os.getpid()}{ASIDE}")
         try:
-            shutil.copyfile(source, aside)
+            _copy_to_disk(source, aside)
             os.replace(aside, target)
         finally:
             aside.unlink(missing_ok=True)

@@ -91,10 +91,11 @@ def _in_bands(
     return out
 
 
-def panel(pixels: np.ndarray, L: np.ndarray, coloured: np.ndarray, height: int = 640) -> np.ndarray:
-    """original | L | result beside one another: (height, W, 3) uint8 sRGB."""
+def panel(pixels: np.ndarray, L: np.ndarray, coloured: np.ndarray, height: int = 640, width: int = 960) -> np.ndarray:
+    """original | L | result beside one another, each fitted into `height` × `width`: (h, w, 3) uint8 sRGB."""
     grey = color.lab_to_rgb(np.dstack([L, np.zeros((*L.shape, 2), np.float32)]))
-    width = max(1, round(height * pixels.shape[1] / pixels.shape[0]))
-    gap = np.full((height, 12, 3), 255, np.uint8)
-    views = [images.resize(view, width, height) for view in (pixels, grey, coloured)]
+    scale = min(height / pixels.shape[0], width / pixels.shape[1])
+    tall, wide = max(1, round(pixels.shape[0] * scale)), max(1, round(pixels.shape[1] * scale))
+    gap = np.full((tall, 12, 3), 255, np.uint8)
+    views = [images.resize(view, wide, tall) for view in (pixels, grey, coloured)]
     return np.concatenate([views[0], gap, views[1], gap, views[2]], axis=1)

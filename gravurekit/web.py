@@ -18,6 +18,7 @@ from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
+import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gravurekit import __version__
@@ -92,6 +93,7 @@ class Web:
         raise AssertionError("the last try returns or raises")
 
     async def _once(self, url: str, trusted: bool) -> bytes:
+        self._check(url, trusted)
         host = urlsplit(url).netloc
         async with self._hosts[host]:
             while (wait := self._quiet_until[host] - time.monotonic()) > 0:
@@ -119,7 +121,10 @@ class Web:
             self._check(url, trusted)
             async with self._session.get(url, allow_redirects=False) as answer:
                 if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
-                    url = urljoin(url, answer.headers["Location"])
+                    try:
+                        url, trusted = urljoin(url, answer.headers["Location"]), False
+                    except ValueError as error:
+                        raise FetchError("bad-url", f"redirect: {error}") from None
                     continue
                 if answer.status != 200:
                     pause = _retry_after(answer.headers.get("Retry-After"))
@@ -137,19 +142,20 @@ class Web:
 
     def _check(self, url: str, trusted: bool) -> None:
         try:
-            parts = urlsplit(url)
+            urlsplit(url)
+            parts = yarl.URL(url)  # what aiohttp will ask for: "１２７.0.0.1" is 127.0.0.1 there
         except ValueError as error:
             raise FetchError("bad-url", str(error)) from None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.raw_host:
             raise FetchError("bad-url", f"{parts.scheme or 'no scheme'}: only http and https are fetched")
         if trusted or self.allow_private:
             return
         try:
-            address = ipaddress.ip_address(parts.hostname)
+            address = ipaddress.ip_address(parts.raw_host)
         except ValueError:
             return  # a name: the resolver checks what it stands for
         if not is_public(address):
-            raise FetchError("blocked-address", f"{parts.hostname} isn't a public address")
+            raise FetchError("blocked-address", f"{parts.raw_host} isn't a public address")
 
 
 def rebased(url: str, base: str) -> str:

@@ -1,9 +1,13 @@
-"""Running the command line in the tests' own process."""
+"""Running the command line in the tests' own process, and quickly made pictures."""
 
+from pathlib import Path
+
+import numpy as np
 from typer.testing import CliRunner, Result
 
 from gravurekit.cli import app
 from gravurekit.errors import GravurekitError
+from gravurekit.storage import write_bytes
 
 KEYWORDS = "kaftan\nsalvar: şalvar\ndress: red dress\n"
 
@@ -16,3 +20,13 @@ def run_here(*arguments: str) -> Result:
     elif result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+def patchwork(root: Path, count: int) -> None:
+    """`count` different pictures of coloured squares, 192 × 144."""
+    from gravurekit import images
+
+    rng = np.random.default_rng(5)
+    for n in range(count):
+        pixels = np.kron(rng.integers(0, 255, (8, 6, 3), np.uint8), np.ones((24, 24, 1), np.uint8))
+        write_bytes(root / f"{n}.png", images.encode_png(pixels))

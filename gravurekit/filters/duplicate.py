@@ -65,16 +65,18 @@ def _bits(hexadecimal: str) -> list[int]:
 
 
 def _distances(one: np.ndarray, many: np.ndarray) -> np.ndarray:
-    """(2, 4) uint64 and (N, 2, 4) uint64 → (N,) the least Hamming distance of the two frames of each, crosswise."""
+    """(2, 4) uint64 and (N, 2, 4) uint64 → (N,) the least Hamming distance of the two frames of each, crosswise; but
+    not of the two whole ones where both have a margin: any two figures on white pages are alike as pages."""
     differing = np.bitwise_count(many[:, :, None, :] ^ one[None, None, :, :]).sum(axis=-1, dtype=np.int64)
+    if (one[0] != one[1]).any():
+        differing[(many[:, 0] != many[:, 1]).any(axis=-1), 0, 0] = 256
     return np.asarray(differing.min(axis=(1, 2)))
 
 
 def _evidence(probe: Probe, other: Probe, distance: int, settings: Settings) -> str:
     """Why the two are copies; empty if they aren't."""
     if not (_is_grey(probe, settings) or _is_grey(other, settings)):
-        ab, other_ab = (unpack(p.ab, 8, 8, 2).astype(np.float32) for p in (probe, other))
-        if float(np.hypot(*np.moveaxis(ab - other_ab, -1, 0)).mean()) > settings.max_color_difference:
+        if _color_difference(probe, other) > settings.max_color_difference:
             return ""
     if distance <= settings.certain_distance:
         return f"hash distance {distance} of 256"
@@ -84,14 +86,29 @@ def _evidence(probe: Probe, other: Probe, distance: int, settings: Settings) -> 
     return ""
 
 
+def _color_difference(probe: Probe, other: Probe) -> float:
+    """The least mean a,b distance over the frames that count; Lab units."""
+    frames = [[unpack(ab, 8, 8, 2).astype(np.float32) for ab in (p.ab, p.ab_trimmed)] for p in (probe, other)]
+    return min(float(np.hypot(*np.moveaxis(a - b, -1, 0)).mean()) for a, b in _pairs(probe, other, *frames))
+
+
+def _pairs(
+    probe: Probe, other: Probe, ours: list[np.ndarray], theirs: list[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Frames (whole, trimmed) crosswise, without the two whole ones where both have a margin."""
+    pairs = [(a, b) for a in reversed(ours) for b in reversed(theirs)]
+    margins = all(p.phash_whole != p.phash_trimmed for p in (probe, other))
+    return pairs[:-1] if margins else pairs
+
+
 def _is_grey(probe: Probe, settings: Settings) -> bool:
     return probe.chroma_residual < settings.monochrome_residual
 
 
 def _correlation(probe: Probe, other: Probe) -> float:
-    """The best normalised correlation of band-passed luma, over whole and trimmed frames; -1..1."""
-    ours, theirs = ([_band_pass(p.luma), _band_pass(p.luma_trimmed)] for p in (probe, other))
-    return max(float((a * b).mean()) for a in ours for b in theirs)
+    """The best normalised correlation of band-passed luma over the frames that count; -1..1."""
+    frames = [[_band_pass(p.luma), _band_pass(p.luma_trimmed)] for p in (probe, other)]
+    return max(float((a * b).mean()) for a, b in _pairs(probe, other, *frames))
 
 
 def _band_pass(thumb: str) -> np.ndarray:

@@ -7,7 +7,7 @@ A shards folder holds, beside `dropped.jsonl` and `receipt.json`:
         wash   (N, 3, H, W) uint8    Lab of the colour wash; L·255/100, a+128, b+128; CIE Lab, D65, 2°
         label  (N,)         int32    index into the manifest's classes; -1 is none
         box    (N, 4)       uint16   y0, x0, y1, x1: where the picture lies; the rest is padding
-        crc32  (N,)         uint32   of the bytes of L, then of wash
+        crc32  (N,)         uint32   of the bytes of L, wash, label and box
     index.jsonl                 a line for each sample: split, shard, row, and the picture's key, URL, licence …
     manifest.json               written last but the receipt: format, classes, counts, sha256 of each file
 """

@@ -2,7 +2,6 @@
 
 import json
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from gravurekit.errors import DataError
 from gravurekit.shards import FORMAT, MANIFEST, SPLITS
+from gravurekit.shards.writer import checksum
 
 DTYPES = {"U8": np.uint8, "I32": np.int32, "U16": np.uint16, "U32": np.uint32}
 
@@ -25,6 +25,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged ({error}): run `gravurekit shard` again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"{path} isn't of shard format {FORMAT}: run `gravurekit shard` again")
+    try:
+        tuple(manifest["classes"])
+        [(shard["file"], shard["split"], int(shard["samples"])) for shard in manifest["shards"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error!r}): run `gravurekit shard` again") from None
     return manifest
 
 
@@ -64,7 +69,7 @@ class ShardSet:
 
     def _prove(self, shard: int, row: int) -> None:
         tensors = self._maps[shard]
-        crc32 = zlib.crc32(tensors["wash"][row].tobytes(), zlib.crc32(tensors["L"][row].tobytes()))
+        crc32 = checksum(*(tensors[name][row] for name in ("L", "wash", "label", "box")))
         if crc32 != int(tensors["crc32"][row]):
             path = self._files[shard]
             raise DataError(f"{path}, row {row}, is damaged (checksum): run `gravurekit shard` again")
@@ -82,8 +87,9 @@ def _map_tensors(path: Path, samples: int) -> dict[str, np.ndarray]:
             if name != "__metadata__":
                 begin, end = about["data_offsets"]
                 tensors[name] = data[begin:end].view(DTYPES[about["dtype"]]).reshape(about["shape"])
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise DataError(f"{path} is missing or damaged ({error}): run `gravurekit shard` again") from None
-    if any(len(tensors.get(name, ())) != samples for name in ("L", "wash", "label", "box", "crc32")):
+    names = ("L", "wash", "label", "box", "crc32")
+    if any(name not in tensors or tensors[name].shape[:1] != (samples,) for name in names):
         raise DataError(f"{path} doesn't hold the {samples} samples of the manifest: run `gravurekit shard` again")
     return tensors

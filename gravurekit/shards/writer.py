@@ -11,6 +11,14 @@ import safetensors.numpy
 from gravurekit.shards import ENCODING
 
 
+def checksum(*arrays: np.ndarray | np.integer) -> int:
+    """crc32 of the bytes of several arrays, one after the other."""
+    crc32 = 0
+    for array in arrays:
+        crc32 = zlib.crc32(array.tobytes(), crc32)
+    return crc32
+
+
 @dataclass(frozen=True)
 class Row:
     """One sample: `L` (1, H, W) uint8, `wash` (3, H, W) uint8, both in OpenCV's 8-bit scaling; `box` y0, x0, y1, x1."""
@@ -22,8 +30,8 @@ class Row:
 
     @property
     def crc32(self) -> int:
-        """Of the bytes of L, then of wash."""
-        return zlib.crc32(self.wash.tobytes(), zlib.crc32(self.L.tobytes()))
+        """Of the bytes of L, wash, label (int32) and box (uint16), one after the other."""
+        return checksum(self.L, self.wash, np.int32(self.label), np.array(self.box, np.uint16))
 
 
 def pack(rows: Sequence[Row]) -> bytes:

@@ -45,10 +45,15 @@ def read_page(page: bytes) -> list[Result]:
         except (ValueError, KeyError, TypeError):
             continue
         if isinstance(url, str) and url:
-            found.append(Result(url=url, page_url=str(about.get("purl", "")), title=str(about.get("t", ""))))
+            found.append(Result(url=_text(url), page_url=_text(about.get("purl")), title=_text(about.get("t"))))
     if items or not soup.get_text(strip=True) or soup.select_one(".dgControl, .imgpt, .b_no, #b_results"):
         return found
     raise SourceError("Bing answered a page without results that isn't its empty page: a captcha or a new layout")
+
+
+def _text(value: object) -> str:
+    """A string that UTF-8 can hold: Bing cuts titles in half an emoji."""
+    return str(value).encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 async def search(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from typer.testing import Result
-from workspace import KEYWORDS, run_here
+from workspace import KEYWORDS, patchwork, run_here
 
 from gravurekit import folder, shards
 from gravurekit.sample.engine import Engine
@@ -152,13 +152,7 @@ def test_serial_and_local_write_the_same_bytes(world: Path, gravurekit: Callable
 
 def test_a_stylize_killed_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -> None:
     """kill -9 once a first part is there, then run again: as an unbroken run."""
-    from gravurekit import images
-    from gravurekit.storage import write_bytes
-
-    rng = np.random.default_rng(5)
-    for n in range(200):  # four tasks
-        pixels = np.kron(rng.integers(0, 255, (8, 6, 3), np.uint8), np.ones((24, 24, 1), np.uint8))
-        write_bytes(tmp_path / "photos" / f"{n}.png", images.encode_png(pixels))
+    patchwork(tmp_path / "photos", 200)  # four tasks
     command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "killed", "--quiet",
                "--short-side", "160", "--jobs", "2"]  # fmt: skip
     process = subprocess.Popen(command, start_new_session=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import Result
+from workspace import patchwork, run_here
 
 from gravurekit import folder, storage
 from gravurekit.sample import figures
@@ -142,7 +143,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    photographs(tmp_path / "photos", 140)
+    patchwork(tmp_path / "photos", 140)
     command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "out", "--jobs", "2"]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list((tmp_path / "out" / "plain").glob("*.png")):
@@ -177,8 +178,6 @@ def test_a_picture_that_cant_be_read_is_a_record_with_a_reason(gravurekit: Run, 
 @pytest.fixture(scope="session")
 def trained(world: Path) -> Path:
     """A run of few steps on the shared workspace; the path of its folder."""
-    from workspace import run_here
-
     train = ("-C", str(world), "train", "--steps", "3", "--head", "average", "--batch", "4", "--json", "--quiet")
     result = run_here(*train)
     assert result.exit_code == 0
@@ -192,8 +191,6 @@ def test_colorize_without_a_run_names_train(gravurekit: Run, tmp_path: Path) -> 
 
 
 def test_training_again_is_fresh(world: Path, trained: Path) -> None:
-    from workspace import run_here
-
     before = (trained / "model.safetensors").stat().st_mtime_ns
     again = run_here(
         "-C", str(world), "train", "--steps", "3", "--head", "average", "--batch", "4", "--json", "--quiet"
