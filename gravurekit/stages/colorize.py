@@ -1,6 +1,7 @@
 """colorize: prints → coloured/. Lays a colour wash under the ink of real engravings, at any size."""
 
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -41,6 +42,7 @@ def run(prints: Sequence[Path], out: Path, model: Path | None, runs: Path, setti
     """
     from gravurekit.model.colorizer import Colorizer
 
+    began = time.monotonic()
     pictures = _expand(prints)
     colorizer = Colorizer.load(model or newest_run(runs), settings.device)
     storage.make_folder(out)
@@ -72,7 +74,7 @@ def run(prints: Sequence[Path], out: Path, model: Path | None, runs: Path, setti
     if settings.panel:
         files += [str(out / _panel_name(item.file_name)) for item in done]
     reasons = {reason: sum(item.reason == reason for item in dropped) for reason in sorted({d.reason for d in dropped})}
-    return Summary("colorize", out, len(pictures), len(done), reasons, facts={"files": files})
+    return Summary("colorize", out, len(pictures), len(done), reasons, time.monotonic() - began, facts={"files": files})
 
 
 def newest_run(runs: Path) -> Path:
