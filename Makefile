@@ -27,9 +27,9 @@ demo: $(VENV)/ready ## from words to a coloured print, offline, in a few minutes
 	$(DEMO) filter
 	$(DEMO) stylize
 	$(DEMO) shard --size 128
-	$(DEMO) train --head average --steps 320
+	$(DEMO) train --head average --steps 400
 	$(DEMO) crawl ../keywords/gravures.txt --source sample --per-keyword 1 --out prints
-	$(DEMO) colorize prints --panel
+	$(DEMO) colorize prints --panel --saturation 1.3
 
 .PHONY: test
 test: $(VENV)/ready ## lint, types and tests

@@ -4,7 +4,7 @@ A stage that finds its own receipt over the same input and settings is fresh and
 again costs seconds, and a changed knob costs its stage and what follows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -94,15 +94,15 @@ def run_stage(stage: str, wishes: Wishes, watch: Watch) -> Summary:
     return _RUN[stage](wishes, wishes.settings("paths"), watch)
 
 
-def run_chain(wishes: Wishes, to: str, watch: Watch, done: Callable[[Summary], None]) -> None:
-    """All stages up to `to`, in order; `done` is told of each. Every setting is checked before the first stage runs."""
+def run_chain(wishes: Wishes, to: str, watch: Watch) -> Iterator[Summary]:
+    """All stages up to `to`, in order. Every setting is checked before the first stage runs."""
     if to not in ORDER:
         raise UsageError(f"no stage is called {to!r}{did_you_mean(to, ORDER)}")
     stages = ORDER[: ORDER.index(to) + 1]
     for stage in stages:
         wishes.settings(stage)
     for stage in stages:
-        done(run_stage(stage, wishes, watch))
+        yield run_stage(stage, wishes, watch)
 
 
 def _crawl(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:

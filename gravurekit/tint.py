@@ -21,12 +21,16 @@ def photo_lightness(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(color.rgb_to_lab(_reduced(pixels))[..., 0])
 
 
-def print_lightness(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB → (h, w) float32 L 0..100 of a reduced copy whose paper is white, as in training. Paper is
+def print_ink(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB → (h, w) uint8 sRGB grey of a reduced copy whose paper is white, as in training. Paper is
     the 95th percentile of the light."""
     light = color.srgb_to_linear(_reduced(pixels)) @ LUMINANCE
     paper = max(float(np.percentile(light, 95)), 1e-3)
-    grey = color.linear_to_srgb(light / paper)
+    return color.linear_to_srgb(light / paper)
+
+
+def grey_lightness(grey: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 sRGB grey → (H, W) float32 L 0..100."""
     return np.asarray(color.rgb_to_lab(np.repeat(grey[..., None], 3, axis=2))[..., 0])
 
 

@@ -176,7 +176,9 @@ def test_every_knob_has_a_description_and_a_default(table: str) -> None:
     kind()
 
 
-@pytest.mark.parametrize("room, verb", [("sources", "connect"), ("filters", "drops"), ("styles", "draw")])
+@pytest.mark.parametrize(
+    "room, verb", [("sources", "connect"), ("filters", "drops"), ("styles", "draw"), ("styles", "redraw")]
+)
 def test_a_craft_is_whole(room: str, verb: str) -> None:
     for name in crafts.names(room):
         craft = crafts.load(room, name)

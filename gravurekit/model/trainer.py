@@ -15,89 +15,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from gravurekit import storage
-from gravurekit.errors import ModelError, TrainingError, UsageError
+from gravurekit.errors import ModelError, TrainingError
+from gravurekit.model.batches import Samples, batch_indices, mirrored, prepared
 from gravurekit.model.checkpoint import load_state, pick_device, restore, save_model, save_state
+from gravurekit.model.losses import class_loss, colour_loss, validate
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
+from gravurekit.model.recipe import Recipe, learning_rate
 
 STATE, LOG, MODEL = "state.safetensors", "log.jsonl", "model.safetensors"
 FREE = ("checkpoint_every", "validate_every", "device")  # may change between a run and its resumption
-SOFT = 20.0  # ab units: the smooth-L1 is quadratic below, linear above
-VIVID = 15.0  # ab units of chroma that double a pixel's weight: most pixels are dull, and would win
 LOG_LINES = 1000  # of a run at most, besides validations
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    name           "default": AdamW, warm-up and cosine, smooth-L1 with weight on vivid pixels;
-                   "paper": Adadelta at rate 1, mean squared error (learning_rate, weight_decay don't apply)
-    class_weight   of the cross-entropy beside the colour loss
-    precision      "bf16", "fp32", or "auto": bf16 where the device is fast at it
-    """
-
-    steps: int
-    batch: int = 16
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    name: str = "default"
-    class_weight: float = 1 / 300
-    seed: int = 0
-    precision: str = "auto"
-    checkpoint_every: int = 500
-    validate_every: int = 500
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        for good, fault in (
-            (self.steps >= 1, f"steps must be at least 1, not {self.steps}"),
-            (self.batch >= 2, f"batch must be at least 2 (batch normalisation), not {self.batch}"),
-            (self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}"),
-            (self.weight_decay >= 0, f"weight_decay must not be negative: {self.weight_decay}"),
-            (self.class_weight >= 0, f"class_weight must not be negative: {self.class_weight}"),
-            (self.seed >= 0, f"seed must not be negative: {self.seed}"),
-            (self.name in ("default", "paper"), f"name must be 'default' or 'paper', not {self.name!r}"),
-            (self.precision in ("auto", "bf16", "fp32"), f"precision can't be {self.precision!r}"),
-            (self.checkpoint_every >= 1, f"checkpoint_every must be at least 1, not {self.checkpoint_every}"),
-            (self.validate_every >= 1, f"validate_every must be at least 1, not {self.validate_every}"),
-        ):
-            if not good:
-                raise UsageError(f"bad training recipe: {fault}")
-
-
-class Samples(Protocol):
-    """Training pictures. A batch holds
-
-    L      (B, 1, H, W) uint8, lightness of the plain print in OpenCV's 8-bit scale: L·255/100
-    wash   (B, 3, H, W) uint8, Lab of the colours without ink: L·255/100, a + 128, b + 128
-    label  (B,) int64, index of the class, −1 for none
-    box    (B, 4) int, y0, x0, y1, x1 of the picture within the padded square
-    """
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]: ...
-
-
-@dataclass(frozen=True)
-class Batch:
-    """On the device, float32: L (B, 1, H, W) 0..100; at half size ab (B, 2, h, w) in ab units and
-    inside (B, 1, h, w), the share 0..1 of a place that is picture; label (B,) int64."""
-
-    L: Tensor
-    ab: Tensor
-    inside: Tensor
-    label: Tensor
 
 
 def train(
@@ -136,125 +70,6 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             kept = [k for k in kept if k["step"] < step or (k["step"] == step and k["kind"] != kind)]
             kept.append(line)
     return [line for line in kept if line["kind"] != "start"]
-
-
-# ---- order, rate, batches ------------------------------------------------------------------------------
-
-
-def batch_indices(step: int, count: int, batch: int, seed: int) -> np.ndarray:
-    """Which of `count` pictures step 0, 1, … takes: (batch,) int64. An epoch's incomplete rest waits."""
-    epoch, place = divmod(step, count // batch)
-    order = np.random.default_rng([seed, epoch, 0]).permutation(count)
-    return order[place * batch : (place + 1) * batch]
-
-
-def mirrored(step: int, batch: int, seed: int) -> np.ndarray:
-    """Which pictures of a step's batch are mirrored: (batch,) bool."""
-    return np.random.default_rng([seed, step, 1]).random(batch) < 0.5
-
-
-def learning_rate(step: int, recipe: Recipe) -> float:
-    """5 % linear warm-up, then a cosine to zero; the paper's recipe stays at 1."""
-    if recipe.name == "paper":
-        return 1.0
-    warm = max(1, round(0.05 * recipe.steps))
-    if step < warm:
-        return recipe.learning_rate * (step + 1) / warm
-    return recipe.learning_rate * (1 + math.cos(math.pi * (step - warm) / max(1, recipe.steps - warm))) / 2
-
-
-def prepared(arrays: dict[str, np.ndarray], classes: int, device: torch.device, flip: np.ndarray | None) -> Batch:
-    """A batch of `Samples` checked, mirrored where `flip` (B,) says so, scaled, its target at half size."""
-    height, width = arrays["L"].shape[-2:]
-    if height % 8 or width % 8:
-        raise TrainingError(
-            f"training pictures are {height}×{width} (height×width), but sides must be multiples of 8; "
-            "make the shards again with such a size"
-        )
-    label = np.asarray(arrays["label"], np.int64)
-    if label.min() < -1 or label.max() >= classes:
-        raise TrainingError(
-            f"labels run from {label.min()} to {label.max()}, but the network has {classes} classes; "
-            "make the shards again, or start in a new folder"
-        )
-    y0, x0, y1, x1 = (np.asarray(arrays["box"])[:, i, None] for i in range(4))
-    y, x = np.arange(height), np.arange(width)
-    box = ((y >= y0) & (y < y1))[:, None, :, None] & ((x >= x0) & (x < x1))[:, None, None, :]
-    layers = np.concatenate([arrays["L"], arrays["wash"][:, 1:], box.astype(np.uint8)], axis=1)
-    picture = torch.from_numpy(layers).to(device)
-    if flip is not None:
-        turned = torch.from_numpy(flip).to(device)[:, None, None, None]
-        picture = torch.where(turned, picture.flip(-1), picture)
-    picture = picture.float()
-    L, ab, mask = picture[:, :1] * (100 / 255), picture[:, 1:3] - 128, picture[:, 3:]
-    inside = F.avg_pool2d(mask, 2)
-    # The mean over the picture's own pixels: at an odd border the padding must not bleed into the target.
-    target = F.avg_pool2d(ab * mask, 2) / inside.clamp(min=0.25)
-    return Batch(L, target, inside, torch.from_numpy(label).to(device))
-
-
-# ---- losses and figures --------------------------------------------------------------------------------
-
-
-def colour_loss(p: Tensor, batch: Batch, limit: float, name: str) -> Tensor:
-    """Mean over the pictures' places, in units of the output's range; p (B, 2, h, w) float32 0..1."""
-    if name == "paper":
-        error, weight = (p - (batch.ab / limit + 1) / 2).square(), batch.inside
-    else:
-        ab = (2 * p - 1) * limit
-        error = F.smooth_l1_loss(ab, batch.ab, reduction="none", beta=SOFT) / (2 * limit)
-        weight = batch.inside * (1 + batch.ab.norm(dim=1, keepdim=True) / VIVID)
-    return (error.mean(1, keepdim=True) * weight).sum() / weight.sum().clamp(min=1e-6)
-
-
-def class_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Mean cross-entropy of the labelled pictures, 0 if there are none; logits (B, N) float32."""
-    total = F.cross_entropy(logits, label, ignore_index=-1, reduction="sum")
-    return total / (label >= 0).sum().clamp(min=1)
-
-
-@torch.no_grad()
-def validate(
-    network: ColorizationNetwork, val: Samples, recipe: Recipe, bf16: bool, batch: int
-) -> dict[str, float | None]:
-    """Figures over all of `val`, places outside the pictures left out.
-
-    loss          what training minimises; colour_loss and class_loss its parts
-    ab_error      mean distance in ab units
-    chroma_ratio  predicted over true chroma: below 1 is duller (None if the truth is grey)
-    top1          share of labelled pictures whose class was the most probable (None if none has a label)
-    """
-    network.eval()
-    config, device = network.config, next(network.parameters()).device
-    names = ("colour", "class", "error", "chroma", "true_chroma", "places", "right", "labelled")
-    sums = dict.fromkeys(names, 0.0)
-    for start in range(0, len(val), batch):
-        indices = np.arange(start, min(start + batch, len(val)))
-        data = prepared(val.batch(indices), len(config.classes), device, None)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            p, logits = network(data.L)
-        ab, place = network.ab(p), data.inside[:, 0]
-        labelled = data.label >= 0
-        for name, value in (
-            ("colour", colour_loss(p, data, config.ab_limit, recipe.name) * len(indices)),
-            ("class", class_loss(logits, data.label) * labelled.sum()),
-            ("error", ((ab - data.ab).norm(dim=1) * place).sum()),
-            ("chroma", (ab.norm(dim=1) * place).sum()),
-            ("true_chroma", (data.ab.norm(dim=1) * place).sum()),
-            ("places", place.sum()),
-            ("right", ((logits.argmax(1) == data.label) & labelled).sum()),
-            ("labelled", labelled.sum()),
-        ):
-            sums[name] += float(value)
-    colour, classes = sums["colour"] / len(val), sums["class"] / max(1.0, sums["labelled"])
-    return {
-        "loss": colour + recipe.class_weight * classes,
-        "colour_loss": colour,
-        "class_loss": classes,
-        "ab_error": sums["error"] / max(1.0, sums["places"]),
-        "chroma_ratio": sums["chroma"] / sums["true_chroma"] if sums["true_chroma"] else None,
-        "top1": sums["right"] / sums["labelled"] if sums["labelled"] else None,
-    }
 
 
 # ---- the run -------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,10 +16,22 @@ NEEDS_KEYWORDS = True
 class Settings(settings.Settings):
     """Bing's own filters; empty means any."""
 
-    type: str = Field("", description="photo, clipart, linedrawing, transparent or animated.")
-    color: str = Field("", description="color, blackandwhite, or a colour's name.")
-    size: str = Field("", description="large, medium, small, extralarge, or >WIDTHxHEIGHT.")
-    license: str = Field("", description="creativecommons, publicdomain, noncommercial, commercial.")
+    type: Literal["", "photo", "clipart", "linedrawing", "transparent", "animated"] = Field(
+        "", description="The kind of picture."
+    )
+    color: Literal[
+        "", "color", "blackandwhite", "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "white",
+        "gray", "black", "brown",
+    ] = Field("", description="The colour that dominates.")  # fmt: skip
+    size: str = Field(
+        "",
+        pattern=r"^(large|medium|small|extralarge|>[0-9]+x[0-9]+)?$",
+        description="large, medium, small, extralarge, or >WIDTHxHEIGHT.",
+    )
+    license: Literal[
+        "", "creativecommons", "publicdomain", "noncommercial", "commercial", "noncommercial,modify",
+        "commercial,modify",
+    ] = Field("", description="What Bing believes of the licence; no proof.")  # fmt: skip
 
 
 @asynccontextmanager

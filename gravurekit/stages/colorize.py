@@ -1,6 +1,7 @@
 """colorize: prints → coloured/. Lays a colour wash under the ink of real engravings, at any size."""
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gravurekit import folder, storage
+from gravurekit import crafts, folder, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, PictureError, UsageError
@@ -26,6 +27,9 @@ class Settings(base.Settings):
     """How the network's colours come onto the picture."""
 
     photo: bool = Field(False, description="The picture is a photograph: keep its lightness, add colour to it.")
+    feed: Literal["style", "tone"] = Field(
+        "style", description="What the network sees of a print: lines drawn anew in the training style, or its tone."
+    )
     saturation: float = Field(1.0, ge=0, le=10, description="Factor on the chroma that the network gives.")
     work_size: int = Field(0, ge=0, le=4096, description="Long side that the network sees, px; 0: as it was trained.")
     panel: bool = Field(False, description="Also write a panel: original | L | result.")
@@ -118,13 +122,19 @@ def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: 
     from gravurekit import images, tint
 
     pixels = images.read(path).pixels
-    L = tint.photo_lightness(pixels) if settings.photo else tint.print_lightness(pixels)
-    ab, classes = _predict(L, colorizer, settings)
-    coloured = tint.on_photo(pixels, ab) if settings.photo else tint.under_ink(pixels, L, ab)
+    if settings.photo:
+        fed = tint.photo_lightness(pixels)
+        ab, classes = _predict(fed, colorizer, settings)
+        coloured = tint.on_photo(pixels, ab)
+    else:
+        ink = tint.print_ink(pixels)
+        fed = tint.grey_lightness(_redrawn(ink, colorizer, settings))
+        ab, classes = _predict(fed, colorizer, settings)
+        coloured = tint.under_ink(pixels, tint.grey_lightness(ink), ab)
     data = images.encode_png(coloured)
     storage.write_bytes(out / name, data)
     if settings.panel:
-        storage.write_bytes(out / _panel_name(name), images.encode_png(tint.panel(pixels, L, coloured)))
+        storage.write_bytes(out / _panel_name(name), images.encode_png(tint.panel(pixels, fed, coloured)))
     return Record(
         key=records.key_of(folder.file_sha256(path)),
         file_name=name,
@@ -134,6 +144,20 @@ def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: 
         title=path.name,
         scores={f"class {label}": round(odds, 4) for label, odds in classes[:3]},
     )
+
+
+def _redrawn(ink: "np.ndarray", colorizer: "Colorizer", settings: Settings) -> "np.ndarray":
+    """The print's ink, (H, W) uint8, as the style of the training pictures would have drawn it, at the size of those. A
+    network that has learnt one kind of line doesn't know what another means."""
+    from gravurekit import images
+
+    style = colorizer.about.get("style")
+    if settings.feed == "tone" or not style:
+        return ink
+    craft = crafts.load("styles", style["name"])
+    knobs = craft.Settings.model_validate_json(json.dumps(style["settings"]))
+    drawn = craft.redraw(images.fit_short_side(ink, style["short_side"], style["max_long_side"]), knobs)
+    return images.resize(drawn, ink.shape[1], ink.shape[0])
 
 
 def _predict(

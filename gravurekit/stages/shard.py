@@ -84,7 +84,7 @@ def run(source: Path, out: Path, settings: Settings, executor: Executor, watch: 
             f"{source}: no picture is left for the training split; add pictures or lower the held-back shares"
         )
     files, index, lightness = _write_shards(out, chunks, settings)
-    manifest = _manifest(settings, plan, classes, files, index) | {"L_mean": lightness}
+    manifest = _manifest(settings, plan, classes, files, index) | {"L_mean": lightness, "style": _style_of(source)}
     storage.write_lines(out / shards.INDEX, (json.dumps(entry, ensure_ascii=False) for entry in index))
     storage.write_json(out / shards.MANIFEST, manifest)
     _remove_others(out, {file["file"] for file in files})
@@ -254,6 +254,17 @@ def _manifest(
         "plan": plan.digest,
         "settings": settings.model_dump(mode="json"),
     }
+
+
+def _style_of(source: Path) -> dict[str, Any]:
+    """How the pictures were drawn, so that a print can be drawn alike when a network has learnt from them; empty if the
+    folder doesn't say."""
+    receipt = folder.read_receipt(source)
+    if receipt is None or receipt.plan.stage != "stylize":
+        return {}
+    knobs = receipt.plan.settings
+    sizes = {name: knobs[name] for name in ("short_side", "max_long_side")}
+    return {"name": knobs["style"], "settings": knobs[f"[{knobs['style']}]"], **sizes}
 
 
 def _whole(out: Path) -> bool:

@@ -13,7 +13,7 @@ from gravurekit.progress import Watch
 
 if TYPE_CHECKING:
     from gravurekit.model.network import NetworkConfig
-    from gravurekit.model.trainer import Recipe
+    from gravurekit.model.recipe import Recipe
     from gravurekit.shards.reader import ShardSet
 
 REVISION = 1
@@ -57,7 +57,7 @@ def run(source: Path, runs: Path, settings: Settings, watch: Watch) -> Summary:
     from gravurekit.model import trainer
 
     samples, held_back = ShardSet(source, "train"), ShardSet(source, "val")
-    about = {"shards": plan.inputs["manifest"], "size": manifest["size"], "licenses": manifest["licenses"]}
+    about = {name: manifest[name] for name in ("size", "style", "licenses")} | {"shards": plan.inputs["manifest"]}
     watch.begin("train", settings.steps)
     listener = _Listener(watch)
     figures = trainer.train(
@@ -94,7 +94,7 @@ def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":
 
 
 def _recipe(settings: Settings) -> "Recipe":
-    from gravurekit.model.trainer import Recipe
+    from gravurekit.model.recipe import Recipe
 
     knobs = settings.model_dump(exclude={"recipe", "head"})
     return Recipe(name=settings.recipe, **knobs)

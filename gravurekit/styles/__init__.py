@@ -4,4 +4,7 @@ REVISION = 1                                             raised when the same se
 class Settings(Settings)                                 its knobs, the table [stylize.NAME]
 draw(photo, settings, rng) -> Layers                     (H, W, 3) uint8 sRGB → ink and wash of the same size;
                                                          all chance comes from `rng`, a numpy Generator
+redraw(ink, settings) -> plain                           a real print, (H, W) uint8 on white paper, drawn as `draw`
+                                                         would draw its ink: what a network is fed that has
+                                                         learnt from this style
 """

@@ -10,6 +10,7 @@ from gravurekit import settings
 from gravurekit.layers import Layers
 
 REVISION = 1
+HATCH_SIGMA = 2.0  # px; melts hatching at a spacing of up to about 5 px
 
 
 class Settings(settings.Settings):
@@ -35,6 +36,15 @@ class Settings(settings.Settings):
 def draw(photo: np.ndarray, settings: Settings, rng: np.random.Generator) -> Layers:
     """(H, W, 3) uint8 sRGB → Layers: `plain` is black lines on white, `wash` the photograph's flattened colours."""
     return Layers(plain=_lines(photo, settings), wash=_flat_colours(photo, settings))
+
+
+def redraw(ink: np.ndarray, settings: Settings) -> np.ndarray:
+    """(H, W) uint8 grey, a print on white paper → (H, W) uint8, the lines that this style draws of it.
+
+    The blur melts hatching into tone first; without it every hatch would become a contour.
+    """
+    melted = cv2.GaussianBlur(ink, (0, 0), HATCH_SIGMA)
+    return _lines(np.repeat(melted[..., None], 3, axis=2), settings)
 
 
 def _flat_colours(photo: np.ndarray, settings: Settings) -> np.ndarray:

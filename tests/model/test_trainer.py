@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from gravurekit.errors import ModelError, TrainingError, UsageError
-from gravurekit.model import trainer
+from gravurekit.model import batches, losses, trainer
 from gravurekit.model.checkpoint import load_model, load_state
 from gravurekit.model.network import NetworkConfig
-from gravurekit.model.trainer import Recipe, read_log, train
+from gravurekit.model.recipe import Recipe, learning_rate
+from gravurekit.model.trainer import read_log, train
 
 CONFIG = NetworkConfig(("dress", "hat"), "average", 32, L_mean=0.5)
 BF16 = trainer._fast_bf16(torch.device("cpu"))
@@ -93,7 +94,7 @@ def test_it_learns_colours_and_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["default", "paper"])
 def test_the_rate_follows_the_recipe(name: str) -> None:
     plan = Recipe(100, learning_rate=2e-3, name=name)
-    rates = [trainer.learning_rate(step, plan) for step in range(100)]
+    rates = [learning_rate(step, plan) for step in range(100)]
     if name == "paper":
         assert set(rates) == {1.0}
     else:
@@ -103,18 +104,18 @@ def test_the_rate_follows_the_recipe(name: str) -> None:
 
 
 def test_every_epoch_takes_every_picture_once_in_an_order_of_its_own() -> None:
-    epochs = [np.concatenate([trainer.batch_indices(3 * e + i, 12, 4, 7) for i in range(3)]) for e in (0, 1)]
+    epochs = [np.concatenate([batches.batch_indices(3 * e + i, 12, 4, 7) for i in range(3)]) for e in (0, 1)]
     assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
     assert not np.array_equal(epochs[0], epochs[1])
-    assert not np.array_equal(trainer.batch_indices(0, 12, 4, 8), trainer.batch_indices(0, 12, 4, 7))
+    assert not np.array_equal(batches.batch_indices(0, 12, 4, 8), batches.batch_indices(0, 12, 4, 7))
 
 
 # ---- what counts ---------------------------------------------------------------------------------------
 
 
-def prepared(flip: bool, **changes: Any) -> trainer.Batch:
+def prepared(flip: bool, **changes: Any) -> batches.Batch:
     arrays = Blocks(1, (16, 16), **changes).batch(np.array([0]))
-    return trainer.prepared(arrays, 2, torch.device("cpu"), np.array([flip]))
+    return batches.prepared(arrays, 2, torch.device("cpu"), np.array([flip]))
 
 
 def test_units_and_sizes_of_a_batch() -> None:
@@ -136,8 +137,8 @@ def test_padding_counts_nowhere_even_at_an_odd_border() -> None:
     right = ((batch.ab / 110 + 1) / 2).clone()
     wrong_outside = torch.where(batch.inside > 0, right, torch.zeros(1))
     for name in ("default", "paper"):
-        assert trainer.colour_loss(wrong_outside, batch, 110.0, name) == pytest.approx(0, abs=1e-9)
-        assert trainer.colour_loss(1 - right, batch, 110.0, name) > 0.01
+        assert losses.colour_loss(wrong_outside, batch, 110.0, name) == pytest.approx(0, abs=1e-9)
+        assert losses.colour_loss(1 - right, batch, 110.0, name) > 0.01
 
 
 def test_mirroring_turns_picture_colours_and_box_together() -> None:
@@ -150,18 +151,18 @@ def test_mirroring_turns_picture_colours_and_box_together() -> None:
 
 def test_vivid_places_weigh_more() -> None:
     ab = torch.tensor([[0.0, 60.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
-    batch = trainer.Batch(torch.zeros(1, 1, 2, 4), ab, torch.ones(1, 1, 1, 2), torch.tensor([0]))
+    batch = batches.Batch(torch.zeros(1, 1, 2, 4), ab, torch.ones(1, 1, 1, 2), torch.tensor([0]))
     exact = (ab / 110 + 1) / 2
     off = torch.tensor([[0.1, 0.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
-    dull, vivid = (trainer.colour_loss(exact + o, batch, 110.0, "default") for o in (off, off.flip(-1)))
-    assert float(vivid / dull) == pytest.approx(1 + 60 / trainer.VIVID, rel=1e-3)
+    dull, vivid = (losses.colour_loss(exact + o, batch, 110.0, "default") for o in (off, off.flip(-1)))
+    assert float(vivid / dull) == pytest.approx(1 + 60 / losses.VIVID, rel=1e-3)
 
 
 def test_pictures_without_a_label_are_left_out_of_the_class_loss() -> None:
     logits = torch.tensor([[2.0, 0.0], [0.0, 9.0]])
-    one = trainer.class_loss(logits, torch.tensor([0, -1]))
+    one = losses.class_loss(logits, torch.tensor([0, -1]))
     assert float(one) == pytest.approx(float(np.log1p(np.exp(-2))))
-    assert trainer.class_loss(logits, torch.tensor([-1, -1])) == 0
+    assert losses.class_loss(logits, torch.tensor([-1, -1])) == 0
 
 
 class Grey(nn.Module):
@@ -181,12 +182,12 @@ class Grey(nn.Module):
 
 def test_validation_figures_of_a_network_that_says_grey() -> None:
     network: Any = Grey()
-    figures = trainer.validate(network, Blocks(5), recipe(), bf16=False, batch=2)
+    figures = losses.validate(network, Blocks(5), recipe(), bf16=False, batch=2)
     assert figures["ab_error"] == pytest.approx((3 * np.hypot(30, 20) + 2 * 40) / 5)
     assert figures["chroma_ratio"] == 0 and figures["top1"] == pytest.approx(0.4)
     assert figures["class_loss"] == pytest.approx(np.log(1 + np.e) - 0.4)
     unlabelled = Blocks(2, label=np.array([-1, -1]), wash=np.full((2, 3, 32, 32), 128, np.uint8))
-    figures = trainer.validate(network, unlabelled, recipe(), bf16=False, batch=2)
+    figures = losses.validate(network, unlabelled, recipe(), bf16=False, batch=2)
     assert figures["top1"] is None and figures["chroma_ratio"] is None and figures["loss"] == 0
 
 
@@ -322,14 +323,14 @@ def test_a_damaged_state_is_an_error_not_a_new_beginning(tmp_path: Path, unbroke
 
 
 def test_a_loss_that_is_not_finite_names_step_and_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, honest = [0], trainer.colour_loss
+    calls, honest = [0], losses.colour_loss
 
     def poisoned(*arguments: Any) -> Tensor:
         calls[0] += 1
         return honest(*arguments) * (float("nan") if calls[0] == 3 else 1)
 
     monkeypatch.setattr(trainer, "colour_loss", poisoned)
-    indices = trainer.batch_indices(2, 8, 4, 0).tolist()
+    indices = batches.batch_indices(2, 8, 4, 0).tolist()
     with pytest.raises(TrainingError, match="at step 3 .*isn't finite.*last good state is kept") as caught:
         train(Blocks(), None, CONFIG, recipe(checkpoint_every=2), tmp_path)
     assert str(indices) in str(caught.value)
