@@ -27,12 +27,17 @@ def layers(demo: Path, url: str) -> np.ndarray:
     return beside([images.read(path).pixels for path in files])
 
 
+def panels(demo: Path, labels: tuple[str, ...]) -> np.ndarray:
+    """The panels of the prints with these labels, one beside the other."""
+    by_label = {item.label: item.key for item in folder.read(demo / "prints")}
+    return beside([images.read(demo / "coloured" / f"{by_label[label]}-panel.png").pixels for label in labels])
+
+
 def main(demo: Path, out: Path) -> None:
     """Write layers.jpg and demo.jpg."""
     write_bytes(out / "layers.jpg", images.encode_jpeg(layers(demo, "/kaftan/002"), 88))
-    panels = sorted((demo / "coloured").glob("*-panel.png"))
-    views = [images.read(path).pixels for path in panels]
-    write_bytes(out / "demo.jpg", images.encode_jpeg(beside(views[:3]), 85))
+    shown = ("yeniceri kiyafeti", "cubbe", "kaftan")
+    write_bytes(out / "demo.jpg", images.encode_jpeg(panels(demo, shown), 85))
 
 
 if __name__ == "__main__":

@@ -86,3 +86,13 @@ def test_every_style_keeps_its_promises(name: str, shape: tuple[int, int], draw:
     assert (one.plain.shape, one.wash.shape) == (shape, (*shape, 3))
     assert one.plain.dtype == one.wash.dtype == np.uint8
     assert np.array_equal(one.plain, other.plain) and np.array_equal(one.wash, other.wash)
+
+
+def test_hatching_melts_into_tone_and_outlines_stay_when_a_print_is_drawn_anew() -> None:
+    page = np.full((300, 300), 255, np.uint8)
+    page[60:240:4, 60:240] = 0  # a hatched square: lines of 1 px, 4 px apart
+    hatched = cartoon.redraw(page, cartoon.Settings())
+    assert (hatched[80:220, 80:220] == 255).mean() > 0.98
+    outline = np.full((300, 300), 255, np.uint8)
+    outline[60:64, 60:240] = 0
+    assert (cartoon.redraw(outline, cartoon.Settings())[58:66, 80:220] == 0).any(axis=0).mean() > 0.98
