@@ -59,7 +59,8 @@ class Web:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(resolver=resolver, limit=0, ttl_dns_cache=300),
             headers={"User-Agent": self.user_agent, "Accept-Language": "en;q=0.8,*;q=0.5"},
-            timeout=aiohttp.ClientTimeout(total=self.limits.total_seconds, sock_connect=self.limits.connect_seconds),
+            # `connect` counts the name's resolution too, which a dead network can draw out
+            timeout=aiohttp.ClientTimeout(total=self.limits.total_seconds, connect=self.limits.connect_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
@@ -101,6 +102,8 @@ class Web:
             try:
                 async with asyncio.timeout(self.limits.total_seconds):
                     return await self._follow(url, trusted)
+            except aiohttp.ConnectionTimeoutError:
+                raise FetchError("connection", f"{host}: no connection in {self.limits.connect_seconds:g} s") from None
             except TimeoutError:
                 raise FetchError("timeout", f"no whole answer within {self.limits.total_seconds:g} s") from None
             except (aiohttp.ClientConnectorCertificateError, ssl.SSLError, aiohttp.ClientSSLError) as error:

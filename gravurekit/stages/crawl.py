@@ -146,7 +146,8 @@ async def _fetch_all(order: Order, out: Path, journal: Journal, watch: Watch) ->
                     await _search(source, craft, search, order, journal, watch)
                 except (FetchError, SourceError) as error:
                     failures.append(f"{name}: {error}")
-                    watch.note(f"{name} can't be used: {error}")
+                    if len(order.sources) > 1:  # of a single source the run's own error tells
+                        watch.note(f"{name} can't be used: {error}")
                 await _download(source, out, knobs, journal, web, watch)
     return failures
 

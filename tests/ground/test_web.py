@@ -403,3 +403,17 @@ def test_a_page_is_fetched_where_its_source_was_said_to_be(site: Site) -> None:
     assert asyncio.run(page("bing")) == b"/echo?q=a+b&first=1"
     with pytest.raises(FetchError, match="connection"):
         asyncio.run(page("other"))
+
+
+def test_a_name_that_nobody_resolves_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", hang)
+
+    async def ask() -> None:
+        async with Web(Limits(tries=1, connect_seconds=0.1, total_seconds=600)) as client:
+            await client.get("http://nobody.example/")
+
+    with pytest.raises(FetchError, match="connection: nobody.example: no connection in 0.1 s"):
+        asyncio.run(ask())
