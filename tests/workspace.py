@@ -1,5 +1,8 @@
 """Running the command line in the tests' own process, and quickly made pictures."""
 
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +33,13 @@ def patchwork(root: Path, count: int) -> None:
     for n in range(count):
         pixels = np.kron(rng.integers(0, 255, (8, 6, 3), np.uint8), np.ones((24, 24, 1), np.uint8))
         write_bytes(root / f"{n}.png", images.encode_png(pixels))
+
+
+def until(condition: Callable[[], object], within: float = 60.0) -> bool:
+    """Look again and again, until the condition holds (True) or the time is over (False)."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        threading.Event().wait(0.002)
+    return True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from typer.testing import Result
-from workspace import KEYWORDS, patchwork, run_here
+from workspace import KEYWORDS, patchwork, run_here, until
 
 from gravurekit import folder, shards
 from gravurekit.sample.engine import Engine
@@ -157,8 +157,7 @@ def test_a_stylize_killed_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -
                "--short-side", "160", "--jobs", "2"]  # fmt: skip
     process = subprocess.Popen(command, start_new_session=True)
     parts = tmp_path / "killed" / "parts" / "draw"
-    while process.poll() is None and not list(parts.glob("*.jsonl")):
-        os.sched_yield()
+    assert until(lambda: process.poll() is not None or list(parts.glob("*.jsonl")))
     assert process.poll() is None, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -7,13 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
-from workspace import patchwork, run_here
+from workspace import patchwork, run_here, until
 
 from gravurekit import folder, storage
 from gravurekit.sample import figures
@@ -41,15 +40,12 @@ def closed_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def all_gone(group: int, within: float = 20.0) -> bool:
-    """Whether the last process of a group ends soon; the pool's own resource tracker ends a little after its parent."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        os.sched_yield()
+def is_gone(group: int) -> bool:
+    """Whether no process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
     return False
 
 
@@ -146,12 +142,11 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path) ->
     patchwork(tmp_path / "photos", 140)
     command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "out", "--jobs", "2"]
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and not list((tmp_path / "out" / "plain").glob("*.png")):
-        os.sched_yield()
+    assert until(lambda: process.poll() is not None or list((tmp_path / "out" / "plain").glob("*.png")))
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate()
     assert process.returncode == 130 and "run the same command again" in stderr
-    assert all_gone(process.pid)  # no worker outlives it
+    assert until(lambda: is_gone(process.pid))  # no worker outlives it; the pool's resource tracker ends a little later
     assert subprocess.run([*command, "--quiet"], check=False, stdout=subprocess.DEVNULL).returncode == 0
     assert len(folder.read(tmp_path / "out")) == 140 and not list(tmp_path.rglob("*.part"))
 

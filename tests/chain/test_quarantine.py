@@ -1,0 +1,42 @@
+"""A picture that kills the process which decodes it costs itself alone."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workspace import patchwork
+
+from gravurekit import folder, record
+from gravurekit.executor import Outcome
+from gravurekit.progress import SILENT
+from gravurekit.stages import crawl, filter
+
+
+class Deadly:
+    """An executor whose process dies of every task that holds the poison."""
+
+    def __init__(self, poison: str) -> None:
+        self.poison = poison
+
+    def map(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Outcome[Any]]:
+        for index, task in enumerate(tasks):
+            dies = self.poison in repr(task)
+            yield Outcome(index, None if dies else function(task), died=dies)
+
+
+def test_in_a_crawl(tmp_path: Path) -> None:
+    patchwork(tmp_path / "photos", 70)
+    poison = folder.file_sha256(tmp_path / "photos" / "33.png")
+    order = crawl.Order([], [f"folder:{tmp_path / 'photos'}"], crawl.Settings(), {}, {})
+    summary = crawl.run(order, tmp_path / "raw", Deadly(poison), SILENT)
+    assert (summary.kept, summary.dropped) == (69, {"quarantined": 1})
+    assert [item.sha256 for item in folder.read_lines(tmp_path / "raw" / folder.DROPPED)] == [poison]
+
+
+def test_in_a_filter(tmp_path: Path) -> None:
+    patchwork(tmp_path / "photos", 70)
+    poison = record.key_of(folder.file_sha256(tmp_path / "photos" / "33.png"))
+    settings = filter.Settings(skip=("too_small", "duplicate"))
+    summary = filter.run(tmp_path / "photos", tmp_path / "clean", settings, {}, Deadly(poison), SILENT)
+    assert (summary.kept, summary.dropped) == (69, {"quarantined": 1})
+    assert [item.key for item in folder.read_lines(tmp_path / "clean" / folder.DROPPED)] == [poison]
