@@ -16,7 +16,6 @@
 Every message says what failed, where, and what to do next. Only `cli.py` turns an error into an exit code.
 """
 
-DONE = 0
 QUARANTINED = 3  # done, but some pictures killed the process that worked on them
 
 

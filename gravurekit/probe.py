@@ -91,11 +91,6 @@ def unpack(text: str, *shape: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)
 
 
-def trim_border(grey: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 without its flat margin."""
-    return grey[margins(grey)]
-
-
 def margins(grey: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of (H, W) uint8 that lie inside a flat margin (white page, letterbox). A margin that would take
     more than 80 % of the height or width is none."""

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from gravurekit.errors import Interrupted
 from gravurekit.folder import Summary
@@ -72,10 +71,6 @@ def show(summary: Summary, as_json: bool) -> None:
     RESULTS.print(_line(summary), markup=False)
     for file in summary.facts.get("files", []):
         RESULTS.print(f"  {file}", markup=False)
-    if counts := summary.facts.get("pictures per keyword"):
-        missing = [query for query, count in counts.items() if count == 0]
-        if missing:
-            MESSAGES.print(f"no picture for: {', '.join(missing)}", markup=False)
 
 
 def _line(summary: Summary) -> str:
@@ -92,16 +87,6 @@ def _line(summary: Summary) -> str:
         head += f"; {', '.join(f'{split} {count}' for split, count in summary.facts['samples'].items())}"
     when = "fresh" if summary.fresh else f"{summary.seconds:.1f} s"
     return f"{head} → {summary.out} [{when}]"
-
-
-def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """A table of results on stdout."""
-    made = Table(title=title)
-    for column in columns:
-        made.add_column(column)
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
-    RESULTS.print(made)
 
 
 def complain(text: str) -> None:

@@ -88,7 +88,10 @@ def run(order: Order, out: Path, executor: Executor, watch: Watch) -> Summary:
     kept, dropped = to_records(feeds, journal)
     if not kept:
         raise SourceError(_nothing(order, dropped, out))
-    facts = {"pictures per keyword": _per_keyword(feeds, kept), "failed sources": failures}
+    counts = _per_keyword(feeds, kept)
+    if barren := [query for query, count in counts.items() if not count]:
+        watch.note(f"no picture for: {', '.join(barren)}")
+    facts = {"pictures per keyword": counts, "failed sources": failures}
     summary = folder.finish(out, plan, kept, dropped, time.monotonic() - began, facts)
     storage.remove(out / INCOMING)
     return summary
