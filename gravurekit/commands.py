@@ -13,7 +13,7 @@ import typer
 
 from gravurekit import pipeline, storage, terminal
 from gravurekit.cli import VERBS
-from gravurekit.errors import QUARANTINED, UsageError
+from gravurekit.errors import QUARANTINED, SourceError, UsageError
 from gravurekit.folder import Summary
 from gravurekit.options import flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
@@ -68,13 +68,16 @@ def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callabl
 
 
 def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool) -> None:
-    """Do the work with somebody watching, and show what came of each stage. Exit 3 if a picture killed its process, or
-    a print that was named couldn't be coloured."""
-    lost = False
+    """Do the work with somebody watching, and show what came of each stage. Exit 4 if one of several sources failed,
+    3 if a picture killed its process, or a print that was named couldn't be coloured."""
+    lost = failed = False
     with terminal.watching(quiet) as watch:
         for summary in work(watch):
             terminal.show(summary, json)
             lost |= "quarantined" in summary.dropped or bool(summary.stage == "colorize" and summary.dropped)
+            failed |= bool(summary.facts.get("failed sources"))
+    if failed:
+        raise typer.Exit(SourceError.exit_code)
     if lost:
         raise typer.Exit(QUARANTINED)
 

@@ -21,14 +21,7 @@ from gravurekit.settings import digest
 METADATA = "metadata.jsonl"
 DROPPED = "dropped.jsonl"
 RECEIPT = "receipt.json"
-OURS = {
-    METADATA,
-    DROPPED,
-    RECEIPT,
-    "parts",
-    "journal.jsonl",
-    "incoming",
-}  # one of these marks a folder as ours
+MARKER = ".gravurekit"  # holds the name of the stage whose output a folder is
 
 # Names that may hold a picture, for folders that other programs filled. The content decides later.
 PICTURE_SUFFIXES = {
@@ -38,7 +31,8 @@ PICTURE_SUFFIXES = {
 
 
 class Plan(BaseModel):
-    """What decides a stage's output. Two runs of equal plan write equal bytes."""
+    """What decides a stage's output: two runs of equal plan write equal bytes. (A crawl, which only ever adds to its
+    folder, depends on what earlier crawls brought as well.)"""
 
     model_config = ConfigDict(frozen=True)
 
@@ -100,16 +94,15 @@ def read(path: Path) -> list[Record]:
     """
     if not path.is_dir():
         raise UsageError(f"{path}: no such folder")
-    parts = path / "parts"
-    if parts.is_dir() and ((path / METADATA).exists() or any(parts.glob("*/plan"))):
-        raise DataError(f"{path} isn't finished: run the command that makes it again")
+    owner = owner_of(path)
+    if owner and (path / "parts").exists():
+        raise DataError(f"{path} isn't finished: run the {owner} that makes it again")
+    if owner and not (path / METADATA).exists():
+        raise DataError(f"{path} holds no finished {owner}: run it again, with other sources or settings if it failed")
     if (path / METADATA).exists():
-        found = read_lines(path / METADATA)
-        if not found:
-            raise DataError(f"{path}: holds no picture ({DROPPED} says why)")
-        return found
-    if (path / "journal.jsonl").exists():
-        raise DataError(f"{path} isn't finished: run the command that makes it again")
+        found = _records_or_none(path)
+        if found is not None:
+            return found
     found = [_plain_record(path, name) for name in picture_files(path)]
     if not found:
         raise DataError(f"{path}: no picture in it")
@@ -134,6 +127,27 @@ def folder_label(name: str) -> tuple[str, ...]:
     """The label of a picture in a plain folder: its parent folder's name, if it has one below the root."""
     parent = Path(name).parent.name
     return (parent,) if parent else ()
+
+
+def _records_or_none(path: Path) -> list[Record] | None:
+    """The Records of metadata.jsonl; None if it isn't ours, as in other programs' folders of pictures."""
+    try:
+        found = read_lines(path / METADATA)
+    except DataError:
+        if owner_of(path) or (path / RECEIPT).exists() or _begins_with_a_record(path / METADATA):
+            raise
+        return None
+    if not found:
+        raise DataError(f"{path}: holds no picture ({DROPPED} says why)")
+    return found
+
+
+def _begins_with_a_record(path: Path) -> bool:
+    try:
+        records.from_json(path.read_bytes().split(b"\n", 1)[0], "line 1")
+    except DataError:
+        return False
+    return True
 
 
 def _plain_record(root: Path, name: str) -> Record:
@@ -204,15 +218,40 @@ def files_of(item: Record) -> list[str]:
     return [name for name in (item.file_name, item.plain_file_name, item.wash_file_name) if name]
 
 
-def prepare(path: Path) -> None:
-    """Make `path` ready for a stage's output: its old receipt goes first, so that an unfinished folder shows.
+def claim(path: Path, stage: str) -> None:
+    """Make `path` the output folder of `stage`: a hidden marker says so from the first moment on.
 
-    Raises UsageError if the folder holds files that aren't ours.
+    Raises UsageError if the folder holds files and isn't this stage's: they are somebody's, and would be removed.
     """
     storage.make_folder(path)
-    names = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
-    if names and not names & OURS:
-        raise UsageError(f"{path} holds other files ({sorted(names)[0]}, …): choose a new or empty folder")
+    owner = owner_of(path)
+    if owner != stage:
+        names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        if owner:
+            raise UsageError(f"{path} was made by {owner}: choose another folder for {stage}, or remove it first")
+        if names:
+            raise UsageError(f"{path} holds other files ({names[0]}, …): choose a new or empty folder")
+        storage.write_text(path / MARKER, stage + "\n")
+
+
+def owner_of(path: Path) -> str:
+    """The stage whose output folder `path` is; empty if it is none."""
+    try:
+        return (path / MARKER).read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def prepare(path: Path, stage: str, source: Path | None = None) -> None:
+    """`claim` the output folder; its old receipt goes first, so that an unfinished folder shows.
+
+    Raises UsageError if it is somebody else's, or lies in, around or at the input.
+    """
+    if source is not None:
+        ours, theirs = path.resolve(), source.resolve()
+        if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+            raise UsageError(f"{path} and {source} must be folders apart: what is made can't lie in what it is made of")
+    claim(path, stage)
     storage.remove(path / RECEIPT)
 
 

@@ -131,7 +131,7 @@ class Web:
                     continue
                 if answer.status != 200:
                     pause = _retry_after(answer.headers.get("Retry-After"))
-                    raise FetchError(f"http-{answer.status}", f"{url} answered {answer.status}", pause)
+                    raise FetchError(f"http-{answer.status}", f"the host answered {answer.status}", pause)
                 return await self._body(answer)
         raise FetchError("redirects", f"more than {MAX_REDIRECTS} redirects")
 

@@ -9,11 +9,13 @@
 
 import html
 import json
+import socket
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gravurekit.sample import catalogue
@@ -22,7 +24,27 @@ PAGE = 20
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    """Its threads end with it: one that draws while the interpreter shuts down would abort the process."""
+
+    daemon_threads = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._connections: set[socket.socket] = set()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            self._connections.discard(request)
+
+    def server_close(self) -> None:
+        """Hang up on clients that keep their connection open, then wait for the threads."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away in the middle is no news."""

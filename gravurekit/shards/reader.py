@@ -26,11 +26,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(f"{path} isn't of shard format {FORMAT}: run `gravurekit shard` again")
     try:
-        tuple(manifest["classes"])
-        [(shard["file"], shard["split"], int(shard["samples"])) for shard in manifest["shards"]]
+        fault = _fault_of(manifest)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error!r}): run `gravurekit shard` again") from None
+        fault = repr(error)
+    if fault:
+        raise DataError(f"{path} is damaged ({fault}): run `gravurekit shard` again")
     return manifest
+
+
+def _fault_of(manifest: dict[str, Any]) -> str:
+    """What is wrong with a manifest; empty if nothing is."""
+    if not all(isinstance(name, str) for name in manifest["classes"]):
+        return "classes aren't names"
+    if not (isinstance(manifest["size"], int) and isinstance(manifest["L_mean"], float | int)):
+        return "size or L_mean is no number"
+    if not (isinstance(manifest["style"], dict) and isinstance(manifest["licenses"], dict)):
+        return "style or licenses is no table"
+    for shard in manifest["shards"]:
+        if Path(shard["file"]).name != shard["file"] or shard["split"] not in SPLITS or shard["samples"] < 1:
+            return f"no shard: {shard}"
+    return ""
 
 
 class ShardSet:

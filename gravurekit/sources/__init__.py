@@ -2,7 +2,7 @@
 
     class Settings(Settings)                               its knobs, the table [crawl.NAME]
     NEEDS_KEYWORDS = True                                  False: it gives what it has, whatever the keyword
-    connect(argument, settings, web)                       an async context manager that gives a Search;
+    connect(argument, settings, web)                       an async context manager that gives a Connection;
                                                            `argument` is what follows the colon in `--source NAME:…`
 
 A Search is `search(query) -> async iterator of Result`, best first, endless or not. It raises FetchError when the
@@ -25,7 +25,19 @@ class Result:
     license_url: str = ""
     label: str = ""  # for sources without keywords
     path: str = ""  # a file on this disk, copied or linked, never moved
-    fetch_url: str = ""  # where `url` is found this time; set by our own sources only, so it may be a loopback address
 
 
 Search = Callable[[str], AsyncIterator[Result]]
+
+
+def _itself(url: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An open source: its Search, and `locate`, which gives the address behind a URL where that is another one, namely
+    of a server of our own. Such an address holds for this connection only, so it is never written down."""
+
+    search: Search
+    locate: Callable[[str], str] = _itself

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from gravurekit import settings
-from gravurekit.sources import Search, _bing
+from gravurekit.sources import Connection, _bing
 from gravurekit.web import Web
 
 NEEDS_KEYWORDS = True
@@ -35,7 +35,7 @@ class Settings(settings.Settings):
 
 
 @asynccontextmanager
-async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Search]:
-    """A Search over Bing's result pages."""
+async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Connection]:
+    """A Connection to Bing's result pages."""
     filters = {name: value for name, value in settings.model_dump().items() if value}
-    yield lambda query: _bing.search(query, filters, lambda url: web.get_page("bing", url))
+    yield Connection(lambda query: _bing.search(query, filters, lambda url: web.get_page("bing", url)))

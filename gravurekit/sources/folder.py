@@ -9,7 +9,7 @@ from pathlib import Path
 from gravurekit import folder as folders
 from gravurekit import settings
 from gravurekit.errors import SourceError, UsageError
-from gravurekit.sources import Result, Search
+from gravurekit.sources import Connection, Result
 from gravurekit.web import Web
 
 NEEDS_KEYWORDS = False
@@ -20,8 +20,8 @@ class Settings(settings.Settings):
 
 
 @asynccontextmanager
-async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Search]:
-    """A Search that gives every picture below `argument`, in the order of their paths, whatever the query."""
+async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Connection]:
+    """A Connection whose Search gives every picture below `argument`, by path, whatever the query."""
     if not argument:
         raise UsageError("--source folder needs the folder: --source folder:PATH")
     root = Path(argument).absolute()
@@ -33,4 +33,4 @@ async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[
             label = "".join(folders.folder_label(name))
             yield Result(url=f"folder:{root.name}/{name}", title=Path(name).name, label=label, path=str(root / name))
 
-    yield search
+    yield Connection(search)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gravurekit import settings
 from gravurekit.sample.engine import Engine
-from gravurekit.sources import Result, Search, _bing
+from gravurekit.sources import Connection, Result, _bing
 from gravurekit.web import Web, rebased
 
 NEEDS_KEYWORDS = True
@@ -23,7 +23,7 @@ class Settings(settings.Settings):
 
 
 @asynccontextmanager
-async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Search]:
+async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Connection]:
     """Starts the engine on a free loopback port for as long as the context lasts."""
     with Engine() as engine:
 
@@ -32,7 +32,6 @@ async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[
 
         async def search(query: str) -> AsyncIterator[Result]:
             async for item in _bing.search(query, {}, fetch):
-                named = item.url.replace(engine.address, HOST)
-                yield replace(item, url=named, page_url=item.page_url.replace(engine.address, HOST), fetch_url=item.url)
+                yield replace(item, url=rebased(item.url, HOST), page_url=rebased(item.page_url, HOST))
 
-        yield search
+        yield Connection(search, locate=lambda url: rebased(url, engine.address))

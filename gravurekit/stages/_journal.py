@@ -79,11 +79,14 @@ class Journal:
 
 def in_order(journal: Journal, keywords: Sequence[Keyword], sources: Sequence[str]) -> list[Feed]:
     """All feeds, also those of earlier runs: this run's keywords first, within each its sources, in their order."""
-    asked = [(source, keyword.query) for keyword in [*keywords, ALL] for source in sources]
-    present = {keyword.query: keyword for keyword in keywords}
-    keys = dict.fromkeys([key for key in asked if key in journal.feeds] + list(journal.feeds))
-    feeds = [journal.feeds[key] for key in keys]
-    return [dataclasses.replace(feed, keyword=present.get(feed.keyword.query, feed.keyword)) for feed in feeds]
+    asked = [(source, keyword) for keyword in [*keywords, ALL] for source in sources]
+    feeds = [
+        dataclasses.replace(journal.feeds[source, keyword.query], keyword=keyword)
+        for source, keyword in asked
+        if (source, keyword.query) in journal.feeds
+    ]
+    known = {(source, keyword.query) for source, keyword in asked}
+    return feeds + [feed for key, feed in journal.feeds.items() if key not in known]
 
 
 @dataclass

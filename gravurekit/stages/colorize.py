@@ -49,9 +49,8 @@ def run(prints: Sequence[Path], out: Path, model: Path | None, runs: Path, setti
     began = time.monotonic()
     pictures = _expand(prints)
     colorizer = Colorizer.load(model or newest_run(runs), settings.device)
-    storage.make_folder(out)
-    earlier = folder.read_lines(out / folder.METADATA) if (out / folder.METADATA).exists() else []
-    known = {item.file_name: item for item in earlier}
+    folder.claim(out, "colorize")
+    known = _known(out)
     names = _names(pictures, out, known, settings)
     watch.begin("colorize", len(pictures))
     done, dropped = [], []
@@ -104,18 +103,31 @@ def _expand(prints: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _known(out: Path) -> dict[str, Record]:
+    """What earlier runs coloured, by file name; lines that a kill has torn are as if not written."""
+    entries = storage.read_json_lines(out / folder.METADATA)
+    found = [records.from_json(json.dumps(entry), str(out / folder.METADATA)) for entry in entries]
+    return {item.file_name: item for item in found}
+
+
 def _names(pictures: Sequence[Path], out: Path, known: dict[str, Record], settings: Settings) -> list[str]:
-    """A file name for each picture, after its own; two of one name are told apart by a number."""
+    """A file name for each picture, after its own; two of one name, or of a panel's, are told apart by a number."""
     names: list[str] = []
+    taken: set[str] = set()
     for path in pictures:
-        stem, number = path.stem, 1
-        while (name := f"{stem}.png" if number == 1 else f"{stem}-{number}.png") in names:
+        number = 1
+        while {name := _numbered(path.stem, number), _panel_name(name)} & taken:
             number += 1
         same = name in known and known[name].key == records.key_of(folder.file_sha256(path))
         if (out / name).exists() and not same and not settings.overwrite:
             raise UsageError(f"{out / name} is there already, of another picture: --overwrite, or another --out")
         names.append(name)
+        taken |= {name, _panel_name(name)}
     return names
+
+
+def _numbered(stem: str, number: int) -> str:
+    return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"
 
 
 def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: Settings) -> Record:
@@ -132,10 +144,7 @@ def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: 
         ab, classes = _predict(fed, colorizer, settings)
         coloured = tint.under_ink(pixels, tint.grey_lightness(ink), ab)
     data = images.encode_png(coloured)
-    storage.write_bytes(out / name, data)
-    if settings.panel:
-        storage.write_bytes(out / _panel_name(name), images.encode_png(tint.panel(pixels, fed, coloured)))
-    return Record(
+    item = Record(
         key=records.key_of(folder.file_sha256(path)),
         file_name=name,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -144,6 +153,12 @@ def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: 
         title=path.name,
         scores={f"class {label}": round(odds, 4) for label, odds in classes[:3]},
     )
+    # first the line, then the file: killed in between, the next run still knows whose file it is
+    storage.append_line(out / folder.METADATA, item.to_json())
+    storage.write_bytes(out / name, data)
+    if settings.panel:
+        storage.write_bytes(out / _panel_name(name), images.encode_png(tint.panel(pixels, fed, coloured)))
+    return item
 
 
 def _redrawn(ink: "np.ndarray", colorizer: "Colorizer", settings: Settings) -> "np.ndarray":

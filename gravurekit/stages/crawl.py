@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ REVISION = 1
 JOURNAL = "journal.jsonl"
 INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
 TASK_SIZE = 64
+PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: the next run tries these again
 EVERYTHING = 10**9
 
 
@@ -75,7 +76,7 @@ def run(order: Order, out: Path, executor: Executor, watch: Watch) -> Summary:
     done = folder.fresh(out, plan)
     if done and not done.facts.get("failed sources") and not order.settings.retry_failed:
         return done
-    folder.prepare(out)
+    folder.prepare(out, "crawl")
     journal = Journal.load(out / JOURNAL)
     failures = asyncio.run(_fetch_all(order, out, journal, watch))
     _prove_all(out, journal, executor, watch)
@@ -144,29 +145,39 @@ async def _fetch_all(order: Order, out: Path, journal: Journal, watch: Watch) ->
             name, _, argument = source.partition(":")
             craft = crafts.load("sources", name)
             craft_settings = crafts.settings_of("sources", "crawl", name, order.tables)
-            async with craft.connect(argument, craft_settings, web) as search:
-                try:
-                    await _search(source, craft, search, order, journal, watch)
-                except (FetchError, SourceError) as error:
-                    failures.append(f"{name}: {error}")
-                    if len(order.sources) > 1:  # of a single source the run's own error tells
-                        watch.note(f"{name} can't be used: {error}")
-                await _download(source, out, knobs, journal, web, watch)
+            try:
+                async with craft.connect(argument, craft_settings, web) as connection:
+                    failure = await _search(source, craft, connection.search, order, journal, watch)
+                    await _download(source, out, knobs, journal, web, connection.locate, watch)
+                    if failure:  # only now: what it had found before is here
+                        raise failure
+            except (FetchError, SourceError) as error:
+                failures.append(f"{name}: {error}")
+                if len(order.sources) > 1:  # of a single source the run's own error tells
+                    watch.note(f"{name} can't be used: {error}")
     return failures
 
 
-async def _search(source: str, craft: ModuleType, search: Search, order: Order, journal: Journal, watch: Watch) -> None:
+async def _search(
+    source: str, craft: ModuleType, search: Search, order: Order, journal: Journal, watch: Watch
+) -> FetchError | SourceError | None:
+    """Ask for all keywords that aren't answered yet; what ended it early, if anything did."""
     asked = order.keywords if craft.NEEDS_KEYWORDS else [ALL]
     limit = order.settings.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
     watch.begin(f"search {source.partition(':')[0]}", len(asked))
     for keyword in asked:
         # a source without keywords lies on this disk: looking again costs nothing, and files may have come
         if journal.limits.get((source, keyword.query), 0) < limit or not craft.NEEDS_KEYWORDS:
-            found = await _first(search(keyword.query), limit)
-            if not found:
+            try:
+                found = await _first(search(keyword.query), limit)
+            except (FetchError, SourceError) as error:
+                return error
+            if found:  # an empty answer isn't believed for good: it may be a block in disguise
+                journal.add_feed(Feed(source, keyword, tuple(found)), limit)
+            else:
                 watch.note(f"{source.partition(':')[0]} found nothing for {keyword.query!r}")
-            journal.add_feed(Feed(source, keyword, tuple(found)), limit)
         watch.advance()
+    return None
 
 
 async def _first(results: Any, limit: int) -> list[Result]:
@@ -179,7 +190,15 @@ async def _first(results: Any, limit: int) -> list[Result]:
     return found
 
 
-async def _download(source: str, out: Path, settings: Settings, journal: Journal, web: "Web", watch: Watch) -> None:
+async def _download(
+    source: str,
+    out: Path,
+    settings: Settings,
+    journal: Journal,
+    web: "Web",
+    locate: Callable[[str], str],
+    watch: Watch,
+) -> None:
     feeds = [feed for (name, _), feed in journal.feeds.items() if name == source]
     results = {item.url: item for feed in feeds for item in feed.results}
     _refuse_namesakes(source, results, journal)
@@ -190,7 +209,7 @@ async def _download(source: str, out: Path, settings: Settings, journal: Journal
     async def one(item: Result) -> None:
         async with free:
             try:
-                journal.add({"url": item.url, "sha256": await _receive(item, out, settings, web)})
+                journal.add({"url": item.url, "sha256": await _receive(item, out, settings, web, locate(item.url))})
             except FetchError as error:
                 journal.add({"url": item.url, "reason": error.reason, "detail": error.detail})
             watch.advance()
@@ -219,18 +238,19 @@ def _is_wanted(item: Result, journal: Journal, settings: Settings, out: Path) ->
     if entry is None:
         return True
     if "reason" in entry:
-        return settings.retry_failed
+        return settings.retry_failed or entry["reason"] in PASSING
     proof = journal.proofs.get(entry["sha256"])
     if proof is None:  # killed between download and proof
         return not (out / INCOMING / entry["sha256"]).exists()
     return "file_name" in proof and not (out / proof["file_name"]).exists()
 
 
-async def _receive(item: Result, out: Path, settings: Settings, web: "Web") -> str:
-    """The sha256 of the picture's bytes, which now lie in `incoming/` under that name."""
+async def _receive(item: Result, out: Path, settings: Settings, web: "Web", address: str) -> str:
+    """The sha256 of the picture's bytes, which now lie in `incoming/` under that name. `address`: where one of our own
+    servers has it, if one has."""
     if item.path:
         return await asyncio.to_thread(_receive_file, Path(item.path), out, settings)
-    body = await web.get(item.fetch_url or item.url, trusted=bool(item.fetch_url))
+    body = await web.get(address or item.url, trusted=bool(address))
     sha256 = hashlib.sha256(body).hexdigest()
     await asyncio.to_thread(storage.write_bytes, out / INCOMING / sha256, body)
     return sha256

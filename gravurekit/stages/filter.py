@@ -49,7 +49,7 @@ def run(
     plan = _plan(found, settings, tables)
     if done := folder.fresh(out, plan):
         return done
-    folder.prepare(out)
+    folder.prepare(out, "filter", source)
     probed, dropped = _probe_all(source, out, found, plan, executor, watch)
     kept, unfit = _judge(found, probed, settings, tables)
     kept, lost = _carry_all(source, out, kept, probed, plan, executor, watch)

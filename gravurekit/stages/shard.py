@@ -74,7 +74,7 @@ def run(source: Path, out: Path, settings: Settings, executor: Executor, watch: 
     plan = Plan(stage="shard", revision=REVISION, settings=knobs, inputs=inputs, seed=settings.seed)
     if (done := folder.fresh(out, plan)) and _whole(out):
         return done
-    folder.prepare(out)
+    folder.prepare(out, "shard", source)
     storage.remove(out / shards.MANIFEST)  # without it nobody reads shards that are half replaced
     classes = sorted({item.label for item in found if item.label})
     chunks, dropped = _make_chunks(source, out, found, classes, plan, settings, executor, watch)

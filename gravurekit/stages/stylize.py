@@ -47,7 +47,7 @@ def run(
     plan = _plan(found, settings, knobs)
     if done := folder.fresh(out, plan):
         return done
-    folder.prepare(out)
+    folder.prepare(out, "stylize", source)
     context = (str(source), str(out), settings.model_dump_json(), knobs.model_dump_json())
     work = parts.Work(draw_part, _quarantined, context)
     lines = parts.run(out, "draw", plan.digest, [item.to_json() for item in found], work, executor, watch)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import Result
 from workspace import KEYWORDS, patchwork, run_here, until
 
@@ -168,6 +169,33 @@ def test_a_stylize_killed_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -
     assert done and not parts.exists()
     assert run_here("-C", str(tmp_path), "stylize", "photos", "whole", "--short-side", "160").exit_code == 0
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("signal_sent, code", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_crawl_ended_in_the_middle_goes_on_to_the_same_bytes(tmp_path: Path, signal_sent: int, code: int) -> None:
+    crawl = ("crawl", "kaftan", "red dress", "--source", "sample", "--per-keyword", "14", "--quiet")
+    command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path / "ended"), *crawl]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    incoming = tmp_path / "ended" / "raw" / "incoming"
+    assert until(lambda: process.poll() is not None or len(list(incoming.glob("*"))) > 4)
+    os.killpg(process.pid, signal_sent)
+    assert process.wait() == code
+    assert not (tmp_path / "ended" / "raw" / folder.RECEIPT).exists()
+    assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
+    assert run_here("-C", str(tmp_path / "whole"), *crawl).exit_code == 0
+    ended, whole = (digests(tmp_path / name, but=("journal.jsonl",)) for name in ("ended", "whole"))
+    assert ended == whole and len(whole) > 20
+
+
+def test_a_picture_found_under_two_labels_has_both(gravurekit: Callable[..., Result], tmp_path: Path) -> None:
+    gravurekit("crawl", "robe: kaftan", "kaftan", "--source", "sample", "--per-keyword", "2")
+    assert {item.labels for item in folder.read(tmp_path / "raw")} == {("robe", "kaftan")}
+
+
+def test_a_source_that_fails_is_told_and_the_others_go_on(gravurekit: Callable[..., Result], tmp_path: Path) -> None:
+    result = gravurekit("crawl", "kaftan", "--source", "folder:nowhere", "--source", "sample", "--per-keyword", "3")
+    assert result.exit_code == 4 and "folder can't be used" in result.stderr
+    assert len(folder.read(tmp_path / "raw")) == 3
 
 
 def test_plain_folders_are_taken_by_every_verb(world: Path, gravurekit: Callable[..., Result], tmp_path: Path) -> None:

@@ -258,3 +258,33 @@ def test_an_output_of_another_picture_is_not_overwritten(trained: Path, gravurek
     write_text(tmp_path / "page.jpg", "<html>")
     assert gravurekit(*colour, "one/0.png", "page.jpg", "--overwrite").exit_code == 3
     assert gravurekit(*colour, "page.jpg").exit_code == 5
+
+
+def test_a_colorize_that_was_ended_goes_on(
+    trained: Path, gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs(tmp_path / "prints", 3)
+    write, colour = storage.write_bytes, ("colorize", "prints", "--model", str(trained))
+
+    def ended(path: Path, data: bytes) -> None:
+        if path.name == "1.png":
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(storage, "write_bytes", ended)
+    assert gravurekit(*colour).exit_code == 130
+    monkeypatch.setattr(storage, "write_bytes", write)
+    assert gravurekit(*colour).exit_code == 0
+    assert {path.name for path in (tmp_path / "coloured").glob("*.png")} == {"0.png", "1.png", "2.png"}
+
+
+def test_a_panel_never_takes_the_name_of_a_picture(trained: Path, gravurekit: Run, tmp_path: Path) -> None:
+    photographs(tmp_path / "prints", 2)
+    storage.copy(tmp_path / "prints" / "1.png", tmp_path / "prints" / "0-panel.png")
+    assert gravurekit("colorize", "prints", "--panel", "--model", str(trained)).exit_code == 0
+    assert len(list((tmp_path / "coloured").glob("*.png"))) == 2 * 2  # 1.png and 0-panel.png are one picture
+
+
+def test_nothing_is_coloured_into_a_folder_of_another_stage(trained: Path, world: Path, gravurekit: Run) -> None:
+    result = gravurekit("colorize", str(world / "raw"), "--out", str(world / "clean"), "--model", str(trained))
+    assert result.exit_code == 2 and "was made by filter" in message(result)

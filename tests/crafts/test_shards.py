@@ -18,6 +18,8 @@ from gravurekit.shards.writer import Row
 SIDE = 8
 COUNTS = {"train": (5, 3), "val": (2,)}
 
+MANIFEST = {"format": FORMAT, "classes": ["coat", "dress"], "size": 16, "L_mean": 0.5, "style": {}, "licenses": {}}
+
 
 def row(seed: int) -> Row:
     rng = np.random.default_rng(seed)
@@ -41,7 +43,7 @@ def shards(tmp_path: Path) -> Path:
             (tmp_path / name).write_bytes(writer.pack([row(first + k) for k in range(count)]))
             files.append({"split": split, "file": name, "samples": count})
             first += count
-    manifest = {"format": FORMAT, "classes": ["coat", "dress"], "shards": files}
+    manifest = MANIFEST | {"shards": files}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
 
@@ -157,7 +159,7 @@ def damaged_folder(factory: pytest.TempPathFactory, place: int, mask: int) -> Pa
     (folder / "train-00000.safetensors").unlink(missing_ok=True)  # an earlier one may still be mapped
     (folder / "train-00000.safetensors").write_bytes(data)
     files = [{"split": "train", "file": "train-00000.safetensors", "samples": 3}]
-    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, "classes": [], "shards": files}))
+    (folder / "manifest.json").write_text(json.dumps(MANIFEST | {"shards": files}))
     return folder
 
 
@@ -175,6 +177,9 @@ def damaged_folder(factory: pytest.TempPathFactory, place: int, mask: int) -> Pa
         (b'{"format": 1}', "manifest"),
         (b'{"format": 1, "classes": [], "shards": [{"split": "train"}]}', "manifest"),
         (b'{"format": 1, "classes": [], "shards": 7}', "manifest"),
+        (json.dumps(MANIFEST | {"shards": 7}).encode(), "is damaged"),
+        (json.dumps(MANIFEST | {"shards": [], "size": "x"}).encode(), "size or L_mean"),
+        (json.dumps(MANIFEST | {"shards": [{"file": "../a", "split": "val", "samples": 1}]}).encode(), "no shard"),
     ],
 )
 def test_a_manifest_that_cant_be_used_says_so(manifest: bytes | None, complaint: str, shards: Path) -> None:

@@ -36,7 +36,7 @@ def make(tmp_path: Path, png: Png) -> Callable[..., folder.Summary]:
 
     def made(numbers: range = range(3), plan: Plan = PLAN, dropped: list[Record] = DROPPED) -> folder.Summary:
         out = tmp_path / "out"
-        folder.prepare(out)
+        folder.prepare(out, "look")
         (out / "parts").mkdir()
         kept = []
         for n in numbers:
@@ -99,8 +99,8 @@ def test_a_name_that_is_no_unicode_is_a_picture_like_others_or_refused_by_name(t
         ({"notes.txt": b"x"}, DataError, 5, "no picture in it"),
         ({"metadata.jsonl": b""}, DataError, 5, "holds no picture"),
         ({"metadata.jsonl": b'{"key": "a"}\n{"key"\n'}, DataError, 5, "line 2"),
-        ({"metadata.jsonl": b'{"key": "a"}\n', "parts/look/plan": b"x"}, DataError, 5, "isn't finished"),
-        ({"journal.jsonl": b"{}\n", "images/a.png": b"x"}, DataError, 5, "isn't finished"),
+        ({".gravurekit": b"look\n", "parts/look/plan": b"x"}, DataError, 5, "isn't finished: run the look"),
+        ({".gravurekit": b"crawl\n", "journal.jsonl": b"{}\n", "a.png": b"x"}, DataError, 5, "no finished crawl"),
     ],
     ids=["missing", "empty", "no picture", "all dropped", "torn", "parts", "journal"],
 )
@@ -147,7 +147,7 @@ def test_the_same_plan_writes_the_same_bytes(make: Callable, tmp_path: Path) -> 
     make()
     first = contents()
     make()
-    assert contents() == first and len(first) == 6
+    assert contents() == first and len(first) == 7
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_kill_between_the_receipt_and_the_clearing_leaves_no_folder_in_between
             make()
     # the next run of the stage either says that all is done, and then it can be read, or does it again
     if folder.fresh(tmp_path / "out", PLAN) is None:
-        folder.prepare(tmp_path / "out")
+        folder.prepare(tmp_path / "out", "look")
     else:
         assert len(folder.read(tmp_path / "out")) == 3
 
@@ -236,16 +236,16 @@ def test_a_kill_between_the_receipt_and_the_clearing_leaves_no_folder_in_between
 def test_a_folder_of_other_files_is_never_written_into(files: dict[str, bytes], tmp_path: Path) -> None:
     put(tmp_path / "out", files)
     with pytest.raises(UsageError, match="holds other files .*: choose a new or empty folder"):
-        folder.prepare(tmp_path / "out")
+        folder.prepare(tmp_path / "out", "look")
     assert all((tmp_path / "out" / name).read_bytes() == data for name, data in files.items())
 
 
 def test_an_empty_or_new_folder_or_one_of_ours_is_taken(make: Callable, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("empty", "new/deep"):
-        folder.prepare(tmp_path / name)
+        folder.prepare(tmp_path / name, "look")
     make()
-    folder.prepare(tmp_path / "out")
+    folder.prepare(tmp_path / "out", "look")
     assert not (tmp_path / "out" / "receipt.json").exists() and (tmp_path / "out" / "images").exists()
     assert folder.fresh(tmp_path / "out", PLAN) is None
 
@@ -260,7 +260,7 @@ def test_a_smaller_run_removes_what_the_larger_one_left(count: int, make: Callab
 
 
 def test_two_pictures_of_one_key_are_refused(tmp_path: Path) -> None:
-    folder.prepare(tmp_path / "out")
+    folder.prepare(tmp_path / "out", "look")
     twins = [Record(key="a" * 16, sha256=digit * 64, url=f"http://{digit}") for digit in "bc"]
     with pytest.raises(DataError, match="share the key a+: http://b and http://c"):
         folder.finish(tmp_path / "out", PLAN, twins, [], 0.0)
@@ -284,3 +284,25 @@ def test_a_full_disk_leaves_a_folder_that_isnt_finished(
     assert folder.fresh(tmp_path / "out", PLAN) is None
     with pytest.raises(DataError, match="isn't finished"):
         folder.read(tmp_path / "out")
+
+
+@pytest.mark.parametrize("out", ["in", "in/styled", ".", "./in/../in"])
+def test_an_output_in_around_or_at_its_input_is_refused(out: str, tmp_path: Path, png: Png) -> None:
+    put(tmp_path / "in", {"a.png": png(1)})
+    with pytest.raises(UsageError, match="must be folders apart"):
+        folder.prepare(tmp_path / out, "look", tmp_path / "in")
+    assert (tmp_path / "in" / "a.png").read_bytes() == png(1)
+
+
+def test_the_folder_of_another_stage_is_refused(make: Callable, tmp_path: Path) -> None:
+    make()
+    with pytest.raises(UsageError, match="was made by look: choose another folder for filter"):
+        folder.prepare(tmp_path / "out", "filter")
+    assert len(folder.read(tmp_path / "out")) == 3
+
+
+def test_metadata_of_another_program_makes_no_folder_of_ours(tmp_path: Path, png: Png) -> None:
+    put(tmp_path / "in", {"metadata.jsonl": b'{"file_name": "a.png", "text": "a dress"}\n', "a.png": png(1)})
+    assert [item.file_name for item in folder.read(tmp_path / "in")] == ["a.png"]
+    with pytest.raises(UsageError, match="holds other files"):
+        folder.prepare(tmp_path / "in", "look")
