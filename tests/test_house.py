@@ -195,7 +195,8 @@ def test_the_commands_of_the_readme_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     asked = set(re.findall(r"^\s*(?:\$ )?make ([a-z-]+)", readme, re.MULTILINE))
     assert {"demo", "test"} <= asked <= targets
-    flags = set(re.findall(r"^\s*gravurekit [a-z]+ .*?(--[a-z-]+)", readme, re.MULTILINE))
+    lines = re.findall(r"^\s*gravurekit [a-z]+ .*", readme, re.MULTILINE)
+    flags = {flag for line in lines for flag in re.findall(r"--[a-z-]+", line.partition("#")[0])}
     known = {option for command in commands().values() for p in command.params for option in p.opts}  # type: ignore[attr-defined]
     assert flags <= known
 
