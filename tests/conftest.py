@@ -1,11 +1,15 @@
 """What all tests share: a small world made once."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 from workspace import KEYWORDS, run_here
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests of Ctrl-C need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
