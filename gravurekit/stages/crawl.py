@@ -20,6 +20,7 @@ from gravurekit.errors import FetchError, PictureError, SourceError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.folder import Plan, Summary
 from gravurekit.keywords import Keyword
+from gravurekit.parts import TASK_SIZE
 from gravurekit.progress import Watch
 from gravurekit.record import Record
 from gravurekit.settings import digest
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
 REVISION = 1
 JOURNAL = "journal.jsonl"
 INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
-TASK_SIZE = 64
 PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: the next run tries these again
 EVERYTHING = 10**9
 
