@@ -4,6 +4,8 @@ Only this file turns errors into exit codes (errors.py lists them). The verbs th
 imported when one of them is used, so that `gravurekit --help` answers at once.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from gravurekit import __version__
-from gravurekit.errors import GravurekitError
+from gravurekit.errors import GravurekitError, Interrupted, UsageError
 
 VERBS = {
+    "init": "Make a workspace: gravurekit.toml with every knob explained, and keywords/.",
     "crawl": "Find pictures by keyword, download them, remember where they came from.",
     "filter": "Drop duplicates and unusable pictures, each with its reason.",
     "stylize": "Draw photographs as coloured engravings, ink and wash kept apart.",
@@ -21,6 +24,9 @@ VERBS = {
     "train": "Train the colorization network; run again to go on.",
     "colorize": "Colour prints of any size with a trained network.",
     "run": "The whole chain; stages that are fresh are skipped.",
+    "report": "Write a contact sheet of a folder: what was kept, what was dropped and why.",
+    "settings": "Show the settings in force, and where each comes from.",
+    "doctor": "What is installed, what answers, what is unfinished or damaged.",
 }
 
 
@@ -38,6 +44,14 @@ class Verbs(typer.core.TyperGroup):
         from gravurekit.commands import app as verbs
 
         return typer.main.get_group(verbs).commands[cmd_name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that was typed. Raises UsageError with the nearest one if there is none of that name."""
+        if args and args[0] not in VERBS:
+            from gravurekit.settings import did_you_mean
+
+            raise UsageError(f"no verb is called {args[0]!r}{did_you_mean(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of verbs, without making any."""
@@ -78,10 +92,29 @@ def start(
         work_in(folder)
 
 
+def _first_interrupt(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGINT, _second_interrupt)
+    raise KeyboardInterrupt
+
+
+def _second_interrupt(number: int, frame: Any) -> None:
+    """End at once: workers first, so that none outlives this process. What is half done is done again next time."""
+    if "multiprocessing" in sys.modules:
+        for process in sys.modules["multiprocessing"].active_children():
+            process.kill()
+    os.write(2, b"gravurekit: ended at once; run the same command again to go on\n")
+    os._exit(Interrupted.exit_code)
+
+
 def main() -> None:
-    """The program; ends the process with the exit code of what happened."""
+    """The program; ends the process with the exit code of what happened. Ctrl-C ends it in good order, a second one at
+    once."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job ignores Ctrl-C
+        signal.signal(signal.SIGINT, _first_interrupt)
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(Interrupted.exit_code)
     except GravurekitError as error:
         from gravurekit import terminal
 

@@ -67,16 +67,22 @@ def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callabl
     return decorate
 
 
-def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool) -> None:
-    """Do the work with somebody watching, and show what came of each stage. Exit 4 if one of several sources failed,
-    3 if a picture killed its process, or a print that was named couldn't be coloured."""
-    lost = failed = False
-    with terminal.watching(quiet) as watch:
-        for summary in work(watch):
-            terminal.show(summary, json)
-            lost |= "quarantined" in summary.dropped or bool(summary.stage == "colorize" and summary.dropped)
-            failed |= bool(summary.facts.get("failed sources"))
-    if failed:
+def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool, table: bool = False) -> None:
+    """Do the work with somebody watching, and show what came of each stage: at once, or, if a `table` is wanted, all
+    together at the end. Exit 4 if one of several sources failed, 3 if a picture killed its process, or a print that was
+    named couldn't be coloured."""
+    done: list[Summary] = []
+    try:
+        with terminal.watching(quiet) as watch:
+            for summary in work(watch):
+                done.append(summary)
+                if json or not table:
+                    terminal.show(summary, json)
+    finally:
+        if table and done and not json:  # also of a chain that was ended: what is done is done
+            terminal.show_table(done)
+    lost = any("quarantined" in item.dropped or (item.stage == "colorize" and item.dropped) for item in done)
+    if any(item.facts.get("failed sources") for item in done):
         raise typer.Exit(SourceError.exit_code)
     if lost:
         raise typer.Exit(QUARANTINED)
@@ -105,9 +111,12 @@ def crawl(
 def filter_(
     source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="raw")] = None,
     out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="clean")] = None,
+    decisions: Annotated[
+        str | None, typer.Option(help='What people decided by hand: {"key": "3f2a…", "keep": false} a line.')
+    ] = None,
 ) -> Paths:
     """raw/ → clean/."""
-    return {"raw": source, "clean": out}
+    return {"raw": source, "clean": out, "decisions": decisions}
 
 
 @verb("stylize", crafts=True, parallel=True)
@@ -155,7 +164,9 @@ def colorize(
 @app.command(help=VERBS["run"])
 def run(
     config: Annotated[Path | None, typer.Argument(help="The settings file.", show_default="gravurekit.toml")] = None,
-    to: Annotated[str, typer.Option(help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
+    first: Annotated[str, typer.Option("--from", help=f"The first stage: {', '.join(ORDER)}.")] = "crawl",
+    last: Annotated[str, typer.Option("--to", help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")] = False,
     keywords: Annotated[list[str] | None, typer.Option(help="Keyword file or keyword, for the file's.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Source, for the file's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Results a keyword, for the file's.")] = None,
@@ -171,7 +182,11 @@ def run(
         "machine": {"executor": executor, "jobs": jobs},
     }
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), flags)
-    _finish(lambda watch: pipeline.run_chain(wishes, to, watch), json, quiet)
+    if dry_run:
+        for prospect in pipeline.foresee(wishes, first, last):
+            terminal.show_prospect(prospect, json)
+        return
+    _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
 
 
 def _endpoints(given: list[str] | None) -> dict[str, str] | None:

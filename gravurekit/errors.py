@@ -3,6 +3,7 @@
     GravurekitError (1)        a fault of ours
       UsageError (2)           wrong arguments or settings
         MissingExtra           an optional package is not installed
+        Busy                   another process works in the folder
       SourceError (4)          a picture source failed or found nothing
       DataError (5)            data damaged or missing
         ModelError             a trained network that can't be used
@@ -41,6 +42,18 @@ class MissingExtra(UsageError):
 
     def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str]]:
         return type(self), (self.what, self.extra)  # as PictureError's
+
+
+class Busy(UsageError):
+    """Another process works in the folder."""
+
+    def __init__(self, folder: str, holder: str) -> None:
+        super().__init__(f"{holder} is at work in {folder}: wait until it is done, or choose another output folder")
+        self.folder = folder
+        self.holder = holder
+
+    def __reduce__(self) -> tuple[type["Busy"], tuple[str, str]]:
+        return type(self), (self.folder, self.holder)  # as PictureError's
 
 
 class SourceError(GravurekitError):

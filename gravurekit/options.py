@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from gravurekit.settings import Settings
+from gravurekit.settings import Settings, flag_of
 
 
 def flags_of(kind: type[Settings]) -> list[inspect.Parameter]:
@@ -27,11 +27,9 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         for rule, key in (("ge", "min"), ("le", "max"))
         if hasattr(item, rule)
     }
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    flag = str(extra.get("flag", f"--{name.replace('_', '-')}"))
     kind = _flag_type(field.annotation)
     option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+        flag_of(name, field),
         help=f"{field.description} Default: {_shown(field.default)}.",
         show_default=False,
         **(limits if kind in (int, float) else {}),

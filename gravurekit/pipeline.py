@@ -37,6 +37,7 @@ class Paths(settings.Settings):
     keywords: tuple[str, ...] = Field(("keywords/dresses.txt",), description="Keyword files, or keywords.")
     sources: tuple[str, ...] = Field(("bing",), description="Sources: NAME, or NAME:ARGUMENT as in folder:PATH.")
     endpoints: dict[str, str] = Field({}, description="Other addresses of sources: NAME = 'http://HOST:PORT'.")
+    decisions: str = Field("", description="What people decided by hand on pictures: keep or drop; empty: nothing.")
     raw: str = Field("raw", description="What was crawled.")
     clean: str = Field("clean", description="What the filter kept.")
     styled: str = Field("styled", description="What was drawn.")
@@ -54,6 +55,7 @@ class Machine(settings.Settings):
     jobs: int = Field(0, ge=0, le=1024, description="Processes; 0: one for each core.")
 
 
+ROOMS = {"crawl": "sources", "filter": "filters", "stylize": "styles"}  # whose crafts have tables below the stage's
 TABLES: dict[str, type[settings.Settings]] = {"paths": Paths, "machine": Machine, **STAGE_SETTINGS}
 
 
@@ -89,58 +91,95 @@ def read_wishes(path: Path | None) -> Mapping[str, Mapping[str, Any]]:
     return file
 
 
+@dataclass(frozen=True)
+class Prospect:
+    """What a stage would do: nothing if `reasons` is empty."""
+
+    stage: str
+    out: Path
+    reasons: tuple[str, ...]
+
+
 def run_stage(stage: str, wishes: Wishes, watch: Watch) -> Summary:
     """One stage with the settings, folders and executor of `wishes`."""
-    return _RUN[stage](wishes, wishes.settings("paths"), watch)
+    module, job = _STAGES[stage], _job(stage, wishes)
+    return module.run(job, _executor(wishes), watch) if stage in PARALLEL else module.run(job, watch)
 
 
-def run_chain(wishes: Wishes, to: str, watch: Watch) -> Iterator[Summary]:
-    """All stages up to `to`, in order. Every setting is checked before the first stage runs."""
-    if to not in ORDER:
-        raise UsageError(f"no stage is called {to!r}{did_you_mean(to, ORDER)}")
-    stages = ORDER[: ORDER.index(to) + 1]
+def run_chain(wishes: Wishes, first: str, last: str, watch: Watch) -> Iterator[Summary]:
+    """The stages from `first` to `last`, in order. Every setting is checked before the first one runs."""
+    stages = _span(first, last)
     for stage in stages:
         wishes.settings(stage)
+    for stage in stages:
+        _job(stage, wishes)
     for stage in stages:
         yield run_stage(stage, wishes, watch)
 
 
-def _crawl(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:
-    order = crawl.Order(
-        keywords=keywords.resolve(list(paths.keywords)),
-        sources=paths.sources,
-        settings=wishes.settings("crawl"),
-        tables=wishes.tables("crawl"),
-        endpoints=paths.endpoints,
-    )
-    return crawl.run(order, Path(paths.raw), _executor(wishes), watch)
+def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
+    """What `run_chain` would do, and why; nothing is written. A stage after one that would run can't be judged before
+    that one has run: it would run unless the same comes out."""
+    ahead = ""
+    for stage in _span(first, last):
+        job = _job(stage, wishes)
+        reasons = (f"what it works on is made anew by {ahead}",) if ahead else _STAGES[stage].look(job).reasons
+        ahead = ahead or (stage if reasons else "")
+        yield Prospect(stage, Path(_out_of(stage, wishes)), reasons)
 
 
-def _filter(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:
-    knobs, tables = wishes.settings("filter"), wishes.tables("filter")
-    return filter.run(Path(paths.raw), Path(paths.clean), knobs, tables, _executor(wishes), watch)
+def _span(first: str, last: str) -> tuple[str, ...]:
+    for stage in (first, last):
+        if stage not in ORDER:
+            raise UsageError(f"no stage is called {stage!r}{did_you_mean(stage, ORDER)}")
+    if ORDER.index(first) > ORDER.index(last):
+        raise UsageError(f"{first} comes after {last}: the order is {' → '.join(ORDER)}")
+    return ORDER[ORDER.index(first) : ORDER.index(last) + 1]
 
 
-def _stylize(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:
-    knobs, tables = wishes.settings("stylize"), wishes.tables("stylize")
-    return stylize.run(Path(paths.clean), Path(paths.styled), knobs, tables, _executor(wishes), watch)
+def _out_of(stage: str, wishes: Wishes) -> str:
+    names = {"crawl": "raw", "filter": "clean", "stylize": "styled", "shard": "shards", "train": "runs"}
+    return str(getattr(wishes.settings("paths"), names.get(stage, "coloured")))
 
 
-def _shard(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:
-    return shard.run(Path(paths.styled), Path(paths.shards), wishes.settings("shard"), _executor(wishes), watch)
+def _job(stage: str, wishes: Wishes) -> Any:
+    if stage not in ROOMS and (tables := wishes.tables(stage)):
+        raise UsageError(f"unknown table [{stage}.{min(tables)}]: {stage} has no crafts")
+    return _JOBS[stage](wishes.settings(stage), wishes.tables(stage), wishes.settings("paths"))
 
 
-def _train(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:
-    return train.run(Path(paths.shards), Path(paths.runs), wishes.settings("train"), watch)
+Tables = Mapping[str, Mapping[str, Any]]
 
 
-def _colorize(wishes: Wishes, paths: Paths, watch: Watch) -> Summary:
+def _crawl(knobs: crawl.Settings, tables: Tables, paths: Paths) -> crawl.Job:
+    words = keywords.resolve(list(paths.keywords))
+    return crawl.Job(Path(paths.raw), words, paths.sources, knobs, tables, paths.endpoints)
+
+
+def _filter(knobs: filter.Settings, tables: Tables, paths: Paths) -> filter.Job:
+    decisions = Path(paths.decisions) if paths.decisions else None
+    return filter.Job(Path(paths.raw), Path(paths.clean), knobs, tables, decisions)
+
+
+def _stylize(knobs: stylize.Settings, tables: Tables, paths: Paths) -> stylize.Job:
+    return stylize.Job(Path(paths.clean), Path(paths.styled), knobs, tables)
+
+
+def _shard(knobs: shard.Settings, tables: Tables, paths: Paths) -> shard.Job:
+    return shard.Job(Path(paths.styled), Path(paths.shards), knobs)
+
+
+def _train(knobs: train.Settings, tables: Tables, paths: Paths) -> train.Job:
+    return train.Job(Path(paths.shards), Path(paths.runs), knobs)
+
+
+def _colorize(knobs: colorize.Settings, tables: Tables, paths: Paths) -> colorize.Job:
     prints = [Path(name) for name in paths.prints]
     model = Path(paths.model) if paths.model else None
-    return colorize.run(prints, Path(paths.coloured), model, Path(paths.runs), wishes.settings("colorize"), watch)
+    return colorize.Job(prints, Path(paths.coloured), model, Path(paths.runs), knobs)
 
 
-_RUN: Mapping[str, Callable[[Wishes, Paths, Watch], Summary]] = {
+_JOBS: Mapping[str, Callable[[Any, Tables, Paths], Any]] = {
     "crawl": _crawl,
     "filter": _filter,
     "stylize": _stylize,
@@ -148,6 +187,15 @@ _RUN: Mapping[str, Callable[[Wishes, Paths, Watch], Summary]] = {
     "train": _train,
     "colorize": _colorize,
 }
+_STAGES: Mapping[str, Any] = {
+    "crawl": crawl,
+    "filter": filter,
+    "stylize": stylize,
+    "shard": shard,
+    "train": train,
+    "colorize": colorize,
+}
+PARALLEL = ("crawl", "filter", "stylize", "shard")  # those that work in tasks
 
 
 def _executor(wishes: Wishes) -> Any:

@@ -40,7 +40,10 @@ class Record(BaseModel):
     variant: int | None = None
     photo_key: str = ""
     plain_file_name: str = ""
+    plain_sha256: str = ""
     wash_file_name: str = ""
+    wash_sha256: str = ""
+    made_from: str = ""  # digest of all that decided this folder's file: the picture's bytes, settings, revision, seed
     reason: str = ""
     detail: str = ""
     kept_key: str = ""

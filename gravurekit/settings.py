@@ -11,17 +11,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from gravurekit.errors import UsageError
 
 
 class Settings(BaseModel):
-    """The knobs of one stage or one craft: immutable, closed (an unknown key is an error), strict in types."""
+    """The knobs of one stage or one craft: immutable, closed (an unknown key is an error), strict in types. A number is
+    finite: TOML has inf and nan, the JSON of a receipt doesn't."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 Kind = TypeVar("Kind", bound=Settings)
+
+
+def flag_of(name: str, field: FieldInfo) -> str:
+    """How a knob is said on the command line: `--per-keyword`, `--photo/--no-photo`, or as its own line has it."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    flag = str(extra.get("flag", f"--{name.replace('_', '-')}"))
+    return f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
 
 
 def digest(value: Any) -> str:
@@ -40,7 +49,8 @@ def layered(kind: type[Kind], table: str, *layers: Mapping[str, Any]) -> Kind:
         return kind.model_validate_json(json.dumps(said))
     except ValidationError as error:
         raise UsageError("\n".join(_complaint(kind, table, item) for item in error.errors())) from None
-    except TypeError as error:  # a date or time: TOML has them, no knob does
+    except (TypeError, ValueError, RecursionError) as error:
+        # what TOML has and JSON hasn't: dates and times, numbers of thousands of digits, tables a thousand deep
         raise UsageError(f"[{table}] {error}") from None
 
 
@@ -64,7 +74,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such settings file") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # not UTF-8, not TOML, thousands of digits or brackets
         raise UsageError(f"{path} can't be read as TOML: {error}") from None
 
 
@@ -78,7 +88,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, dict[str, Any]]:
             raise UsageError(f"--set {text}: write it as CRAFT.KNOB=VALUE, for example --set cartoon.median=5")
         try:
             parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # as in read_toml
             parsed = value
         tables.setdefault(craft, {})[key] = parsed
     return tables

@@ -4,16 +4,20 @@ Only this module writes (a test sees to it), so that a kill, a full disk or a fo
 """
 
 import errno
+import fcntl
 import json
 import os
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from gravurekit.errors import StorageError
+from gravurekit.errors import Busy, StorageError
 
 ASIDE = ".part"  # the suffix of files that are still being written
 
@@ -42,14 +46,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` under `path`, whole or not at all: aside, fsync, rename. Makes the parent folders."""
+@contextmanager
+def _written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write into, which takes the name `path` at the end: aside, fsync, rename. Makes the parent folders."""
     make_folder(path.parent)
     with _explained(path):
         handle, aside = tempfile.mkstemp(prefix=path.name + ".", suffix=ASIDE, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(aside, 0o666 & ~_umask())
@@ -57,6 +62,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` under `path`, whole or not at all."""
+    with _written_whole(path) as file:
+        file.write(data)
 
 
 def _umask() -> int:
@@ -77,8 +88,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """JSON Lines and the like: each line ends with a newline."""
-    write_text(path, "".join(line + "\n" for line in lines))
+    """JSON Lines and the like: each line ends with a newline. The lines are never all in memory."""
+    with _written_whole(path) as file:
+        file.writelines(line.encode() + b"\n" for line in lines)
 
 
 def append_line(path: Path, line: str) -> None:
@@ -139,14 +151,6 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def keep_only(folder: Path, names: set[str]) -> None:
-    """Remove from `folder` every file whose name isn't in `names`: what an earlier run with other settings left."""
-    if folder.is_dir():
-        for entry in sorted(folder.iterdir()):
-            if entry.name not in names:
-                remove(entry)
-
-
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a journal; lines that a kill has torn are left out. An absent file has no lines."""
     if not path.exists():
@@ -160,3 +164,98 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         if isinstance(entry, dict):
             entries.append(entry)
     return entries
+
+
+# ---- who works in a folder -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that wrote itself into a lock file."""
+
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid}" + (f" on {self.host}" if self.host != socket.gethostname() else "")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Holder | None]:
+    """Hold the lock file `path`; gives whoever left it behind. Raises Busy if another process holds it.
+
+    The system lets go of the lock when its holder dies, however it dies, so a stale file stands in nobody's way. On a
+    disk that knows no locks the process named in the file decides.
+    """
+    with _explained(path):
+        file = _open_locked(path)
+    try:
+        before = _holder_in(path)
+        with _explained(path):
+            file.truncate(0)
+            file.seek(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+            file.flush()
+        yield before
+    finally:
+        with suppress(OSError):  # a disk that refuses; the next holder finds a stale file
+            path.unlink()  # while it is still held: whoever opened it meanwhile sees that it is gone
+        file.close()
+
+
+def _open_locked(path: Path) -> IO[bytes]:
+    for patience in (0.05, 0.1, 0.2, 0.4, None):  # somebody may just be looking (lock_holder)
+        file = open(path, "a+b")  # noqa: SIM115 (open for as long as the lock is held)
+        held = _flock(file, fcntl.LOCK_EX)
+        if held is None:  # no locks on this disk
+            held = not ((holder := _holder_in(path)) and _lives(holder))
+        if held and path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()  # another's; or its holder ended, and removed it, in this very moment
+        if patience:
+            time.sleep(patience)
+    raise Busy(str(path.parent), str(_holder_in(path) or "another process"))
+
+
+def _flock(file: IO[bytes], kind: int) -> bool | None:
+    """Whether the lock could be had; None if this disk has no locks."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+    return True
+
+
+def lock_holder(path: Path) -> tuple[Holder, bool] | None:
+    """Who wrote themselves into the lock file `path`, and whether they still hold it; None if there is no such file."""
+    holder = _holder_in(path)
+    if holder is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            free = _flock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return None
+    return holder, _lives(holder) if free is None else not free
+
+
+def _holder_in(path: Path) -> Holder | None:
+    try:
+        entry = json.loads(path.read_bytes())
+        pid, host = int(entry["pid"]), str(entry["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Holder(pid, host)
+
+
+def _lives(holder: Holder) -> bool:
+    """Whether that process is there; one of another machine is taken to be."""
+    if holder.host != socket.gethostname():
+        return True
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True

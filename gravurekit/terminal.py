@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from gravurekit.errors import Interrupted
 from gravurekit.folder import Summary
+from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Watch
 
 RESULTS = Console(highlight=False, soft_wrap=True)
+WIDEST = 200  # columns of a table whose output isn't a terminal
 MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -70,7 +73,7 @@ def show(summary: Summary, as_json: bool) -> None:
         return
     RESULTS.print(_line(summary), markup=False)
     for file in summary.facts.get("files", []):
-        RESULTS.print(f"  {file}", markup=False)
+        RESULTS.print(f"  {summary.out / file}", markup=False)
 
 
 def _line(summary: Summary) -> str:
@@ -87,6 +90,37 @@ def _line(summary: Summary) -> str:
         head += f"; {', '.join(f'{split} {count}' for split, count in summary.facts['samples'].items())}"
     when = "fresh" if summary.fresh else f"{summary.seconds:.1f} s"
     return f"{head} → {summary.out} [{when}]"
+
+
+def show_table(done: Sequence[Summary]) -> None:
+    """A line a stage on stdout, in columns: what came, what stayed, what was dropped why, how long it took."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name in ("stage", "in", "kept", "dropped", "seconds", "a second", "out", ""):
+        number = name in ("in", "kept", "seconds", "a second")
+        table.add_column(name, justify="right" if number else "left", no_wrap=name != "dropped")
+    for item in done:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in item.dropped.items())
+        dropped = f"{sum(item.dropped.values())}: {reasons}" if reasons else "0"
+        seconds, rate = f"{item.seconds:.1f}", f"{item.came / max(item.seconds, 1e-3):.1f}"
+        if item.stage == "train":  # of its pictures each is seen many times
+            rate = str(item.facts["samples_per_second"])
+        state = "fresh" if item.fresh else ""
+        table.add_row(item.stage, str(item.came), str(item.kept), dropped, seconds, rate, str(item.out), state)
+    console = RESULTS if RESULTS.is_terminal else Console(highlight=False, width=WIDEST)
+    console.print(table, markup=False, crop=False)
+    for item in done:
+        for file in item.facts.get("files", []):
+            RESULTS.print(f"  {item.out / file}", markup=False)
+
+
+def show_prospect(prospect: Prospect, as_json: bool) -> None:
+    """What a stage would do, and why, on stdout."""
+    if as_json:
+        line = {"stage": prospect.stage, "out": str(prospect.out), "fresh": not prospect.reasons}
+        sys.stdout.write(json.dumps(line | {"reasons": prospect.reasons}, ensure_ascii=False) + "\n")
+        return
+    said = f"would run: {'; '.join(prospect.reasons)}" if prospect.reasons else "fresh"
+    RESULTS.print(f"{prospect.stage:<9} {said}", markup=False)
 
 
 def complain(text: str) -> None:

@@ -101,7 +101,7 @@ class _Run:
         self,
         progress: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
-        interrupted: Callable[[], bool],
+        interrupted: Callable[[], int],
         about: dict[str, Any],
     ) -> dict[str, Any]:
         first, begin, stopped = self.step, time.perf_counter(), False
@@ -117,7 +117,7 @@ class _Run:
                 if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
                     self._save()
         except KeyboardInterrupt:
-            if self.whole and self.step > first:
+            if self.whole and self.step > first and interrupted() < 2:
                 self._save()
             raise
         speed = (self.step - first) * self.batch / max(time.perf_counter() - begin, 1e-9)
@@ -263,20 +263,23 @@ def _deterministic(device: torch.device, bf16: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _held_interrupts() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C waits for the end of the step: in its middle the weights are of no step. A second one acts."""
+def _held_interrupts() -> Iterator[Callable[[], int]]:
+    """Ctrl-C waits for the end of the step: in its middle the weights are of no step. A second one acts. Gives how many
+    there were."""
     caught: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield lambda: False  # only the main thread gets signals; one that ignores Ctrl-C goes on so
+        yield lambda: 0  # only the main thread gets signals; one that ignores Ctrl-C goes on so
         return
 
     def hold(number: int, frame: Any) -> None:
         caught.append(number)
-        signal.signal(signal.SIGINT, before)
+        if len(caught) > 1:
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, hold)
     try:
-        yield lambda: bool(caught)
+        yield lambda: len(caught)
     finally:
         signal.signal(signal.SIGINT, before)

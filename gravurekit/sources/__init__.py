@@ -25,6 +25,7 @@ class Result:
     license_url: str = ""
     label: str = ""  # for sources without keywords
     path: str = ""  # a file on this disk, copied or linked, never moved
+    stamp: str = ""  # of a file: changes when the file does
 
 
 Search = Callable[[str], AsyncIterator[Result]]

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gravurekit import folder as folders
-from gravurekit import settings
+from gravurekit import foreign, settings
 from gravurekit.errors import SourceError, UsageError
 from gravurekit.sources import Connection, Result
 from gravurekit.web import Web
@@ -29,8 +28,9 @@ async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[
         raise SourceError(f"--source folder:{argument}: no such folder")
 
     async def search(query: str) -> AsyncIterator[Result]:
-        for name in folders.picture_files(root):
-            label = "".join(folders.folder_label(name))
-            yield Result(url=f"folder:{root.name}/{name}", title=Path(name).name, label=label, path=str(root / name))
+        for name in foreign.picture_files(root):
+            label, path = "".join(foreign.folder_label(name)), root / name
+            url, stamp = f"folder:{root.name}/{name}", foreign.stamp(path)
+            yield Result(url=url, title=path.name, label=label, path=str(path), stamp=stamp)
 
     yield Connection(search)

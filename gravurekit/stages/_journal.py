@@ -3,6 +3,8 @@
 {"feed": [source, query], "label": …, "limit": …, "results": […]}       a finished search
 {"url": …, "sha256": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
 {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
+
+A download from a file has its "stamp" as well, so that a file that changed is taken again.
 """
 
 import dataclasses

@@ -4,23 +4,29 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gravurekit import crafts, folder, storage
+from gravurekit import audit, crafts, folder, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
-from gravurekit.errors import DataError, PictureError, UsageError
-from gravurekit.folder import Summary
+from gravurekit.errors import DataError, ModelError, PictureError, UsageError
+from gravurekit.folder import State, Summary
+from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
+from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
 
 if TYPE_CHECKING:
     import numpy as np
 
     from gravurekit.model.colorizer import Colorizer
+
+REVISION = 1
+MODEL = "model.safetensors"
 
 
 class Settings(base.Settings):
@@ -37,103 +43,169 @@ class Settings(base.Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
 
 
-def run(prints: Sequence[Path], out: Path, model: Path | None, runs: Path, settings: Settings, watch: Watch) -> Summary:
-    """Colour `prints` (pictures, or folders of them) into `out` with `model` (a run's folder), or the newest finished
-    run below `runs`.
+@dataclass(frozen=True)
+class Job:
+    """What is to be coloured: `prints` (pictures, or folders of them), with `model` (a run's folder), or the newest
+    finished run below `runs`."""
+
+    prints: Sequence[Path]
+    out: Path
+    model: Path | None
+    runs: Path
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class _Print:
+    """A picture to colour; the name of what comes of it; and the digest of all that decides that."""
+
+    path: Path
+    sha256: str
+    name: str
+    made_from: str
+
+
+def look(job: Job) -> State:
+    """Whether exactly these prints are coloured already. Raises as `run` does."""
+    pictures = _expand(job.prints)
+    state = folder.look(job.out, _plan(job, pictures))
+    if state.done:
+        missing = [name for name in state.done.facts["files"] if not (job.out / name).is_file()]
+        return State(None, (f"{job.out / missing[0]} is missing",)) if missing else state
+    return state
+
+
+def run(job: Job, watch: Watch) -> Summary:
+    """Colour. The output folder only grows; what is in it of the very same print, model and settings is kept.
 
     Raises UsageError for a print that isn't there or an output that would be overwritten, ModelError for a model that
     can't be used, DataError if there is no run or no print could be read.
     """
-    from gravurekit.model.colorizer import Colorizer
-
     began = time.monotonic()
-    pictures = _expand(prints)
-    colorizer = Colorizer.load(model or newest_run(runs), settings.device)
-    folder.claim(out, "colorize")
-    known = _known(out)
-    names = _names(pictures, out, known, settings)
-    watch.begin("colorize", len(pictures))
-    done, dropped = [], []
-    for path, name in zip(pictures, names, strict=True):
-        try:
-            done.append(_colour(path, name, out, colorizer, settings))
-        except PictureError as error:
-            watch.note(f"{path} can't be coloured: {error}")
-            dropped.append(
-                Record(
-                    key=records.key_of_url(str(path)),
-                    title=path.name,
-                    reason=error.reason,
-                    detail=error.detail,
-                )
-            )
-        watch.advance()
-    if not done:
-        raise DataError(f"none of {len(pictures)} pictures could be coloured ({dropped[0].title}: {dropped[0].detail})")
-    known |= {item.file_name: item for item in done}
-    storage.write_lines(out / folder.METADATA, (known[name].to_json() for name in sorted(known)))
-    storage.write_lines(out / folder.DROPPED, (item.to_json() for item in dropped))
-    files = [str(out / name) for item in done for name in folder.files_of(item)]
-    if settings.panel:
-        files += [str(out / _panel_name(item.file_name)) for item in done]
-    reasons = {reason: sum(item.reason == reason for item in dropped) for reason in sorted({d.reason for d in dropped})}
-    return Summary("colorize", out, len(pictures), len(done), reasons, time.monotonic() - began, facts={"files": files})
+    state = look(job)
+    if state.done:
+        return state.done
+    pictures = _expand(job.prints)
+    plan = _plan(job, pictures)
+    with folder.opened(job.out, "colorize", state.reasons, watch):
+        known = _known(job.out)
+        prints = _named(job, pictures, known, plan)
+        done, dropped = _colour_all(job, prints, known, watch)
+        if not done:
+            first = f"{dropped[0].title}: {dropped[0].detail}"
+            raise DataError(f"none of {len(prints)} pictures could be coloured ({first})")
+        known |= {item.file_name: item for item in done}
+        metadata.write_lines(job.out / METADATA, (known[name] for name in sorted(known)))
+        metadata.write_lines(job.out / metadata.DROPPED, dropped)
+        files = [file for item in done for file in _files(item, job.settings)]
+        outputs = (METADATA, metadata.DROPPED)
+        return folder.seal(
+            job.out, plan, len(done), dropped, outputs, time.monotonic() - began, {"files": files}
+        )  # fmt: skip
 
 
-def newest_run(runs: Path) -> Path:
-    """The finished run whose receipt is newest. Raises DataError that names `train` if there is none."""
-    finished = [path.parent for path in runs.glob(f"*/{folder.RECEIPT}")] if runs.is_dir() else []
-    if not finished:
-        raise DataError(f"no finished training in {runs}: run `gravurekit train`, or name a run with --model")
-    return max(finished, key=lambda path: ((path / folder.RECEIPT).stat().st_mtime_ns, path.name))
-
-
-def _expand(prints: Sequence[Path]) -> list[Path]:
+def _expand(prints: Sequence[Path]) -> dict[Path, str]:
+    """The pictures, with the sha256 of each."""
     found: list[Path] = []
     for path in prints:
         if path.is_dir():
-            inside = [path / item.file_name for item in folder.read(path)]
-            found += inside
+            found += [path / item.file_name for item in folder.read(path)]
         elif path.is_file():
             found.append(path)
         else:
             raise UsageError(f"{path}: no such picture or folder")
     if not found:
         raise UsageError("name a picture or a folder of pictures to colour")
-    return list(dict.fromkeys(found))
+    try:
+        return {path: metadata.file_sha256(path) for path in found}
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from None
+
+
+def _plan(job: Job, pictures: dict[Path, str]) -> Plan:
+    knobs = job.settings.model_dump(mode="json", exclude={"device", "overwrite"})
+    listed = base.digest([[path.name, sha256] for path, sha256 in pictures.items()])
+    model = folder.side_digest(_model(job) / MODEL, "model")
+    return Plan(stage="colorize", revision=REVISION, settings=knobs, inputs={RECORDS: listed, "model": model})
+
+
+def _model(job: Job) -> Path:
+    found = job.model or newest_finished(job.runs)
+    if found is None:
+        raise DataError(f"no finished training in {job.runs}: run `gravurekit train`, or name a run with --model")
+    if not (found / MODEL).is_file():
+        raise ModelError(f"no model file at {found / MODEL}; check the path, or run `gravurekit train` first")
+    return found
 
 
 def _known(out: Path) -> dict[str, Record]:
     """What earlier runs coloured, by file name; lines that a kill has torn are as if not written."""
-    entries = storage.read_json_lines(out / folder.METADATA)
-    found = [records.from_json(json.dumps(entry), str(out / folder.METADATA)) for entry in entries]
+    entries = storage.read_json_lines(out / METADATA)
+    found = [records.from_json(json.dumps(entry), str(out / METADATA)) for entry in entries]
     return {item.file_name: item for item in found}
 
 
-def _names(pictures: Sequence[Path], out: Path, known: dict[str, Record], settings: Settings) -> list[str]:
+def _named(job: Job, pictures: dict[Path, str], known: dict[str, Record], plan: Plan) -> list[_Print]:
     """A file name for each picture, after its own; two of one name, or of a panel's, are told apart by a number."""
-    names: list[str] = []
+    prints: list[_Print] = []
     taken: set[str] = set()
-    for path in pictures:
+    for path, sha256 in pictures.items():
         number = 1
         while {name := _numbered(path.stem, number), _panel_name(name)} & taken:
             number += 1
-        same = name in known and known[name].key == records.key_of(folder.file_sha256(path))
-        if (out / name).exists() and not same and not settings.overwrite:
-            raise UsageError(f"{out / name} is there already, of another picture: --overwrite, or another --out")
-        names.append(name)
+        same = name in known and known[name].key == records.key_of(sha256)
+        if (job.out / name).exists() and not same and not job.settings.overwrite:
+            raise UsageError(f"{job.out / name} is there already, of another picture: --overwrite, or another --out")
+        prints.append(_Print(path, sha256, name, plan.digest_for(sha256)))
         taken |= {name, _panel_name(name)}
-    return names
+    return prints
 
 
 def _numbered(stem: str, number: int) -> str:
     return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"
 
 
-def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: Settings) -> Record:
+def _colour_all(
+    job: Job, prints: Sequence[_Print], known: dict[str, Record], watch: Watch
+) -> tuple[list[Record], list[Record]]:
+    """Records of what is coloured now, also by earlier runs, and of what couldn't be."""
+    from gravurekit.model.colorizer import Colorizer
+
+    done, dropped = [], []
+    alike = {p.name: known[p.name] for p in prints if p.name in known and known[p.name].made_from == p.made_from}
+    # a kill between the line and the file leaves an older file: only its bytes can tell
+    lost = audit.changed_or_missing(job.out, alike.values(), deep=True)
+    waiting = [p for p in prints if p.name not in alike or not _is_there(job, p.name, lost)]
+    done += [alike[p.name] for p in prints if p not in waiting]
+    watch.begin("colorize", len(prints))
+    watch.advance(len(done))
+    if waiting:
+        colorizer = Colorizer.load(_model(job), job.settings.device)
+    for each in waiting:
+        try:
+            done.append(_colour(each, job, colorizer))
+        except PictureError as error:
+            watch.note(f"{each.path} can't be coloured: {error}")
+            key = records.key_of_url(str(each.path))
+            dropped.append(Record(key=key, title=each.path.name, reason=error.reason, detail=error.detail))
+        watch.advance()
+    return sorted(done, key=lambda item: item.file_name), dropped
+
+
+def _is_there(job: Job, name: str, lost: set[str]) -> bool:
+    panel = not job.settings.panel or (job.out / _panel_name(name)).is_file()
+    return name not in lost and panel
+
+
+def _files(item: Record, settings: Settings) -> list[str]:
+    return [item.file_name, _panel_name(item.file_name)] if settings.panel else [item.file_name]
+
+
+def _colour(each: _Print, job: Job, colorizer: "Colorizer") -> Record:
     from gravurekit import images, tint
 
-    pixels = images.read(path).pixels
+    settings = job.settings
+    pixels = images.read(each.path).pixels
     if settings.photo:
         fed = tint.photo_lightness(pixels)
         ab, classes = _predict(fed, colorizer, settings)
@@ -145,19 +217,20 @@ def _colour(path: Path, name: str, out: Path, colorizer: "Colorizer", settings: 
         coloured = tint.under_ink(pixels, tint.grey_lightness(ink), ab)
     data = images.encode_png(coloured)
     item = Record(
-        key=records.key_of(folder.file_sha256(path)),
-        file_name=name,
+        key=records.key_of(each.sha256),
+        file_name=each.name,
         sha256=hashlib.sha256(data).hexdigest(),
         width=pixels.shape[1],
         height=pixels.shape[0],
-        title=path.name,
+        title=each.path.name,
+        made_from=each.made_from,
         scores={f"class {label}": round(odds, 4) for label, odds in classes[:3]},
     )
     # first the line, then the file: killed in between, the next run still knows whose file it is
-    storage.append_line(out / folder.METADATA, item.to_json())
-    storage.write_bytes(out / name, data)
+    storage.append_line(job.out / METADATA, item.to_json())
+    storage.write_bytes(job.out / each.name, data)
     if settings.panel:
-        storage.write_bytes(out / _panel_name(name), images.encode_png(tint.panel(pixels, fed, coloured)))
+        storage.write_bytes(job.out / _panel_name(each.name), images.encode_png(tint.panel(pixels, fed, coloured)))
     return item
 
 

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field
 
-from gravurekit import crafts, folder, storage
+from gravurekit import audit, crafts, folder, foreign, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
-from gravurekit.errors import FetchError, PictureError, SourceError, UsageError
+from gravurekit.errors import DataError, FetchError, PictureError, SourceError, UsageError
 from gravurekit.executor import Executor
-from gravurekit.folder import Plan, Summary
+from gravurekit.folder import State, Summary
 from gravurekit.keywords import Keyword
 from gravurekit.parts import TASK_SIZE
 from gravurekit.progress import Watch
+from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.settings import digest
 from gravurekit.sources import Result, Search
@@ -54,9 +55,10 @@ class Settings(base.Settings):
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a crawl was asked for: `sources` are NAME or NAME:ARGUMENT, `tables` the crafts' own settings."""
+class Job:
+    """What a crawl is asked for: `sources` are NAME or NAME:ARGUMENT, `tables` the crafts' own settings."""
 
+    out: Path
     keywords: Sequence[Keyword]
     sources: Sequence[str]
     settings: Settings
@@ -64,106 +66,130 @@ class Order:
     endpoints: Mapping[str, str]
 
 
-def run(order: Order, out: Path, executor: Executor, watch: Watch) -> Summary:
-    """Crawl into `out`. What is there already stays, and isn't fetched again.
+def look(job: Job) -> State:
+    """Whether the crawl is done already. Raises UsageError for sources and keywords that don't fit together."""
+    _check(job)
+    state = folder.look(job.out, _plan(job))
+    if state.done and (failed := state.done.facts.get("failed sources")):
+        return State(None, (f"failed the last time: {', '.join(failed)}",))
+    if state.done and job.settings.retry_failed:
+        return State(None, ("failed links are asked for again",))
+    return state
+
+
+def run(job: Job, executor: Executor, watch: Watch) -> Summary:
+    """Crawl into `job.out`. What is there already stays, and isn't fetched again.
 
     Raises UsageError for sources and keywords that don't fit together, SourceError if every source fails or no picture
     came.
     """
     began = time.monotonic()
-    _check(order)
-    plan = _plan(order)
-    done = folder.fresh(out, plan)
-    if done and not done.facts.get("failed sources") and not order.settings.retry_failed:
-        return done
-    folder.prepare(out, "crawl")
-    journal = Journal.load(out / JOURNAL)
-    failures = asyncio.run(_fetch_all(order, out, journal, watch))
-    _prove_all(out, journal, executor, watch)
-    if len(failures) == len(order.sources):
-        raise SourceError(
-            "no source could be reached or read:\n  " + "\n  ".join(failures) + "\n"
-            "check the network, or choose another --source; `make demo` and --source sample need no network"
-        )
-    feeds = in_order(journal, order.keywords, order.sources)
+    state = look(job)
+    if state.done:
+        return state.done
+    with folder.opened(job.out, "crawl", state.reasons, watch, adding=True):
+        _remove_damaged(job.out)
+        journal = Journal.load(job.out / JOURNAL)
+        failures = asyncio.run(_fetch_all(job, journal, watch))
+        _prove_all(job.out, journal, executor, watch)
+        if len(failures) == len(job.sources):
+            raise SourceError(
+                "no source could be reached or read:\n  " + "\n  ".join(failures) + "\n"
+                "check the network, or choose another --source; `make demo` and --source sample need no network"
+            )
+        return _finish(job, journal, failures, began, watch)
+
+
+def _remove_damaged(out: Path) -> None:
+    """Pictures that are no longer what was fetched go, so that they are fetched again."""
+    try:
+        found = metadata.read_lines(out / metadata.METADATA) if (out / metadata.METADATA).exists() else []
+    except DataError:
+        return  # it is made anew from the journal
+    for name in audit.changed_or_missing(out, found):
+        storage.remove(out / name)
+
+
+def _finish(job: Job, journal: Journal, failures: list[str], began: float, watch: Watch) -> Summary:
+    feeds = in_order(journal, job.keywords, job.sources)
     kept, dropped = to_records(feeds, journal)
     if not kept:
-        raise SourceError(_nothing(order, dropped, out))
+        raise SourceError(_nothing(job, dropped))
     counts = _per_keyword(feeds, kept)
     if barren := [query for query, count in counts.items() if not count]:
         watch.note(f"no picture for: {', '.join(barren)}")
     facts = {"pictures per keyword": counts, "failed sources": failures}
-    summary = folder.finish(out, plan, kept, dropped, time.monotonic() - began, facts)
-    storage.remove(out / INCOMING)
+    summary = folder.finish(job.out, _plan(job), kept, dropped, time.monotonic() - began, facts)
+    storage.remove(job.out / INCOMING)
     return summary
 
 
-def _check(order: Order) -> None:
-    if not order.sources:
+def _check(job: Job) -> None:
+    if not job.sources:
         raise UsageError(f"no source given: --source {' | '.join(crafts.names('sources'))}")
-    for name in order.endpoints:
+    for name in job.endpoints:
         crafts.load("sources", name)
-    crafts.check_tables("sources", "crawl", order.tables)
-    for source in order.sources:
+    crafts.check_tables("sources", "crawl", job.tables)
+    for source in job.sources:
         craft = crafts.load("sources", source.partition(":")[0])
-        if craft.NEEDS_KEYWORDS and not order.keywords:
+        if craft.NEEDS_KEYWORDS and not job.keywords:
             raise UsageError(f"source {source} needs keywords: gravurekit crawl keywords/dresses.txt --source {source}")
 
 
-def _plan(order: Order) -> Plan:
-    knobs = order.settings.model_dump(mode="json", exclude={"retry_failed"})
-    knobs["keywords"] = [f"{keyword.label}: {keyword.query}" for keyword in order.keywords]
-    knobs["sources"] = list(order.sources)
-    knobs |= {f"[{name}]": dict(table) for name, table in order.tables.items()}
+def _plan(job: Job) -> Plan:
+    knobs = job.settings.model_dump(mode="json", exclude={"retry_failed"})
+    knobs["keywords"] = [f"{keyword.label}: {keyword.query}" for keyword in job.keywords]
+    knobs["sources"] = list(job.sources)
+    knobs |= {f"[{name}]": dict(table) for name, table in job.tables.items()}
     inputs = {}
-    for source in order.sources:
+    for source in job.sources:
         name, _, argument = source.partition(":")
         if name == "folder" and Path(argument).is_dir():
             # sizes and times stand for contents, so that an unchanged folder needn't be read again
-            stats = [(name, (Path(argument) / name).stat()) for name in folder.picture_files(Path(argument))]
-            inputs[source] = digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+            names = foreign.picture_files(Path(argument))
+            inputs[source] = digest([(name, foreign.stamp(Path(argument) / name)) for name in names])
     return Plan(stage="crawl", revision=REVISION, settings=knobs, inputs=inputs)
 
 
-def _nothing(order: Order, dropped: Sequence[Record], out: Path) -> str:
+def _nothing(job: Job, dropped: Sequence[Record]) -> str:
     if not dropped:
-        return f"{', '.join(order.sources)} found nothing: try other keywords or another --source"
+        return f"{', '.join(job.sources)} found nothing: try other keywords or another --source"
     reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(item.reason for item in dropped).most_common())
-    return f"none of {len(dropped)} links gave a picture ({reasons}; see {out / JOURNAL}): try another --source"
+    return f"none of {len(dropped)} links gave a picture ({reasons}; see {job.out / JOURNAL}): try another --source"
 
 
-async def _fetch_all(order: Order, out: Path, journal: Journal, watch: Watch) -> list[str]:
+async def _fetch_all(job: Job, journal: Journal, watch: Watch) -> list[str]:
     """All searches and downloads that the journal doesn't know yet; the failures of whole sources. A source stays open
     until its pictures are here."""
     from gravurekit.web import Limits, Web
 
-    knobs = order.settings
+    knobs = job.settings
     limits = Limits(knobs.max_bytes, total_seconds=knobs.timeout, tries=knobs.tries, per_host=knobs.per_host)
     failures = []
-    async with Web(limits, order.endpoints, knobs.allow_private_addresses) as web:
-        for source in order.sources:
+    async with Web(limits, job.endpoints, knobs.allow_private_addresses) as web:
+        for source in job.sources:
             name, _, argument = source.partition(":")
             craft = crafts.load("sources", name)
-            craft_settings = crafts.settings_of("sources", "crawl", name, order.tables)
+            craft_settings = crafts.settings_of("sources", "crawl", name, job.tables)
             try:
                 async with craft.connect(argument, craft_settings, web) as connection:
-                    failure = await _search(source, craft, connection.search, order, journal, watch)
-                    await _download(source, out, knobs, journal, web, connection.locate, watch)
+                    failure = await _search(source, craft, connection.search, job, journal, watch)
+                    await _download(source, job.out, knobs, journal, web, connection.locate, watch)
                     if failure:  # only now: what it had found before is here
                         raise failure
             except (FetchError, SourceError) as error:
                 failures.append(f"{name}: {error}")
-                if len(order.sources) > 1:  # of a single source the run's own error tells
+                if len(job.sources) > 1:  # of a single source the run's own error tells
                     watch.note(f"{name} can't be used: {error}")
     return failures
 
 
 async def _search(
-    source: str, craft: ModuleType, search: Search, order: Order, journal: Journal, watch: Watch
+    source: str, craft: ModuleType, search: Search, job: Job, journal: Journal, watch: Watch
 ) -> FetchError | SourceError | None:
     """Ask for all keywords that aren't answered yet; what ended it early, if anything did."""
-    asked = order.keywords if craft.NEEDS_KEYWORDS else [ALL]
-    limit = order.settings.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
+    asked = job.keywords if craft.NEEDS_KEYWORDS else [ALL]
+    limit = job.settings.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
     watch.begin(f"search {source.partition(':')[0]}", len(asked))
     for keyword in asked:
         # a source without keywords lies on this disk: looking again costs nothing, and files may have come
@@ -209,9 +235,10 @@ async def _download(
     async def one(item: Result) -> None:
         async with free:
             try:
-                journal.add({"url": item.url, "sha256": await _receive(item, out, settings, web, locate(item.url))})
+                entry = {"sha256": await _receive(item, out, settings, web, locate(item.url))}
             except FetchError as error:
-                journal.add({"url": item.url, "reason": error.reason, "detail": error.detail})
+                entry = {"reason": error.reason, "detail": error.detail}
+            journal.add({"url": item.url, **entry, **({"stamp": item.stamp} if item.stamp else {})})
             watch.advance()
 
     try:
@@ -235,7 +262,7 @@ def _refuse_namesakes(source: str, results: Mapping[str, Result], journal: Journ
 
 def _is_wanted(item: Result, journal: Journal, settings: Settings, out: Path) -> bool:
     entry = journal.urls.get(item.url)
-    if entry is None:
+    if entry is None or entry.get("stamp", "") != item.stamp:  # new, or a file that has changed
         return True
     if "reason" in entry:
         return settings.retry_failed or entry["reason"] in PASSING
@@ -260,7 +287,7 @@ def _receive_file(path: Path, out: Path, settings: Settings) -> str:
     try:
         if path.stat().st_size > settings.max_bytes:
             raise FetchError("too-big", f"more than {settings.max_bytes} bytes")
-        sha256 = folder.file_sha256(path)
+        sha256 = metadata.file_sha256(path)
     except OSError as error:
         raise FetchError("unreadable", error.strerror or str(error)) from None
     put = storage.link_or_copy if settings.store == "link" else storage.copy

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,10 +13,11 @@ from pydantic import Field
 from gravurekit import crafts, folder, parts, storage
 from gravurekit import record as records
 from gravurekit import settings as base
-from gravurekit.errors import PictureError
+from gravurekit.errors import PictureError, UsageError
 from gravurekit.executor import Executor
-from gravurekit.folder import Plan, Summary
+from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
+from gravurekit.receipt import Plan
 from gravurekit.record import Record
 
 if TYPE_CHECKING:  # OpenCV and imagehash load only when pictures are read
@@ -35,32 +37,74 @@ class Settings(base.Settings):
     skip: tuple[str, ...] = Field((), description="Filters that are left out, by name.")
 
 
-def run(
-    source: Path, out: Path, settings: Settings, tables: Mapping[str, Mapping[str, Any]], executor: Executor,
-    watch: Watch,
-) -> Summary:  # fmt: skip
-    """Filter the pictures of `source` into `out`. Raises UsageError for a filter that isn't there, DataError if the
-    input is damaged or empty."""
+@dataclass(frozen=True)
+class Job:
+    """What is to be judged: the pictures of `source`. `tables`: the filters' knobs; `decisions`: a file of what people
+    decided by hand, which wins over the filters."""
+
+    source: Path
+    out: Path
+    settings: Settings
+    tables: Mapping[str, Mapping[str, Any]]
+    decisions: Path | None = None
+
+
+def look(job: Job) -> State:
+    """Whether it is done already. Raises as `run` does."""
+    _check(job)
+    return folder.look(job.out, _plan(job, folder.read(job.source)))
+
+
+def run(job: Job, executor: Executor, watch: Watch) -> Summary:
+    """Filter. Raises UsageError for a filter or a decisions file that isn't there, DataError if the input is damaged or
+    empty."""
     began = time.monotonic()
-    crafts.check_tables("filters", "filter", tables)
-    for name in settings.skip:
+    _check(job)
+    decided = read_decisions(job.decisions) if job.decisions else {}
+    found = folder.read(job.source)
+    plan = _plan(job, found)
+    state = folder.look(job.out, plan)
+    if state.done:
+        return state.done
+    with folder.opened(job.out, "filter", state.reasons, watch, job.source):
+        probed, dropped = _probe_all(job.source, job.out, found, plan, executor, watch)
+        kept, unfit = _judge(found, probed, decided, job.settings, job.tables)
+        kept, lost = _carry_all(job.source, job.out, kept, probed, plan, executor, watch)
+        return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], time.monotonic() - began)
+
+
+def _check(job: Job) -> None:
+    crafts.check_tables("filters", "filter", job.tables)
+    for name in job.settings.skip:
         crafts.load("filters", name)
-    found = folder.read(source)
-    plan = _plan(found, settings, tables)
-    if done := folder.fresh(out, plan):
-        return done
-    folder.prepare(out, "filter", source)
-    probed, dropped = _probe_all(source, out, found, plan, executor, watch)
-    kept, unfit = _judge(found, probed, settings, tables)
-    kept, lost = _carry_all(source, out, kept, probed, plan, executor, watch)
-    return folder.finish(out, plan, kept, [*dropped, *unfit, *lost], time.monotonic() - began)
 
 
-def _plan(found: Sequence[Record], settings: Settings, tables: Mapping[str, Mapping[str, Any]]) -> Plan:
-    knobs = settings.model_dump(mode="json")
-    for name in _chosen(settings):
-        knobs[f"[{name}]"] = crafts.settings_of("filters", "filter", name, tables).model_dump(mode="json")
-    return Plan(stage="filter", revision=REVISION, settings=knobs, inputs={"records": folder.input_digest(found)})
+def _plan(job: Job, found: Sequence[Record]) -> Plan:
+    knobs = job.settings.model_dump(mode="json")
+    for name in _chosen(job.settings):
+        knobs[f"[{name}]"] = crafts.settings_of("filters", "filter", name, job.tables).model_dump(mode="json")
+    inputs = folder.inputs(found, decisions=job.decisions)
+    return Plan(stage="filter", revision=REVISION, settings=knobs, inputs=inputs)
+
+
+def read_decisions(path: Path) -> dict[str, bool]:
+    """What people decided by hand, by key: True to keep, False to drop. A line each: {"key": "…", "keep": true}; of
+    several on one picture the last counts. Raises UsageError naming the line that is none."""
+    decided = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(f"decisions {path}: {error.strerror}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            key, keep = entry["key"], entry["keep"]
+        except (ValueError, KeyError, TypeError):
+            key = keep = None
+        if not (isinstance(key, str) and isinstance(keep, bool)):
+            raise UsageError(f'{path}, line {number}, is no decision: write {{"key": "3f2a…", "keep": false}}')
+        decided[key] = keep
+    return decided
 
 
 def _chosen(settings: Settings) -> list[str]:
@@ -110,17 +154,20 @@ def _quarantined(line: str) -> str:
 
 
 def _judge(
-    found: Sequence[Record], probed: Mapping[str, "Probe"], settings: Settings,
+    found: Sequence[Record], probed: Mapping[str, "Probe"], decided: Mapping[str, bool], settings: Settings,
     tables: Mapping[str, Mapping[str, Any]],
 ) -> tuple[list[Record], list[Record]]:  # fmt: skip
     """Kept Records with what was measured, and dropped ones with the reason."""
     measured = {item.key: _measured(item, probed[item.key]) for item in found if item.key in probed}
-    alive = dict(probed)
-    dropped = []
+    alive = {key: probe for key, probe in probed.items() if decided.get(key, True)}
+    verdict = {"reason": "by-hand", "detail": "the decisions file says so"}
+    dropped = [measured[key].but(**verdict) for key in sorted(probed.keys() - alive.keys())]
     for name in _chosen(settings):
         craft = crafts.load("filters", name)
         knobs = crafts.settings_of("filters", "filter", name, tables)
         for drop in list(craft.drops([alive[key] for key in sorted(alive)], knobs)):
+            if decided.get(drop.key):
+                continue
             del alive[drop.key]
             verdict = {"reason": name.replace("_", "-"), "detail": drop.detail, "kept_key": drop.kept_key}
             dropped.append(measured[drop.key].but(**verdict, cluster=drop.kept_key or drop.key))

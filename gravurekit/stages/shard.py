@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from gravurekit import folder, parts, shards, storage
+from gravurekit import folder, metadata, parts, shards, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, PictureError
 from gravurekit.executor import Executor
-from gravurekit.folder import Plan, Summary
+from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
+from gravurekit.receipt import Plan, read_receipt
 from gravurekit.record import Record
 
 if TYPE_CHECKING:
@@ -57,38 +58,62 @@ class _Chunk:
     kept: tuple[Record, ...]
 
 
-def run(source: Path, out: Path, settings: Settings, executor: Executor, watch: Watch) -> Summary:
-    """Write the styled pictures of `source` as shards into `out`.
+@dataclass(frozen=True)
+class Job:
+    """What is to become tensors: the styled pictures of `source`."""
+
+    source: Path
+    out: Path
+    settings: Settings
+
+
+def look(job: Job) -> State:
+    """Whether the shards are made already. Raises DataError if the input isn't a styled folder or is damaged."""
+    return folder.look(job.out, _plan(job, _read(job.source)))
+
+
+def run(job: Job, executor: Executor, watch: Watch) -> Summary:
+    """Write the shards.
 
     Raises DataError if the input isn't a styled folder, is damaged or empty, or leaves nothing to train on.
     """
     began = time.monotonic()
+    found = _read(job.source)
+    plan = _plan(job, found)
+    state = folder.look(job.out, plan)
+    if state.done:
+        return state.done
+    out, settings = job.out, job.settings
+    with folder.opened(out, "shard", state.reasons, watch, job.source):
+        storage.remove(out / shards.MANIFEST)  # without it nobody reads shards that are half replaced
+        classes = sorted({item.label for item in found if item.label})
+        chunks, dropped = _make_chunks(job, found, classes, plan, executor, watch)
+        if not any(chunk.split == "train" for chunk in chunks):
+            raise DataError(
+                f"{job.source}: no picture is left for the training split; add pictures or lower the held-back shares"
+            )
+        files, index, lightness = _write_shards(out, chunks, settings)
+        manifest = _manifest(settings, plan, classes, files, index)
+        manifest |= {"L_mean": lightness, "style": _style_of(job.source)}
+        storage.write_lines(out / shards.INDEX, (json.dumps(entry, ensure_ascii=False) for entry in index))
+        storage.write_json(out / shards.MANIFEST, manifest)
+        _remove_others(out, {file["file"] for file in files})
+        return _finish(out, plan, len(index), dropped, manifest, time.monotonic() - began)
+
+
+def _read(source: Path) -> list[Record]:
     found = folder.read(source)
     plain = [item for item in found if not (item.plain_file_name and item.wash_file_name)]
     if plain:
         raise DataError(
             f"{source} holds no styled pictures ({plain[0].file_name} has no ink and wash): stylize it first"
         )
-    inputs = {"records": folder.input_digest(found)}
-    knobs = settings.model_dump(mode="json")
-    plan = Plan(stage="shard", revision=REVISION, settings=knobs, inputs=inputs, seed=settings.seed)
-    if (done := folder.fresh(out, plan)) and _whole(out):
-        return done
-    folder.prepare(out, "shard", source)
-    storage.remove(out / shards.MANIFEST)  # without it nobody reads shards that are half replaced
-    classes = sorted({item.label for item in found if item.label})
-    chunks, dropped = _make_chunks(source, out, found, classes, plan, settings, executor, watch)
-    if not any(chunk.split == "train" for chunk in chunks):
-        storage.remove(out / "parts")
-        raise DataError(
-            f"{source}: no picture is left for the training split; add pictures or lower the held-back shares"
-        )
-    files, index, lightness = _write_shards(out, chunks, settings)
-    manifest = _manifest(settings, plan, classes, files, index) | {"L_mean": lightness, "style": _style_of(source)}
-    storage.write_lines(out / shards.INDEX, (json.dumps(entry, ensure_ascii=False) for entry in index))
-    storage.write_json(out / shards.MANIFEST, manifest)
-    _remove_others(out, {file["file"] for file in files})
-    return _finish(out, plan, len(index), dropped, manifest, time.monotonic() - began)
+    return found
+
+
+def _plan(job: Job, found: Sequence[Record]) -> Plan:
+    knobs = job.settings.model_dump(mode="json")
+    return Plan(stage="shard", revision=REVISION, settings=knobs, inputs=folder.inputs(found), seed=job.settings.seed)
 
 
 def split_of(cluster: str, settings: Settings) -> str:
@@ -101,10 +126,10 @@ def split_of(cluster: str, settings: Settings) -> str:
 
 
 def _make_chunks(
-    source: Path, out: Path, found: Sequence[Record], classes: list[str], plan: Plan, settings: Settings,
-    executor: Executor, watch: Watch,
-) -> tuple[list[_Chunk], list[Record]]:  # fmt: skip
-    context = (str(source), settings.model_dump_json(), classes)
+    job: Job, found: Sequence[Record], classes: list[str], plan: Plan, executor: Executor, watch: Watch
+) -> tuple[list[_Chunk], list[Record]]:
+    out, settings = job.out, job.settings
+    context = (str(job.source), settings.model_dump_json(), classes)
     work = parts.Work(convert_part, _quarantined, context)
     chunks, dropped = [], []
     for split in shards.SPLITS:
@@ -259,17 +284,12 @@ def _manifest(
 def _style_of(source: Path) -> dict[str, Any]:
     """How the pictures were drawn, so that a print can be drawn alike when a network has learnt from them; empty if the
     folder doesn't say."""
-    receipt = folder.read_receipt(source)
+    receipt = read_receipt(source)
     if receipt is None or receipt.plan.stage != "stylize":
         return {}
     knobs = receipt.plan.settings
     sizes = {name: knobs[name] for name in ("short_side", "max_long_side")}
     return {"name": knobs["style"], "settings": knobs[f"[{knobs['style']}]"], **sizes}
-
-
-def _whole(out: Path) -> bool:
-    manifest = json.loads((out / shards.MANIFEST).read_bytes())
-    return all((out / shard["file"]).is_file() for shard in manifest["shards"])
 
 
 def _remove_others(out: Path, names: set[str]) -> None:
@@ -282,6 +302,8 @@ def _finish(
     out: Path, plan: Plan, kept: int, dropped: list[Record], manifest: Mapping[str, Any], seconds: float
 ) -> Summary:
     dropped = sorted(dropped, key=lambda item: item.key)
-    storage.write_lines(out / folder.DROPPED, (item.to_json() for item in dropped))
+    metadata.write_lines(out / metadata.DROPPED, dropped)
     facts = {"samples": manifest["splits"], "classes": len(manifest["classes"])}
-    return folder.seal(out, plan, kept, dropped, (shards.MANIFEST, shards.INDEX, folder.DROPPED), seconds, facts)
+    outputs = (shards.MANIFEST, shards.INDEX, metadata.DROPPED)
+    files = {shard["file"]: shard["sha256"] for shard in manifest["shards"]}
+    return folder.seal(out, plan, kept, dropped, outputs, seconds, facts, files)

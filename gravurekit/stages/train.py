@@ -1,15 +1,17 @@
 """train: shards/ → runs/NAME-DIGEST/. Trains the colorization network; run again: resumes."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from gravurekit import folder, shards
+from gravurekit import folder, metadata, shards
 from gravurekit import settings as base
-from gravurekit.folder import Plan, Summary
+from gravurekit.folder import NEW, State, Summary
 from gravurekit.progress import Watch
+from gravurekit.receipt import Plan, differences, newest_finished, read_receipt
 
 if TYPE_CHECKING:
     from gravurekit.model.network import NetworkConfig
@@ -41,43 +43,74 @@ class Settings(base.Settings):
     validate_every: int = Field(200, ge=1, description="Steps between two validations.")
 
 
-def run(source: Path, runs: Path, settings: Settings, watch: Watch) -> Summary:
-    """Train on the shards in `source`; the run's folder below `runs` follows from the shards' name and the settings.
+@dataclass(frozen=True)
+class Job:
+    """What is to be learnt: the shards in `source`. The run's folder below `runs` follows from their name and from the
+    settings."""
+
+    source: Path
+    runs: Path
+    settings: Settings
+
+
+def look(job: Job) -> State:
+    """Whether that training is finished. Raises DataError if the shards are missing or damaged."""
+    out, plan = _place(job)
+    state = folder.look(out, plan)
+    newest = newest_finished(job.runs, f"{job.source.resolve().name}-*")
+    if state.reasons == (NEW,) and newest and (receipt := read_receipt(newest)):
+        return State(None, tuple(f"{cause} (since {newest})" for cause in differences(receipt.plan, plan)))
+    return state
+
+
+def run(job: Job, watch: Watch) -> Summary:
+    """Train, or go on with a training that was ended.
 
     Raises DataError if the shards are missing or damaged, ModelError for a state that doesn't fit, TrainingError if
     the training can't go on.
     """
     began = time.monotonic()
-    from gravurekit.shards.reader import ShardSet, read_manifest
+    state = look(job)
+    if state.done:
+        return state.done
+    out, plan = _place(job)
+    with folder.opened(out, "train", state.reasons, watch, job.source):
+        samples, figures = _train(job, out, plan, watch)
+        facts = {name: figures[name] for name in ("samples_per_second", "device", "precision", "validation")}
+        from gravurekit.model.trainer import MODEL
 
-    manifest = read_manifest(source)
-    out, plan = _place(source, runs, settings)
-    if done := folder.fresh(out, plan):
-        return done
+        files = {MODEL: metadata.file_sha256(out / MODEL)}
+        return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
+
+
+def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str, Any]]:
+    """The number of pictures it was trained on, and the trainer's figures."""
     from gravurekit.model import trainer
+    from gravurekit.shards.reader import ShardSet
 
-    samples, held_back = ShardSet(source, "train"), ShardSet(source, "val")
-    about = {name: manifest[name] for name in ("size", "style", "licenses")} | {"shards": plan.inputs["manifest"]}
-    watch.begin("train", settings.steps)
-    listener = _Listener(watch)
+    samples, held_back = ShardSet(job.source, "train"), ShardSet(job.source, "val")
+    about = {name: samples.manifest[name] for name in ("size", "style", "licenses")}
+    watch.begin("train", job.settings.steps)
     figures = trainer.train(
         samples,
         held_back if len(held_back) else None,
-        _network(settings, samples),
-        _recipe(settings),
+        _network(job.settings, samples),
+        _recipe(job.settings),
         out,
-        listener.hear,
-        about=about,
+        _Listener(watch).hear,
+        about=about | {"shards": plan.inputs["manifest"]},
     )
-    facts = {name: figures[name] for name in ("samples_per_second", "device", "precision", "validation")}
-    return folder.seal(out, plan, len(samples), [], (trainer.MODEL,), time.monotonic() - began, facts)
+    return len(samples), figures
 
 
-def _place(source: Path, runs: Path, settings: Settings) -> tuple[Path, Plan]:
-    knobs = settings.model_dump(mode="json", exclude={"device", "checkpoint_every", "validate_every"})
-    inputs = {"manifest": folder.file_sha256(source / shards.MANIFEST)}
-    plan = Plan(stage="train", revision=REVISION, settings=knobs, inputs=inputs, seed=settings.seed)
-    return runs / f"{source.resolve().name}-{plan.digest[:12]}", plan
+def _place(job: Job) -> tuple[Path, Plan]:
+    from gravurekit.shards.reader import read_manifest
+
+    read_manifest(job.source)
+    knobs = job.settings.model_dump(mode="json", exclude={"device", "checkpoint_every", "validate_every"})
+    inputs = {"manifest": metadata.file_sha256(job.source / shards.MANIFEST)}
+    plan = Plan(stage="train", revision=REVISION, settings=knobs, inputs=inputs, seed=job.settings.seed)
+    return job.runs / f"{job.source.resolve().name}-{plan.digest[:12]}", plan
 
 
 def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":

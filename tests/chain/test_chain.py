@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result
 from workspace import KEYWORDS, patchwork, run_here, until
 
-from gravurekit import folder, shards
+from gravurekit import folder, metadata, receipt, shards
 from gravurekit.sample.engine import Engine
 from gravurekit.shards.reader import ShardSet
 
@@ -23,12 +23,14 @@ def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, str]:
     """sha256 of every file below `root`; of a receipt, its digest part only."""
     found = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name not in but):
-        if path.name == folder.RECEIPT:
-            receipt = folder.read_receipt(path.parent)
-            assert receipt is not None
-            found[str(path.relative_to(root))] = json.dumps([receipt.plan.digest, receipt.counts, receipt.outputs])
+        if path.name == receipt.RECEIPT:
+            found_receipt = receipt.read_receipt(path.parent)
+            assert found_receipt is not None
+            found[str(path.relative_to(root))] = json.dumps(
+                [found_receipt.plan.digest, found_receipt.counts, found_receipt.outputs, found_receipt.files]
+            )
         else:
-            found[str(path.relative_to(root))] = folder.file_sha256(path)
+            found[str(path.relative_to(root))] = metadata.file_sha256(path)
     return found
 
 
@@ -43,48 +45,47 @@ def links_of(words: str, per_keyword: int) -> set[str]:
 def test_in_is_kept_plus_dropped_at_every_stage(world: Path) -> None:
     came = len(links_of(KEYWORDS, 22))
     for name in ("raw", "clean", "styled"):
-        kept, dropped = (folder.read_lines(world / name / file) for file in (folder.METADATA, folder.DROPPED))
-        receipt = folder.read_receipt(world / name)
-        assert receipt is not None
-        assert receipt.counts["in"] == came == len(kept) + len(dropped)
-        assert {k: v for k, v in receipt.counts.items() if k not in ("in", "kept")} == Counter(
+        kept, dropped = (metadata.read_lines(world / name / file) for file in (metadata.METADATA, metadata.DROPPED))
+        counts = receipt.read_receipt(world / name).counts  # type: ignore[union-attr]
+        assert counts["in"] == came == len(kept) + len(dropped)
+        assert {k: v for k, v in counts.items() if k not in ("in", "kept")} == Counter(
             r.reason for r in dropped
         )
         assert all(item.reason and item.detail for item in dropped)
         assert len({item.key for item in kept}) == len(kept) > 0
         assert not any(item.reason for item in kept)
-        named = {file for item in kept for file in folder.files_of(item)}
+        named = {file for item in kept for file in metadata.files_of(item)}
         assert all((world / name / file).is_file() for file in named)
         lying = {path.relative_to(world / name).as_posix() for path in (world / name).glob("*/*")}
         assert lying == named
         came = len(kept)
     index = [json.loads(line) for line in (world / "shards" / shards.INDEX).read_text("utf-8").splitlines()]
-    assert len(index) + len(folder.read_lines(world / "shards" / folder.DROPPED)) == came
+    assert len(index) + len(metadata.read_lines(world / "shards" / metadata.DROPPED)) == came
 
 
 def test_what_the_web_returns_is_named_by_its_reason(world: Path) -> None:
-    raw = Counter(item.reason for item in folder.read_lines(world / "raw" / folder.DROPPED))
+    raw = Counter(item.reason for item in metadata.read_lines(world / "raw" / metadata.DROPPED))
     assert raw["http-404"] == raw["unreadable"] == 3  # one a keyword
     assert raw["not-an-image"] == 3 and raw["same-bytes"] == 5  # the placeholder is one file under three keywords
-    clean = Counter(item.reason for item in folder.read_lines(world / "clean" / folder.DROPPED))
+    clean = Counter(item.reason for item in metadata.read_lines(world / "clean" / metadata.DROPPED))
     assert clean["monochrome"] >= 3 and clean["duplicate"] >= 6
     assert all(
-        item.kept_key for item in folder.read_lines(world / "clean" / folder.DROPPED) if item.reason == "duplicate"
+        item.kept_key for item in metadata.read_lines(world / "clean" / metadata.DROPPED) if item.reason == "duplicate"
     )
 
 
 def test_every_kept_picture_knows_its_origin_and_label(world: Path) -> None:
-    for item in folder.read_lines(world / "styled" / folder.METADATA):
+    for item in metadata.read_lines(world / "styled" / metadata.METADATA):
         assert item.source == "sample"
         assert item.url.startswith("http://sample.invalid/pictures/") and item.page_url and item.title
         assert item.label in ("kaftan", "salvar", "dress") and item.keywords
-        assert item.key == folder.file_sha256(next((world / "raw" / "images").glob(f"{item.key}.*")))[:16]
+        assert item.key == metadata.file_sha256(next((world / "raw" / "images").glob(f"{item.key}.*")))[:16]
 
 
 def test_a_shard_row_leads_back_to_its_picture(world: Path) -> None:
     from gravurekit import color, images
 
-    styled = {item.key: item for item in folder.read_lines(world / "styled" / folder.METADATA)}
+    styled = {item.key: item for item in metadata.read_lines(world / "styled" / metadata.METADATA)}
     index = [json.loads(line) for line in (world / "shards" / shards.INDEX).read_text("utf-8").splitlines()]
     train = [entry for entry in index if entry["split"] == "train"]
     samples = ShardSet(world / "shards", "train")
@@ -119,7 +120,7 @@ def test_a_second_run_is_fresh_and_fetches_nothing(gravurekit: Callable[..., Res
         assert first["kept"] > 10 and not first["fresh"] and asked >= 36
         second = json.loads(gravurekit(*crawl).stdout)
         assert second["fresh"] and (second["kept"], second["dropped"]) == (first["kept"], first["dropped"])
-        (tmp_path / "raw" / folder.RECEIPT).unlink()  # as if it had been killed at the very end
+        (tmp_path / "raw" / receipt.RECEIPT).unlink()  # as if it had been killed at the very end
         again = json.loads(gravurekit(*crawl).stdout)
         assert (again["came"], again["kept"], again["dropped"]) == (first["came"], first["kept"], first["dropped"])
         assert len(engine.log) == asked
@@ -162,7 +163,7 @@ def test_a_stylize_killed_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -
     assert process.poll() is None, "the run ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (tmp_path / "killed" / folder.RECEIPT).exists()
+    assert not (tmp_path / "killed" / receipt.RECEIPT).exists()
     assert run_here("-C", str(tmp_path), "shard", "killed", "nothing").exit_code == 5  # unfinished: not read
     done = {path.name: path.stat().st_mtime_ns for path in parts.glob("*.jsonl")}
     assert subprocess.run(command, check=False).returncode == 0
@@ -180,7 +181,7 @@ def test_a_crawl_ended_in_the_middle_goes_on_to_the_same_bytes(tmp_path: Path, s
     assert until(lambda: process.poll() is not None or len(list(incoming.glob("*"))) > 4)
     os.killpg(process.pid, signal_sent)
     assert process.wait() == code
-    assert not (tmp_path / "ended" / "raw" / folder.RECEIPT).exists()
+    assert not (tmp_path / "ended" / "raw" / receipt.RECEIPT).exists()
     assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
     assert run_here("-C", str(tmp_path / "whole"), *crawl).exit_code == 0
     ended, whole = (digests(tmp_path / name, but=("journal.jsonl",)) for name in ("ended", "whole"))
@@ -214,7 +215,7 @@ def test_prints_are_kept_by_a_filter_for_prints(gravurekit: Callable[..., Result
     gravurekit("filter", "prints", "plates", "--for", "prints")
     assert len(folder.read(tmp_path / "plates")) == 6
     gravurekit("filter", "prints", "photos")
-    assert Counter(r.reason for r in folder.read_lines(tmp_path / "photos" / folder.DROPPED)) == {"monochrome": 6}
+    assert Counter(r.reason for r in metadata.read_lines(tmp_path / "photos" / metadata.DROPPED)) == {"monochrome": 6}
 
 
 def test_tags_of_place_and_device_stay_in_raw(gravurekit: Callable[..., Result], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result
 from workspace import patchwork, run_here, until
 
-from gravurekit import folder, storage
+from gravurekit import folder, metadata, receipt, storage
 from gravurekit.sample import figures
 from gravurekit.storage import write_bytes, write_text
 
@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
     monkeypatch.setattr(os, "fsync", nearly_full)
     result = gravurekit(*words, "--executor", "serial")
     assert result.exit_code == 5 and "the disk is full: make room" in message(result)
-    assert not list(tmp_path.rglob("*.part")) and not (tmp_path / "out" / folder.RECEIPT).exists()
+    assert not list(tmp_path.rglob("*.part")) and not (tmp_path / "out" / receipt.RECEIPT).exists()
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert gravurekit(*words, "--executor", "serial").exit_code == 0
@@ -165,7 +165,7 @@ def test_a_picture_that_cant_be_read_is_a_record_with_a_reason(gravurekit: Run, 
     write_text(tmp_path / "photos" / "page.jpg", "<!DOCTYPE html><p>no picture")
     for verb in ("filter", "stylize"):
         assert gravurekit(verb, "photos", verb).exit_code == 0
-        reasons = {item.reason for item in folder.read_lines(tmp_path / verb / folder.DROPPED)}
+        reasons = {item.reason for item in metadata.read_lines(tmp_path / verb / metadata.DROPPED)}
         assert reasons == {"unreadable", "not-an-image"}
         assert len(folder.read(tmp_path / verb)) == 3
 
@@ -207,7 +207,7 @@ def test_a_damaged_model_and_a_state_of_another_shape_are_refused(
     other = tmp_path / "runs" / f"{Path(first['out']).name}"
     second = json.loads(gravurekit(*train, "2", "--json", "--quiet").stdout)
     place = tmp_path / "runs" / Path(second["out"]).name
-    (place / folder.RECEIPT).unlink()
+    (place / receipt.RECEIPT).unlink()
     storage.copy(other / "state.safetensors", place / "state.safetensors")
     result = gravurekit(*train, "2", "--quiet")
     assert result.exit_code == 5 and "steps" in message(result)

@@ -6,7 +6,7 @@ from typing import Any
 
 from workspace import patchwork
 
-from gravurekit import folder, record
+from gravurekit import metadata, record
 from gravurekit.executor import Outcome
 from gravurekit.progress import SILENT
 from gravurekit.stages import crawl, filter
@@ -26,17 +26,18 @@ class Deadly:
 
 def test_in_a_crawl(tmp_path: Path) -> None:
     patchwork(tmp_path / "photos", 70)
-    poison = folder.file_sha256(tmp_path / "photos" / "33.png")
-    order = crawl.Order([], [f"folder:{tmp_path / 'photos'}"], crawl.Settings(), {}, {})
-    summary = crawl.run(order, tmp_path / "raw", Deadly(poison), SILENT)
+    poison = metadata.file_sha256(tmp_path / "photos" / "33.png")
+    job = crawl.Job(tmp_path / "raw", [], [f"folder:{tmp_path / 'photos'}"], crawl.Settings(), {}, {})
+    summary = crawl.run(job, Deadly(poison), SILENT)
     assert (summary.kept, summary.dropped) == (69, {"quarantined": 1})
-    assert [item.sha256 for item in folder.read_lines(tmp_path / "raw" / folder.DROPPED)] == [poison]
+    assert [item.sha256 for item in metadata.read_lines(tmp_path / "raw" / metadata.DROPPED)] == [poison]
 
 
 def test_in_a_filter(tmp_path: Path) -> None:
     patchwork(tmp_path / "photos", 70)
-    poison = record.key_of(folder.file_sha256(tmp_path / "photos" / "33.png"))
+    poison = record.key_of(metadata.file_sha256(tmp_path / "photos" / "33.png"))
     settings = filter.Settings(skip=("too_small", "duplicate"))
-    summary = filter.run(tmp_path / "photos", tmp_path / "clean", settings, {}, Deadly(poison), SILENT)
+    job = filter.Job(tmp_path / "photos", tmp_path / "clean", settings, {})
+    summary = filter.run(job, Deadly(poison), SILENT)
     assert (summary.kept, summary.dropped) == (69, {"quarantined": 1})
-    assert [item.key for item in folder.read_lines(tmp_path / "clean" / folder.DROPPED)] == [poison]
+    assert [item.key for item in metadata.read_lines(tmp_path / "clean" / metadata.DROPPED)] == [poison]

@@ -10,6 +10,7 @@ EXAMPLES: list[Exception] = [
     errors.GravurekitError("a"),
     errors.UsageError("a"),
     errors.MissingExtra("a style", "styles"),
+    errors.Busy("raw", "process 7"),
     errors.SourceError("a"),
     errors.DataError("a"),
     errors.ModelError("a"),

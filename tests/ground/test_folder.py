@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gravurekit import folder, storage
+from gravurekit import folder, foreign, metadata, receipt, storage
 from gravurekit.errors import DataError, StorageError, UsageError
-from gravurekit.folder import Plan
+from gravurekit.progress import SILENT
+from gravurekit.receipt import Plan
 from gravurekit.record import Record
 
 Png = Callable[[int], bytes]
@@ -30,13 +31,19 @@ def put(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
+def opened(path: Path, stage: str = "look", source: Path | None = None) -> None:
+    """Begin and end work in a folder."""
+    with folder.opened(path, stage, (), SILENT, source):
+        pass
+
+
 @pytest.fixture
 def make(tmp_path: Path, png: Png) -> Callable[..., folder.Summary]:
     """`make(numbers)`: the folder `out/`, made as a stage makes it, with these pictures."""
 
     def made(numbers: range = range(3), plan: Plan = PLAN, dropped: list[Record] = DROPPED) -> folder.Summary:
         out = tmp_path / "out"
-        folder.prepare(out, "look")
+        opened(out)
         (out / "parts").mkdir()
         kept = []
         for n in numbers:
@@ -54,7 +61,7 @@ def test_a_plain_folder_gives_records(tmp_path: Path, png: Png) -> None:
     put(tmp_path, {"notes.txt": b"x", ".hidden.png": png(90), ".git/e.png": png(91), "README": b"x"})
     found = folder.read(tmp_path)
     by_name = {item.file_name: item for item in found}
-    assert sorted(by_name) == sorted(names) == folder.picture_files(tmp_path)
+    assert sorted(by_name) == sorted(names) == foreign.picture_files(tmp_path)
     assert [item.key for item in found] == sorted(item.key for item in found)
     assert [by_name[name].labels for name in names] == [(), ("red dress",), ("deep",), ("Ünlü",), ("test",)]
     for n, name in enumerate(names):
@@ -73,7 +80,7 @@ def test_what_a_folder_gives_doesnt_depend_on_where_it_lies(tmp_path: Path, png:
     digests = set()
     for place in ("one", "another place"):
         put(tmp_path / place, {"a/1.png": png(1), "b/2.png": png(2)})
-        digests.add(folder.input_digest(folder.read(tmp_path / place)))
+        digests.add(metadata.input_digest(folder.read(tmp_path / place)))
     assert len(digests) == 1
 
 
@@ -88,7 +95,7 @@ def test_a_name_that_is_no_unicode_is_a_picture_like_others_or_refused_by_name(t
     except DataError as error:
         assert "caf" in str(error)
     else:
-        assert len(found) == 2 and len(folder.input_digest(found)) == 64
+        assert len(found) == 2 and len(metadata.input_digest(found)) == 64
 
 
 @pytest.mark.parametrize(
@@ -99,8 +106,8 @@ def test_a_name_that_is_no_unicode_is_a_picture_like_others_or_refused_by_name(t
         ({"notes.txt": b"x"}, DataError, 5, "no picture in it"),
         ({"metadata.jsonl": b""}, DataError, 5, "holds no picture"),
         ({"metadata.jsonl": b'{"key": "a"}\n{"key"\n'}, DataError, 5, "line 2"),
-        ({".gravurekit": b"look\n", "parts/look/plan": b"x"}, DataError, 5, "isn't finished: run the look"),
-        ({".gravurekit": b"crawl\n", "journal.jsonl": b"{}\n", "a.png": b"x"}, DataError, 5, "no finished crawl"),
+        ({".gravurekit": b"look\n", "parts/look/plan": b"x"}, DataError, 5, "isn't finished: run `gravurekit look` again"),
+        ({".gravurekit": b"crawl\n", "journal.jsonl": b"{}\n", "a.png": b"x"}, DataError, 5, "isn't finished"),
     ],
     ids=["missing", "empty", "no picture", "all dropped", "torn", "parts", "journal"],
 )
@@ -123,7 +130,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 def test_a_finished_folder_is_read_as_it_was_written(make: Callable, tmp_path: Path) -> None:
     summary = make()
-    kept, dropped = folder.read(tmp_path / "out"), folder.read_lines(tmp_path / "out" / "dropped.jsonl")
+    kept, dropped = folder.read(tmp_path / "out"), metadata.read_lines(tmp_path / "out" / "dropped.jsonl")
     assert [item.key for item in kept] == sorted(item.key for item in kept)
     assert sorted(item.title for item in kept) == ["№ 0", "№ 1", "№ 2"]
     assert [(item.key[0], item.url) for item in dropped] == [("e", "http://a"), ("f", "http://a"), ("f", "http://b")]
@@ -133,7 +140,7 @@ def test_a_finished_folder_is_read_as_it_was_written(make: Callable, tmp_path: P
 
 def test_the_same_plan_is_fresh(make: Callable, tmp_path: Path) -> None:
     made = make()
-    found = folder.fresh(tmp_path / "out", PLAN.model_copy())
+    found = folder.look(tmp_path / "out", PLAN.model_copy()).done
     assert found and found.fresh
     facts = ("stage", "out", "came", "kept", "dropped", "seconds", "facts")
     assert [getattr(found, fact) for fact in facts] == [getattr(made, fact) for fact in facts]
@@ -157,7 +164,7 @@ def test_the_same_plan_writes_the_same_bytes(make: Callable, tmp_path: Path) -> 
 )  # fmt: skip
 def test_another_plan_is_not_fresh(change: dict, make: Callable, tmp_path: Path) -> None:
     make()
-    assert folder.fresh(tmp_path / "out", PLAN.model_copy(update=change)) is None
+    assert folder.look(tmp_path / "out", PLAN.model_copy(update=change)).done is None
 
 
 def edit(path: Path) -> None:
@@ -179,7 +186,7 @@ def edit(path: Path) -> None:
 def test_what_was_touched_is_not_fresh(damage: Callable[[Path], None], make: Callable, tmp_path: Path) -> None:
     make()
     damage(tmp_path / "out")
-    assert folder.fresh(tmp_path / "out", PLAN) is None
+    assert folder.look(tmp_path / "out", PLAN).done is None
 
 
 def test_times_and_facts_are_no_part_of_what_makes_a_folder_fresh(make: Callable, tmp_path: Path) -> None:
@@ -187,11 +194,11 @@ def test_times_and_facts_are_no_part_of_what_makes_a_folder_fresh(make: Callable
     receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
     receipt["measured"] = {}
     storage.write_json(tmp_path / "out" / "receipt.json", receipt)
-    assert folder.fresh(tmp_path / "out", PLAN)
+    assert folder.look(tmp_path / "out", PLAN).done
 
 
 def test_a_folder_that_was_never_made_is_not_fresh(tmp_path: Path) -> None:
-    assert folder.fresh(tmp_path / "absent", PLAN) is None
+    assert folder.look(tmp_path / "absent", PLAN).done is None
 
 
 @pytest.mark.parametrize(
@@ -199,7 +206,7 @@ def test_a_folder_that_was_never_made_is_not_fresh(tmp_path: Path) -> None:
     [b"", b"{", b"[]", b"null", b'{"plan": {}}', b"\xff\xfe", b"counts: {}", b"parts: 7"],
     ids=["empty", "torn", "list", "null", "no plan", "no text", "no counts", "plan a number"],
 )
-def test_a_damaged_receipt_is_refused_by_name(content: bytes, make: Callable, tmp_path: Path) -> None:
+def test_a_damaged_receipt_is_refused_by_readers_and_made_anew_by_its_stage(content: bytes, make: Callable, tmp_path: Path) -> None:
     make()
     path = tmp_path / "out" / "receipt.json"
     if content.startswith(b"counts"):
@@ -207,8 +214,9 @@ def test_a_damaged_receipt_is_refused_by_name(content: bytes, make: Callable, tm
     elif content.startswith(b"parts"):
         content = json.dumps(json.loads(path.read_text()) | {"plan": 7}).encode()
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"receipt\.json is damaged: remove it and run the stage again"):
-        folder.fresh(tmp_path / "out", PLAN)
+    assert folder.look(tmp_path / "out", PLAN) == folder.State(None, ("receipt.json is damaged",))
+    with pytest.raises(DataError, match=r"receipt\.json is damaged: run the stage again"):
+        folder.read(tmp_path / "out")
 
 
 def test_a_kill_between_the_receipt_and_the_clearing_leaves_no_folder_in_between(
@@ -226,8 +234,8 @@ def test_a_kill_between_the_receipt_and_the_clearing_leaves_no_folder_in_between
         with pytest.raises(KeyboardInterrupt):
             make()
     # the next run of the stage either says that all is done, and then it can be read, or does it again
-    if folder.fresh(tmp_path / "out", PLAN) is None:
-        folder.prepare(tmp_path / "out", "look")
+    if folder.look(tmp_path / "out", PLAN).done is None:
+        opened(tmp_path / "out")
     else:
         assert len(folder.read(tmp_path / "out")) == 3
 
@@ -236,31 +244,31 @@ def test_a_kill_between_the_receipt_and_the_clearing_leaves_no_folder_in_between
 def test_a_folder_of_other_files_is_never_written_into(files: dict[str, bytes], tmp_path: Path) -> None:
     put(tmp_path / "out", files)
     with pytest.raises(UsageError, match="holds other files .*: choose a new or empty folder"):
-        folder.prepare(tmp_path / "out", "look")
+        opened(tmp_path / "out")
     assert all((tmp_path / "out" / name).read_bytes() == data for name, data in files.items())
 
 
 def test_an_empty_or_new_folder_or_one_of_ours_is_taken(make: Callable, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("empty", "new/deep"):
-        folder.prepare(tmp_path / name, "look")
+        opened(tmp_path / name)
     make()
-    folder.prepare(tmp_path / "out", "look")
+    opened(tmp_path / "out")
     assert not (tmp_path / "out" / "receipt.json").exists() and (tmp_path / "out" / "images").exists()
-    assert folder.fresh(tmp_path / "out", PLAN) is None
+    assert folder.look(tmp_path / "out", PLAN).done is None
 
 
 @pytest.mark.parametrize("count", [2, 1, 0])
 def test_a_smaller_run_removes_what_the_larger_one_left(count: int, make: Callable, tmp_path: Path) -> None:
     make(range(3))
     make(range(count))
-    named = {item.file_name for item in folder.read_lines(tmp_path / "out" / "metadata.jsonl")}
+    named = {item.file_name for item in metadata.read_lines(tmp_path / "out" / "metadata.jsonl")}
     there = {f"images/{path.name}" for path in (tmp_path / "out" / "images").glob("*")}
     assert there == named and len(named) == count
 
 
 def test_two_pictures_of_one_key_are_refused(tmp_path: Path) -> None:
-    folder.prepare(tmp_path / "out", "look")
+    opened(tmp_path / "out")
     twins = [Record(key="a" * 16, sha256=digit * 64, url=f"http://{digit}") for digit in "bc"]
     with pytest.raises(DataError, match="share the key a+: http://b and http://c"):
         folder.finish(tmp_path / "out", PLAN, twins, [], 0.0)
@@ -281,7 +289,7 @@ def test_a_full_disk_leaves_a_folder_that_isnt_finished(
     monkeypatch.setattr(storage.os, "replace", full)
     with pytest.raises(StorageError, match="make room"):
         make()
-    assert folder.fresh(tmp_path / "out", PLAN) is None
+    assert folder.look(tmp_path / "out", PLAN).done is None
     with pytest.raises(DataError, match="isn't finished"):
         folder.read(tmp_path / "out")
 
@@ -290,14 +298,14 @@ def test_a_full_disk_leaves_a_folder_that_isnt_finished(
 def test_an_output_in_around_or_at_its_input_is_refused(out: str, tmp_path: Path, png: Png) -> None:
     put(tmp_path / "in", {"a.png": png(1)})
     with pytest.raises(UsageError, match="must be folders apart"):
-        folder.prepare(tmp_path / out, "look", tmp_path / "in")
+        opened(tmp_path / out, "look", tmp_path / "in")
     assert (tmp_path / "in" / "a.png").read_bytes() == png(1)
 
 
 def test_the_folder_of_another_stage_is_refused(make: Callable, tmp_path: Path) -> None:
     make()
     with pytest.raises(UsageError, match="was made by look: choose another folder for filter"):
-        folder.prepare(tmp_path / "out", "filter")
+        opened(tmp_path / "out", "filter")
     assert len(folder.read(tmp_path / "out")) == 3
 
 
@@ -305,4 +313,4 @@ def test_metadata_of_another_program_makes_no_folder_of_ours(tmp_path: Path, png
     put(tmp_path / "in", {"metadata.jsonl": b'{"file_name": "a.png", "text": "a dress"}\n', "a.png": png(1)})
     assert [item.file_name for item in folder.read(tmp_path / "in")] == ["a.png"]
     with pytest.raises(UsageError, match="holds other files"):
-        folder.prepare(tmp_path / "in", "look")
+        opened(tmp_path / "in")

@@ -1,76 +1,222 @@
 """Defaults lose to the file, the file to flags; whatever is wrong is named with its table and key."""
 
-import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from knobs import (
+    CLASSES,
+    KNOBS,
+    any_value,
+    in_a_file,
+    is_valid,
+    limits,
+    on_the_command_line,
+    settings_of,
+    values,
+    wishes,
+)
+from typer.testing import Result
 
-from gravurekit import pipeline
+from gravurekit import pipeline, reference
 from gravurekit.errors import UsageError
-from gravurekit.settings import Settings, did_you_mean, digest, layered, parse_assignments, read_toml
+from gravurekit.folder import Summary
+from gravurekit.reference import literal
+from gravurekit.settings import did_you_mean, digest, layered, parse_assignments, read_toml
 
-TEXTS = {"style": ["cartoon", "other"]}
-
-
-def limits(kind: type[Settings], key: str) -> dict[type, float]:
-    """The limits of a knob: {Ge: 64, Le: 4096}."""
-    found = [limit for limit in kind.model_fields[key].metadata if isinstance(limit, (Ge, Gt, Le, Lt))]
-    return {type(limit): getattr(limit, type(limit).__name__.lower()) for limit in found}
+TABLES = sorted(table for table, kind in CLASSES.items() if kind.model_fields)
+with_files = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def values(kind: type[Settings], key: str) -> list[Any]:
-    """Two valid values of a knob, neither of them its default."""
-    about = kind.model_fields[key]
-    if get_origin(about.annotation) is Literal:
-        choices: list[Any] = list(get_args(about.annotation))
-    elif about.annotation is bool:
-        choices = [not about.default, about.default]
-    elif about.annotation is int:
-        bounds = limits(kind, key)
-        low = bounds.get(Ge, 0)
-        choices = list(range(-(-low // 8) * 8, low + 64, 8))
-        choices = [choice for choice in [low, low + 1, *choices] if choice <= bounds.get(Le, math.inf)]
-    elif about.annotation is float:
-        bounds = limits(kind, key)
-        choices = [bounds.get(Ge, bounds.get(Gt, 0)) + step for step in (0.125, 0.25, 0.5)]
-    elif about.annotation is str:
-        choices = TEXTS[key]
-    else:
-        assert about.annotation == tuple[str, ...], f"teach this test the type of {key}"
-        choices = [("too_small",), ("too_small", "monochrome")]
-    valid = [choice for choice in choices if choice != about.default and is_valid(kind, key, choice)]
-    return (valid * 2)[:2]
-
-
-def is_valid(kind: type[Settings], key: str, value: Any) -> bool:
-    try:
-        layered(kind, "table", {key: value})
-    except UsageError:
-        return False
-    return True
-
-
-KNOBS = [(table, key) for table, kind in pipeline.STAGE_SETTINGS.items() for key in kind.model_fields]
+# ---- default < file < flag -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("table", "key"), KNOBS)
 def test_default_loses_to_file_and_file_to_flag(table: str, key: str) -> None:
-    kind = pipeline.STAGE_SETTINGS[table]
+    kind = CLASSES[table]
     default, (one, other) = kind.model_fields[key].default, values(kind, key)
     cases = [({}, {}, default), ({key: one}, {}, one), ({}, {key: one}, one), ({key: one}, {key: other}, other),
-             ({key: one}, {key: None}, one), ({key: one}, {key: default}, default)]  # fmt: skip
+             ({key: one}, {key: default}, default)]  # fmt: skip
+    if "." not in table:  # what --set doesn't say isn't there
+        cases.append(({key: one}, {key: None}, one))
     for file, flags, expected in cases:
-        wishes = pipeline.Wishes(file={table: file}, flags={table: flags})
-        found = wishes.settings(table)
+        found = settings_of(table, wishes(table, file, flags))
         assert getattr(found, key) == expected
         assert found.model_copy(update={key: default}) == kind()  # and no other knob has moved
 
 
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, pipeline.Wishes]]:
+    """What the command line asked the pipeline for: each stage, and the wishes that it was to run with."""
+    asked: list[tuple[str, pipeline.Wishes]] = []
+
+    def run_stage(stage: str, said: pipeline.Wishes, watch: object) -> Summary:
+        asked.append((stage, said))
+        return Summary(stage, Path("out"), 0, 0)
+
+    monkeypatch.setattr(pipeline, "run_stage", run_stage)
+    return asked
+
+
+Asked = list[tuple[str, pipeline.Wishes]]
+Run = Callable[..., Result]
+
+
+@pytest.mark.parametrize(("table", "key"), [knob for knob in KNOBS if knob[0] != "paths"])
+def test_a_flag_wins_over_the_file_that_wins_over_the_default(
+    table: str, key: str, captured: Asked, gravurekit: Run
+) -> None:
+    kind = CLASSES[table]
+    one, other = values(kind, key)
+    in_file = other if other != one else kind.model_fields[key].default
+    Path("gravurekit.toml").write_text(in_a_file(table, {key: in_file}), "utf-8")
+    verb = "crawl" if table == "machine" else table.partition(".")[0]
+    for flags in ([], on_the_command_line(table, key, one)):
+        result = gravurekit(verb, *flags, "--json")
+        assert result.exit_code == 0, f"{result.output}{result.exception}"
+    found = [settings_of(table, said) for _, said in captured]
+    assert [stage for stage, _ in captured] == [verb, verb]
+    assert [getattr(item, key) for item in found] == [in_file, one]
+    default = kind.model_fields[key].default
+    assert all(item.model_copy(update={key: default}) == kind() for item in found)
+
+
+PATHS = [
+    (("crawl", "a.txt", "red dress"), {"keywords": ("a.txt", "red dress")}),
+    (("crawl", "--source", "sample", "--source", "bing"), {"sources": ("sample", "bing")}),
+    (("crawl", "--source", "folder:x"), {"sources": ("folder:x",), "keywords": ()}),
+    (("crawl", "--out", "x"), {"raw": "x"}),
+    (("crawl", "--endpoint", "bing=http://x:1"), {"endpoints": {"bing": "http://x:1"}}),
+    (("filter", "x", "y"), {"raw": "x", "clean": "y"}),
+    (("filter", "--decisions", "x"), {"decisions": "x"}),
+    (("stylize", "x", "y"), {"clean": "x", "styled": "y"}),
+    (("shard", "x", "y"), {"styled": "x", "shards": "y"}),
+    (("train", "x", "--runs", "y"), {"shards": "x", "runs": "y"}),
+    (("colorize", "x", "--out", "y"), {"prints": ("x",), "coloured": "y"}),
+    (("colorize", "--model", "x", "--runs", "y"), {"model": "x", "runs": "y"}),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), PATHS, ids=lambda item: " ".join(item))
+def test_named_paths_win_over_those_of_the_file(
+    words: tuple[str, ...], expected: dict[str, Any], captured: Asked, gravurekit: Run
+) -> None:
+    kind = CLASSES["paths"]
+    file = {key: values(kind, key)[0] for key in kind.model_fields}
+    Path("gravurekit.toml").write_text(in_a_file("paths", file), "utf-8")
+    for arguments in (words[:1], words):
+        assert gravurekit(*arguments, "--json").exit_code == 0
+    assert [said.settings("paths").model_dump() for _, said in captured] == [file, file | expected]
+
+
+def test_every_path_has_a_word_on_the_command_line() -> None:
+    assert {key for _, expected in PATHS for key in expected} == set(CLASSES["paths"].model_fields)
+
+
+# ---- any values, and anything else ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", TABLES)
+@given(data=st.data())
+@with_files
+def test_any_valid_values_in_a_file_are_read_as_they_are(table: str, data: st.DataObject, tmp_path: Path) -> None:
+    kind = CLASSES[table]
+    said = data.draw(st.fixed_dictionaries({}, optional={key: any_value(kind, key) for key in kind.model_fields}))
+    path = tmp_path / "gravurekit.toml"
+    path.write_text(in_a_file(table, said), "utf-8")
+    found = read_toml(path)
+    for name in table.split("."):
+        found = found[name]
+    assert layered(kind, table, found).model_dump() == kind().model_dump() | said
+
+
+SCALARS = st.booleans() | st.integers() | st.floats() | st.text()
+GARBAGE = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8
+)
+
+
+def names_of(stage: str) -> list[str]:
+    """The keys and crafts of a stage, and the keys of its crafts: words that may stand in its table."""
+    tables = [table for table in CLASSES if table.partition(".")[0] == stage]
+    return [word for table in tables for word in (*CLASSES[table].model_fields, *table.split(".")[1:])]
+
+
+@pytest.mark.parametrize("stage", pipeline.TABLES)
+@given(data=st.data())
+@with_files
+def test_anything_in_a_table_loads_or_is_refused_by_its_table(stage: str, data: st.DataObject, tmp_path: Path) -> None:
+    words = st.sampled_from(names_of(stage)) | st.text()
+    inner = GARBAGE | st.dictionaries(words, GARBAGE, max_size=3)
+    said = {stage: data.draw(st.dictionaries(words, inner, max_size=4))}
+    path = tmp_path / "gravurekit.toml"
+    path.write_text(in_a_file(stage, said[stage]), "utf-8")
+    try:
+        found = reference.in_force(pipeline.Wishes(pipeline.read_wishes(path)))
+    except UsageError as error:
+        assert all(f"[{stage}" in line for line in str(error).splitlines() if line.startswith("["))
+        assert f"[{stage}" in str(error)
+        return
+    assert {(knob.table, knob.key) for knob in found} == set(KNOBS)
+
+
+@given(tables=st.dictionaries(st.sampled_from(list(CLASSES)) | st.text(), GARBAGE, max_size=3))
+@with_files
+def test_anything_at_the_top_of_a_file_loads_or_is_refused_by_its_name(tables: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "gravurekit.toml"
+    path.write_text("\n".join(f"{literal(key)} = {literal(value)}" for key, value in tables.items()), "utf-8")
+    try:
+        assert pipeline.read_wishes(path).keys() == tables.keys()
+    except UsageError as error:
+        assert any(f"[{key}]" in str(error) for key in tables)
+    try:
+        reference.in_force(pipeline.Wishes(tables))
+    except UsageError as error:
+        assert any(f"[{key}" in str(error) for key in tables)
+
+
+PIECES = ["[", "]", "[[", "]]", "{", "}", "=", ".", ",", "\n", '"', "'", '"""', "#", "\\", "\\u", "\0", "\r", " ", "_",
+          "crawl", "bing", "size", "1", "0x", "1e9", "nan", "true", "1979-05-27", "ş"]  # fmt: skip
+
+
+@given(content=st.binary() | st.lists(st.sampled_from(PIECES)).map(lambda pieces: "".join(pieces).encode()))
+@example(b"[crawl]\nper_keyword = " + b"9" * 5000)
+@example(b"[crawl]\nper_keyword = 0x" + b"f" * 5000)
+@example(b"[crawl]\nper_keyword = " + b"[" * 5000 + b"]" * 5000)
+@example(b"[crawl.bing]\n" + b".".join([b"a"] * 3000) + b" = 1")
+@example(b"[stylize.cartoon]\nthreshold_offset = nan")
+@settings(with_files, max_examples=300)
+def test_any_bytes_are_tables_or_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "gravurekit.toml"
+    path.write_bytes(content)
+    try:
+        assert isinstance(read_toml(path), dict)
+        reference.in_force(pipeline.Wishes(pipeline.read_wishes(path)))
+    except UsageError as error:
+        assert str(error)
+
+
+@given(said=st.lists(st.text() | st.lists(st.sampled_from([*PIECES, "cartoon"])).map("".join)))
+@settings(deadline=None)
+def test_any_assignments_are_tables_or_refused(said: list[str]) -> None:
+    try:
+        found = parse_assignments(said)
+    except UsageError as error:
+        assert "--set" in str(error)
+    else:
+        assert all(craft and isinstance(knobs, dict) and all(knobs) for craft, knobs in found.items())
+
+
+# ---- what is wrong is named ----------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(("table", "key"), KNOBS)
 def test_beyond_a_limit_names_table_key_and_limit(table: str, key: str) -> None:
-    kind = pipeline.STAGE_SETTINGS[table]
+    kind = CLASSES[table]
     step = {Ge: -1, Gt: 0, Le: 1, Lt: 0}
     for limit, bound in limits(kind, key).items():
         with pytest.raises(UsageError) as caught:
@@ -80,11 +226,10 @@ def test_beyond_a_limit_names_table_key_and_limit(table: str, key: str) -> None:
 
 @pytest.mark.parametrize(("table", "key"), KNOBS)
 def test_a_value_of_another_type_names_table_and_key(table: str, key: str) -> None:
-    kind = pipeline.STAGE_SETTINGS[table]
+    kind = CLASSES[table]
     for wrong in ("no such value", 1.5, True, ["a", 7], {"a": 1}):
-        expected = kind.model_fields[key].annotation
-        fits = {str: str, float: float, bool: bool}.get(expected)  # type: ignore[call-overload]
-        if fits is None or not isinstance(wrong, fits):
+        fits = {str: str, float: float, bool: bool}.get(kind.model_fields[key].annotation)  # type: ignore[arg-type]
+        if fits is None or not isinstance(wrong, fits) or not is_valid(kind, key, wrong):
             with pytest.raises(UsageError, match=rf"\[{table}\] {key}"):
                 layered(kind, table, {key: wrong})
 
@@ -93,7 +238,7 @@ def test_a_value_of_another_type_names_table_and_key(table: str, key: str) -> No
 def test_a_slip_of_the_pen_is_answered_with_the_right_key(table: str, key: str) -> None:
     slip = key[:2] + key[3:]
     with pytest.raises(UsageError) as caught:
-        layered(pipeline.STAGE_SETTINGS[table], table, {slip: 1})
+        layered(CLASSES[table], table, {slip: 1})
     assert str(caught.value) == f"[{table}] unknown key {slip!r}; did you mean {key!r}?"
 
 
@@ -105,10 +250,10 @@ def test_every_wrong_key_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
-@pytest.mark.parametrize(("table", "key"), [("train", "learning_rate"), ("colorize", "saturation")])
-def test_a_number_with_limits_is_a_number(table: str, key: str, value: str) -> None:
-    with pytest.raises(UsageError, match=key):
-        layered(pipeline.STAGE_SETTINGS[table], table, {key: float(value)})
+@pytest.mark.parametrize(("table", "key"), [k for k in KNOBS if CLASSES[k[0]].model_fields[k[1]].annotation is float])
+def test_a_number_is_a_finite_number(table: str, key: str, value: str) -> None:
+    with pytest.raises(UsageError, match=rf"\[{table}\] {key}"):
+        layered(CLASSES[table], table, {key: float(value)})
 
 
 def test_a_date_is_no_value(tmp_path: Path) -> None:

@@ -223,14 +223,6 @@ def test_a_copy_doesnt_follow_its_source(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "target").read_text() == "new content\n"
 
 
-def test_keep_only_leaves_the_named_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png", "c.png.x.part", "old/d.png"):
-        storage.write_text(tmp_path / "images" / name, name)
-    storage.keep_only(tmp_path / "images", {"a.png", "never-there.png"})
-    assert [path.name for path in (tmp_path / "images").rglob("*")] == ["a.png"]
-    storage.keep_only(tmp_path / "absent", {"a.png"})
-
-
 def test_removing_takes_the_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
     storage.write_text(tmp_path / "precious" / "a", "kept")
     (tmp_path / "link").symlink_to(tmp_path / "precious")

@@ -1,0 +1,76 @@
+"""Folders that other programs filled: any folder of pictures is an input."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from gravurekit import record as records
+from gravurekit.errors import DataError
+from gravurekit.metadata import file_sha256
+from gravurekit.record import Record
+
+# Names that may hold a picture. The content decides later.
+PICTURE_SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm",
+    ".pnm", ".pbm", ".jp2", ".j2k", ".heic", ".heif", ".apng", ".avifs", ".mpo",
+}  # fmt: skip
+
+
+def picture_files(root: Path) -> list[str]:
+    """Paths, relative to `root` and with "/", of the files below it whose names are a picture's; sorted."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if is_picture_name(name)]
+    for name in found:
+        if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
+            raise DataError(f"{root}: the file name {name!a} isn't UTF-8: rename the file")
+    return sorted(found)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name may be a picture; hidden files are none."""
+    return Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
+
+
+def stamp(path: Path) -> str:
+    """What changes when a file does: its size and the time of its last change. Empty if it can't be asked."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return ""
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def folder_label(name: str) -> tuple[str, ...]:
+    """The label of a picture in a plain folder: its parent folder's name, if it has one below the root."""
+    parent = Path(name).parent.name
+    return (parent,) if parent else ()
+
+
+def read_pictures(root: Path) -> list[Record]:
+    """Records for the pictures below `root`, sorted by key. Equal files are one picture: the first by name gives the
+    facts, the others their labels. Raises DataError if two pictures share a key or a name isn't UTF-8."""
+    return _unique(_record(root, name) for name in picture_files(root))
+
+
+def _record(root: Path, name: str) -> Record:
+    sha256 = file_sha256(root / name)
+    return Record(
+        key=records.key_of(sha256), file_name=name, sha256=sha256, labels=folder_label(name), source="folder",
+        url=f"folder:{name}",
+    )  # fmt: skip
+
+
+def _unique(found: Iterable[Record]) -> list[Record]:
+    by_key: dict[str, Record] = {}
+    for item in found:
+        first = by_key.get(item.key)
+        if first is None:
+            by_key[item.key] = item
+        elif first.sha256 != item.sha256:
+            raise DataError(f"{first.file_name} and {item.file_name} share the key {item.key}: remove one of them")
+        else:
+            labels = tuple(dict.fromkeys(first.labels + item.labels))
+            by_key[item.key] = first.but(labels=labels)
+    return [by_key[key] for key in sorted(by_key)]

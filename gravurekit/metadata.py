@@ -1,0 +1,76 @@
+"""What lies in a Folder beside its pictures: metadata.jsonl and dropped.jsonl, a Record a line, and the marker."""
+
+import gc
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gravurekit import record as records
+from gravurekit import storage
+from gravurekit.errors import DataError
+from gravurekit.record import Record
+
+METADATA = "metadata.jsonl"
+DROPPED = "dropped.jsonl"
+MARKER = ".gravurekit"  # holds the name of the stage whose output a folder is
+LOCK = ".gravurekit.lock"  # held by the process that works in the folder
+PARTS = "parts"  # what a stage has done so far; a folder that holds it isn't finished
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_lines(path: Path) -> list[Record]:
+    """The Records of a metadata.jsonl or dropped.jsonl. Raises DataError naming the line that is none."""
+    try:
+        with open(path, "rb") as file, _no_collection():
+            return [records.from_json(line, f"{path}, line {n}") for n, line in enumerate(file, 1)]
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}): make the folder again") from None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    # Records are never garbage while they are read; looking for some took two thirds of the time (docs/lablog.md)
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def write_lines(path: Path, found: Iterable[Record]) -> None:
+    """Write Records, one a line, whole or not at all."""
+    storage.write_lines(path, (item.to_json() for item in found))
+
+
+def input_digest(found: Iterable[Record]) -> str:
+    """The digest of a stage's input: of its Records, which hold the sha256 of every file."""
+    total = hashlib.sha256()
+    for item in found:
+        total.update(item.to_json().encode() + b"\n")
+    return total.hexdigest()
+
+
+def files_of(item: Record) -> dict[str, str]:
+    """The files, relative to its folder, that a Record names, with their sha256."""
+    named = {
+        item.file_name: item.sha256,
+        item.plain_file_name: item.plain_sha256,
+        item.wash_file_name: item.wash_sha256,
+    }
+    return {name: sha256 for name, sha256 in named.items() if name}
+
+
+def owner_of(path: Path) -> str:
+    """The stage whose output folder `path` is; empty if it is none."""
+    try:
+        return (path / MARKER).read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
