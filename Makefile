@@ -42,6 +42,10 @@ check: $(VENV)/ready ## lint and types only
 	$(BIN)/ruff format --check --quiet gravurekit tests bench experiments
 	$(BIN)/mypy
 
+.PHONY: docs
+docs: $(VENV)/ready ## regenerate docs/settings.md and gravurekit.toml from the Settings
+	$(BIN)/python -m gravurekit.reference
+
 .PHONY: dataset
 dataset: $(VENV)/ready ## crawl → filter → stylize → shard with gravurekit.toml (KEYWORDS= SOURCES= LIMIT=)
 	$(GRAVUREKIT) run gravurekit.toml $(KEYWORDS:%=--keywords %) $(SOURCES:%=--source %) --limit $(LIMIT)

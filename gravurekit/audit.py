@@ -57,7 +57,8 @@ def inspect(path: Path, deep: bool = False) -> Findings:
         what, _, todo = str(error).partition(": ")
         return Findings(None, [*faults, Fault("receipt", what, todo)])
     if owner and receipt is None and all(fault.minor for fault in faults):
-        faults.append(Fault("unfinished", f"{path} isn't finished", f"run `gravurekit {owner}` again, which goes on; if it failed, mend what it complained of"))
+        todo = f"run `gravurekit {owner}` again, which goes on; if it failed, mend what it complained of"
+        faults.append(Fault("unfinished", f"{path} isn't finished", todo))
     try:
         found = _records(path, owner, receipt)
     except DataError as error:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gravurekit import pipeline, storage, terminal
+from gravurekit import pipeline, reference, storage, terminal, workspace
 from gravurekit.cli import VERBS
 from gravurekit.errors import QUARANTINED, SourceError, UsageError
 from gravurekit.folder import Summary
@@ -86,6 +86,15 @@ def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool,
         raise typer.Exit(SourceError.exit_code)
     if lost:
         raise typer.Exit(QUARANTINED)
+
+
+@app.command(help=VERBS["init"])
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder, made if missing.", show_default="here")] = Path("."),
+) -> None:
+    """A workspace to start in."""
+    for path in workspace.init(folder):
+        terminal.show_file(path)
 
 
 @verb("crawl", crafts=True, parallel=True)
@@ -187,6 +196,20 @@ def run(
             terminal.show_prospect(prospect, json)
         return
     _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
+
+
+@app.command(help=VERBS["settings"])
+def settings(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Tables, as in stylize or stylize.cartoon.", show_default="all")
+    ] = None,
+    config: Annotated[Path | None, SHARED[0].annotation.__metadata__[0]] = None,
+    assign: Annotated[list[str] | None, CRAFT.annotation.__metadata__[0]] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a knob, a line each.")] = False,
+) -> None:
+    """The settings in force, as a settings file, with the origin of each in a comment."""
+    wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), {}, parse_assignments(assign or []))
+    terminal.show_knobs(reference.in_force(wishes, tables or []), json)
 
 
 def _endpoints(given: list[str] | None) -> dict[str, str] | None:

@@ -143,6 +143,8 @@ def opened(
             watch.note(f"{stage}: {'; '.join(why)}")
         if not adding:
             storage.remove(path / RECEIPT)
+        for aside in path.glob(f"*{storage.ASIDE}"):  # half a model, say
+            storage.remove(aside)
         yield
 
 

@@ -69,9 +69,9 @@ class Wishes:
 
     def settings(self, stage: str) -> Any:
         """The settings of a stage, of `paths` or of `machine`, validated."""
-        knobs = {key: value for key, value in self.file.get(stage, {}).items() if not isinstance(value, dict)}
-        if stage == "paths":
-            knobs = dict(self.file.get(stage, {}))
+        knobs = dict(self.file.get(stage, {}))
+        if stage in ROOMS:  # the tables inside are its crafts'
+            knobs = {key: value for key, value in knobs.items() if not isinstance(value, dict)}
         return layered(TABLES[stage], stage, knobs, self.flags.get(stage, {}))
 
     def tables(self, stage: str) -> dict[str, dict[str, Any]]:
@@ -86,8 +86,10 @@ def read_wishes(path: Path | None) -> Mapping[str, Mapping[str, Any]]:
     """The tables of a gravurekit.toml. Raises UsageError for a table that no stage has."""
     file = settings.read_toml(path) if path else {}
     for table, value in file.items():
-        if table not in TABLES or not isinstance(value, dict):
+        if table not in TABLES:
             raise UsageError(f"{path}: unknown table [{table}]{did_you_mean(table, TABLES)}")
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}: [{table}] isn't a table: write [{table}] once, and its keys below it")
     return file
 
 
@@ -143,8 +145,6 @@ def _out_of(stage: str, wishes: Wishes) -> str:
 
 
 def _job(stage: str, wishes: Wishes) -> Any:
-    if stage not in ROOMS and (tables := wishes.tables(stage)):
-        raise UsageError(f"unknown table [{stage}.{min(tables)}]: {stage} has no crafts")
     return _JOBS[stage](wishes.settings(stage), wishes.tables(stage), wishes.settings("paths"))
 
 

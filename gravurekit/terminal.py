@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from gravurekit import reference
 from gravurekit.errors import Interrupted
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Watch
+from gravurekit.reference import Knob
 
 RESULTS = Console(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
@@ -95,8 +97,8 @@ def _line(summary: Summary) -> str:
 def show_table(done: Sequence[Summary]) -> None:
     """A line a stage on stdout, in columns: what came, what stayed, what was dropped why, how long it took."""
     table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("stage", "in", "kept", "dropped", "seconds", "a second", "out", ""):
-        number = name in ("in", "kept", "seconds", "a second")
+    for name in ("stage", "in", "kept", "dropped", "seconds", "per second", "out", ""):
+        number = name in ("in", "kept", "seconds", "per second")
         table.add_column(name, justify="right" if number else "left", no_wrap=name != "dropped")
     for item in done:
         reasons = ", ".join(f"{reason} {count}" for reason, count in item.dropped.items())
@@ -121,6 +123,17 @@ def show_prospect(prospect: Prospect, as_json: bool) -> None:
         return
     said = f"would run: {'; '.join(prospect.reasons)}" if prospect.reasons else "fresh"
     RESULTS.print(f"{prospect.stage:<9} {said}", markup=False)
+
+
+def show_file(path: Path) -> None:
+    """The name of a file that was written, on stdout."""
+    RESULTS.print(str(path), markup=False)
+
+
+def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:
+    """The settings in force, on stdout: a settings file with the origin of each value, or a JSON object a line."""
+    lines = [json.dumps(asdict(knob), ensure_ascii=False) for knob in knobs]
+    sys.stdout.write("".join(line + "\n" for line in lines) if as_json else reference.shown(knobs))
 
 
 def complain(text: str) -> None:

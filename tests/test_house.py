@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import gravurekit
-from gravurekit import cli, crafts, pipeline
+from gravurekit import cli, crafts, pipeline, reference
 from gravurekit.settings import Settings
 
 PACKAGE = Path(gravurekit.__file__).parent
@@ -164,16 +164,9 @@ def test_every_verb_and_every_flag_has_help() -> None:
             assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
 
 
-def all_settings() -> dict[str, type[Settings]]:
-    found = dict(pipeline.TABLES)
-    for room in ("sources", "filters", "styles"):
-        found |= {f"{room}.{name}": crafts.load(room, name).Settings for name in crafts.names(room)}
-    return found
-
-
-@pytest.mark.parametrize("table", sorted(all_settings()))
+@pytest.mark.parametrize("table", sorted(reference.classes()))
 def test_every_knob_has_a_description_and_a_default(table: str) -> None:
-    kind = all_settings()[table]
+    kind = reference.classes()[table]
     assert kind.__doc__ and kind.__doc__ != Settings.__doc__
     for name, field in kind.model_fields.items():
         assert field.description and field.description.rstrip().endswith("."), f"{table}.{name}"

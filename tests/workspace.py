@@ -1,5 +1,6 @@
 """Running the command line in the tests' own process, and quickly made pictures."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner, Result
 
+from gravurekit import metadata, receipt
 from gravurekit.cli import app
 from gravurekit.errors import GravurekitError
 from gravurekit.storage import write_bytes
@@ -43,3 +45,18 @@ def until(condition: Callable[[], object], within: float = 60.0) -> bool:
             return False
         threading.Event().wait(0.002)
     return True
+
+
+def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, str]:
+    """sha256 of every file below `root`; of a receipt, its digest part only."""
+    found = {}
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name not in but):
+        if path.name == receipt.RECEIPT:
+            proof = receipt.read_receipt(path.parent)
+            assert proof is not None
+            found[str(path.relative_to(root))] = json.dumps(
+                [proof.plan.digest, proof.counts, proof.outputs, proof.files]
+            )
+        else:
+            found[str(path.relative_to(root))] = metadata.file_sha256(path)
+    return found

@@ -12,26 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.testing import Result
-from workspace import KEYWORDS, patchwork, run_here, until
+from workspace import KEYWORDS, digests, patchwork, run_here, until
 
 from gravurekit import folder, metadata, receipt, shards
 from gravurekit.sample.engine import Engine
 from gravurekit.shards.reader import ShardSet
-
-
-def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, str]:
-    """sha256 of every file below `root`; of a receipt, its digest part only."""
-    found = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name not in but):
-        if path.name == receipt.RECEIPT:
-            found_receipt = receipt.read_receipt(path.parent)
-            assert found_receipt is not None
-            found[str(path.relative_to(root))] = json.dumps(
-                [found_receipt.plan.digest, found_receipt.counts, found_receipt.outputs, found_receipt.files]
-            )
-        else:
-            found[str(path.relative_to(root))] = metadata.file_sha256(path)
-    return found
 
 
 def links_of(words: str, per_keyword: int) -> set[str]:
@@ -48,9 +33,7 @@ def test_in_is_kept_plus_dropped_at_every_stage(world: Path) -> None:
         kept, dropped = (metadata.read_lines(world / name / file) for file in (metadata.METADATA, metadata.DROPPED))
         counts = receipt.read_receipt(world / name).counts  # type: ignore[union-attr]
         assert counts["in"] == came == len(kept) + len(dropped)
-        assert {k: v for k, v in counts.items() if k not in ("in", "kept")} == Counter(
-            r.reason for r in dropped
-        )
+        assert {k: v for k, v in counts.items() if k not in ("in", "kept")} == Counter(r.reason for r in dropped)
         assert all(item.reason and item.detail for item in dropped)
         assert len({item.key for item in kept}) == len(kept) > 0
         assert not any(item.reason for item in kept)

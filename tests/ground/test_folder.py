@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gravurekit import folder, foreign, metadata, receipt, storage
+from gravurekit import folder, foreign, metadata, storage
 from gravurekit.errors import DataError, StorageError, UsageError
 from gravurekit.progress import SILENT
 from gravurekit.receipt import Plan
@@ -106,7 +106,7 @@ def test_a_name_that_is_no_unicode_is_a_picture_like_others_or_refused_by_name(t
         ({"notes.txt": b"x"}, DataError, 5, "no picture in it"),
         ({"metadata.jsonl": b""}, DataError, 5, "holds no picture"),
         ({"metadata.jsonl": b'{"key": "a"}\n{"key"\n'}, DataError, 5, "line 2"),
-        ({".gravurekit": b"look\n", "parts/look/plan": b"x"}, DataError, 5, "isn't finished: run `gravurekit look` again"),
+        ({".gravurekit": b"look\n", "parts/look/plan": b"x"}, DataError, 5, "isn't finished: run `gravurekit look`"),
         ({".gravurekit": b"crawl\n", "journal.jsonl": b"{}\n", "a.png": b"x"}, DataError, 5, "isn't finished"),
     ],
     ids=["missing", "empty", "no picture", "all dropped", "torn", "parts", "journal"],
@@ -206,7 +206,9 @@ def test_a_folder_that_was_never_made_is_not_fresh(tmp_path: Path) -> None:
     [b"", b"{", b"[]", b"null", b'{"plan": {}}', b"\xff\xfe", b"counts: {}", b"parts: 7"],
     ids=["empty", "torn", "list", "null", "no plan", "no text", "no counts", "plan a number"],
 )
-def test_a_damaged_receipt_is_refused_by_readers_and_made_anew_by_its_stage(content: bytes, make: Callable, tmp_path: Path) -> None:
+def test_a_damaged_receipt_is_refused_by_readers_and_made_anew_by_its_stage(
+    content: bytes, make: Callable, tmp_path: Path
+) -> None:
     make()
     path = tmp_path / "out" / "receipt.json"
     if content.startswith(b"counts"):
