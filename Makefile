@@ -36,6 +36,11 @@ test: $(VENV)/ready ## lint, types and tests
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+.PHONY: test-all
+test-all: $(VENV)/ready ## the same with every optional package installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export]'
+	@$(MAKE) --no-print-directory test
+
 .PHONY: check
 check: $(VENV)/ready ## lint and types only
 	$(BIN)/ruff check gravurekit tests bench experiments

@@ -65,12 +65,19 @@ def inspect(path: Path, deep: bool = False) -> Findings:
         what, _, todo = str(error).rpartition(": ")
         return Findings(None, [*faults, Fault("torn", what, _again(path, owner) if owner else todo)])
     faults += _output_faults(path, owner, receipt)
-    if found is not None or receipt is not None:
-        expected = dict(receipt.files) if receipt else {}
-        for item in found or []:
-            expected |= files_of(item)
+    expected = dict(receipt.files) if receipt else {}
+    for item in found or []:
+        expected |= files_of(item)
+    if away := sorted(name for name in expected if _leads_out(name)):
+        todo = _again(path, owner) if owner else "take its line out"
+        faults.append(Fault("outside", f"{path / METADATA} names {away[0]!a}, which leads out of the folder", todo))
+    elif found is not None or receipt is not None:
         faults += _file_faults(path, owner, expected, deep)
     return Findings(found, faults)
+
+
+def _leads_out(name: str) -> bool:
+    return "\0" in name or PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
 
 
 def _again(path: Path, owner: str) -> str:
@@ -149,7 +156,7 @@ def _listing(path: Path, folders: Iterable[str]) -> dict[str, int]:
         try:
             with os.scandir(path / folder) as entries:
                 found |= {prefix + entry.name: entry.stat().st_mtime_ns for entry in entries if entry.is_file()}
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no disk can have
             continue  # what should lie there is missing, and is told as such
     return found
 

@@ -5,20 +5,21 @@ A verb says which words are its paths; the flags of its Settings, and those that
 
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gravurekit import pipeline, reference, storage, terminal, workspace
+from gravurekit import doctor, pipeline, reference, storage, terminal, workspace
 from gravurekit.cli import VERBS
 from gravurekit.errors import QUARANTINED, SourceError, UsageError
 from gravurekit.folder import Summary
 from gravurekit.options import flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
-from gravurekit.settings import parse_assignments
+from gravurekit.reports import sheet
+from gravurekit.settings import layered, parse_assignments
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -60,11 +61,15 @@ def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callabl
             wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
             _finish(lambda watch: [pipeline.run_stage(stage, wishes, watch)], values["json"], values["quiet"])
 
-        parameters = [*own, *flags_of(STAGE_SETTINGS[stage]), *more]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        app.command(name=stage, help=VERBS[stage])(command)
+        _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])
 
     return decorate
+
+
+def _add(command: Callable[..., None], name: str, parameters: Sequence[inspect.Parameter]) -> None:
+    """Make `command` a verb with these parameters."""
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app.command(name=name, help=VERBS[name])(command)
 
 
 def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool, table: bool = False) -> None:
@@ -198,6 +203,25 @@ def run(
     _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
 
 
+def report(
+    folder: Annotated[Path, typer.Argument(help="A folder of pictures: raw/, clean/, styled/, coloured/, any other.")],
+    out: Annotated[Path | None, typer.Option(help="The page.", show_default="reports/FOLDER.html")] = None,
+    **values: Any,
+) -> None:
+    """A contact sheet."""
+    out = out or Path("reports", f"{folder.resolve().name or 'folder'}.html")
+    knobs = layered(sheet.Settings, "report", said(sheet.Settings, values))
+    machine = {name: values[name] for name in ("executor", "jobs")}
+    wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(values["config"])), {"machine": machine})
+    with terminal.watching(values["quiet"]) as watch:
+        made = sheet.write(folder, out, knobs, pipeline.executor_of(wishes), watch)
+    terminal.show_sheet(made, values["json"])
+
+
+_own = list(inspect.signature(report).parameters.values())[:-1]
+_add(report, "report", [*_own, *flags_of(sheet.Settings), *SHARED, *MACHINE])
+
+
 @app.command(help=VERBS["settings"])
 def settings(
     tables: Annotated[
@@ -210,6 +234,20 @@ def settings(
     """The settings in force, as a settings file, with the origin of each in a comment."""
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), {}, parse_assignments(assign or []))
     terminal.show_knobs(reference.in_force(wishes, tables or []), json)
+
+
+@app.command(name="doctor", help=VERBS["doctor"])
+def examine(
+    config: Annotated[Path | None, SHARED[0].annotation.__metadata__[0]] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Take the sha256 of every file.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no engine that needs the network.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> None:
+    """What is here, what works, what is unfinished or damaged."""
+    with terminal.watching(quiet=True):
+        diagnosis = doctor.examine(Wishes(), deep, not offline, config)
+    terminal.show_diagnosis(diagnosis, json)
+    raise typer.Exit(diagnosis.exit_code)
 
 
 def _endpoints(given: list[str] | None) -> dict[str, str] | None:

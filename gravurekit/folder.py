@@ -2,6 +2,7 @@
 last, `receipt.json`, which says from what and with which settings the folder was made.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -177,7 +178,7 @@ def _refuse_newer(path: Path) -> None:
 
 def finish(
     path: Path, plan: Plan, kept: Iterable[Record], dropped: Iterable[Record], seconds: float,
-    facts: dict[str, Any] | None = None,
+    facts: dict[str, Any] | None = None, source: Path | None = None,
 ) -> Summary:  # fmt: skip
     """Write metadata.jsonl and dropped.jsonl, remove what neither names, and write the receipt last."""
     kept = sorted(kept, key=lambda item: (item.key, item.file_name))
@@ -193,19 +194,21 @@ def finish(
                 named.setdefault(folder, set()).add(file)
     for folder, files in named.items():
         _keep_only(path / folder, files)
-    return seal(path, plan, len(kept), dropped, (METADATA, DROPPED), seconds, facts)
+    return seal(path, plan, len(kept), dropped, (METADATA, DROPPED), seconds, facts, source=source)
 
 
 def seal(
     path: Path, plan: Plan, kept: int, dropped: Sequence[Record], outputs: Sequence[str], seconds: float,
-    facts: dict[str, Any] | None = None, files: Mapping[str, str] | None = None,
+    facts: dict[str, Any] | None = None, files: Mapping[str, str] | None = None, source: Path | None = None,
 ) -> Summary:  # fmt: skip
     """Write the receipt, the last file of a folder, and clear the parts away. It holds the sha256 of `outputs`, and
-    `files`, the sha256 of large files that no Record names."""
+    `files`, the sha256 of large files that no Record names; and where `source`, which it was made of, lies."""
     reasons = dict(sorted(Counter(item.reason for item in dropped).items()))
     counts = {"in": kept + len(dropped), "kept": kept, **reasons}
     sums = {name: file_sha256(path / name) for name in outputs}
-    measured = {"seconds": round(seconds, 3), "facts": facts or {}}
+    measured: dict[str, Any] = {"seconds": round(seconds, 3), "facts": facts or {}}
+    if source is not None:
+        measured["source"] = Path(os.path.relpath(source, path)).as_posix()
     receipt = Receipt(plan=plan, counts=counts, outputs=sums, files=dict(files or {}), measured=measured)
     storage.write_json(path / RECEIPT, receipt.model_dump(mode="json"))
     storage.remove(path / PARTS)

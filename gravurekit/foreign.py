@@ -55,7 +55,10 @@ def read_pictures(root: Path) -> list[Record]:
 
 
 def _record(root: Path, name: str) -> Record:
-    sha256 = file_sha256(root / name)
+    try:
+        sha256 = file_sha256(root / name)
+    except OSError as error:
+        raise DataError(f"{root / name} can't be read ({error.strerror}): allow it, or move it out") from None
     return Record(
         key=records.key_of(sha256), file_name=name, sha256=sha256, labels=folder_label(name), source="folder",
         url=f"folder:{name}",

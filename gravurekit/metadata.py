@@ -26,6 +26,8 @@ def file_sha256(path: Path) -> str:
 
 def read_lines(path: Path) -> list[Record]:
     """The Records of a metadata.jsonl or dropped.jsonl. Raises DataError naming the line that is none."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise DataError(f"{path} is no file: move it away and make the folder again")
     try:
         with open(path, "rb") as file, _no_collection():
             return [records.from_json(line, f"{path}, line {n}") for n, line in enumerate(file, 1)]

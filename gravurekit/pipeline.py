@@ -13,7 +13,7 @@ from pydantic import Field
 
 from gravurekit import keywords, settings
 from gravurekit.errors import UsageError
-from gravurekit.executor import make_executor
+from gravurekit.executor import Executor, make_executor
 from gravurekit.folder import Summary
 from gravurekit.progress import Watch
 from gravurekit.settings import did_you_mean, layered
@@ -105,7 +105,7 @@ class Prospect:
 def run_stage(stage: str, wishes: Wishes, watch: Watch) -> Summary:
     """One stage with the settings, folders and executor of `wishes`."""
     module, job = _STAGES[stage], _job(stage, wishes)
-    return module.run(job, _executor(wishes), watch) if stage in PARALLEL else module.run(job, watch)
+    return module.run(job, executor_of(wishes), watch) if stage in PARALLEL else module.run(job, watch)
 
 
 def run_chain(wishes: Wishes, first: str, last: str, watch: Watch) -> Iterator[Summary]:
@@ -198,6 +198,7 @@ _STAGES: Mapping[str, Any] = {
 PARALLEL = ("crawl", "filter", "stylize", "shard")  # those that work in tasks
 
 
-def _executor(wishes: Wishes) -> Any:
+def executor_of(wishes: Wishes) -> Executor:
+    """What the work is spread by, as [machine] and its flags say."""
     machine: Machine = wishes.settings("machine")
     return make_executor(machine.executor, machine.jobs)

@@ -55,18 +55,20 @@ class Receipt(BaseModel):
 def read_receipt(folder: Path) -> Receipt | None:
     """The receipt of a folder; None if it has none. Raises DataError if it is damaged or a newer gravurekit's."""
     path = folder / RECEIPT
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise DataError(f"{path} is no file: move it away and run the stage again")
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise DataError(f"{path} can't be read: {error.strerror}") from None
+        raise DataError(f"{path} can't be read ({error.strerror}): allow it, or run the stage again") from None
     try:
         found = json.loads(text)
         if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
             raise NewerReceipt(path, found["format"])
         receipt = Receipt.model_validate_json(text)
-    except (ValidationError, ValueError):
+    except (ValidationError, ValueError, RecursionError):
         receipt = None
     if receipt is None or not {"in", "kept"} <= receipt.counts.keys():
         raise DataError(f"{path} is damaged: run the stage again, which makes it anew")

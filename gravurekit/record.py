@@ -69,7 +69,8 @@ def from_json(line: str | bytes, where: str) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{where} isn't a Record ({key}: {first['msg']}): make the folder again") from None
+        fault = f"{key}: {first['msg']}" if key else first["msg"]
+        raise DataError(f"{where} isn't a Record ({fault}): make the folder again") from None
 
 
 def key_of(sha256: str) -> str:

@@ -243,7 +243,7 @@ def _holder_in(path: Path) -> Holder | None:
     try:
         entry = json.loads(path.read_bytes())
         pid, host = int(entry["pid"]), str(entry["host"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return Holder(pid, host)
 

@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from gravurekit import reference
+from gravurekit.doctor import Diagnosis, text
 from gravurekit.errors import Interrupted
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Watch
 from gravurekit.reference import Knob
+from gravurekit.reports import Sheet
 
 RESULTS = Console(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
@@ -134,6 +136,21 @@ def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:
     """The settings in force, on stdout: a settings file with the origin of each value, or a JSON object a line."""
     lines = [json.dumps(asdict(knob), ensure_ascii=False) for knob in knobs]
     sys.stdout.write("".join(line + "\n" for line in lines) if as_json else reference.shown(knobs))
+
+
+def show_sheet(made: Sheet, as_json: bool) -> None:
+    """Where the page is, and what it shows, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}, ensure_ascii=False) + "\n")
+        return
+    dropped = sum(made.dropped.values())
+    RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}", markup=False)
+
+
+def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:
+    """What doctor found, on stdout."""
+    sys.stdout.write(json.dumps(asdict(diagnosis), ensure_ascii=False) if as_json else text(diagnosis))
+    sys.stdout.write("\n")
 
 
 def complain(text: str) -> None:

@@ -1,7 +1,7 @@
 """Reports: a folder, for people to look at. A report is one file.
 
-class Settings(Settings)                                       its knobs, the table [report.NAME]
-write(source, out, settings, executor, watch) -> Sheet         looks at the folder `source`, writes the file `out`
+class Settings(Settings)                                   its knobs, flags of `gravurekit report`
+write(source, out, settings, executor, watch) -> Sheet     looks at the folder `source`, writes the file `out`
 """
 
 from dataclasses import dataclass, field

@@ -70,7 +70,8 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         probed, dropped = _probe_all(job.source, job.out, found, plan, executor, watch)
         kept, unfit = _judge(found, probed, decided, job.settings, job.tables)
         kept, lost = _carry_all(job.source, job.out, kept, probed, plan, executor, watch)
-        return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], seconds, source=job.source)
 
 
 def _check(job: Job) -> None:

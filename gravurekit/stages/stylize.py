@@ -72,7 +72,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         kept = [*done.values(), *(item for item in drawn if not item.reason)]
         dropped = [item for item in drawn if item.reason]
         facts = {"drawn before": len(done)} if done else {}
-        return folder.finish(job.out, plan, kept, dropped, time.monotonic() - began, facts)
+        return folder.finish(job.out, plan, kept, dropped, time.monotonic() - began, facts, job.source)
 
 
 def _knobs(job: Job) -> base.Settings:

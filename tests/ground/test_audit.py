@@ -198,3 +198,36 @@ def test_a_side_input_that_changed_is_noticed(name: str, in_a_folder: bool, tmp_
     plans.append(PLAN.model_copy(update={"inputs": folder.inputs([], **{name: place})}))
     plans.append(PLAN.model_copy(update={"inputs": folder.inputs([])}))
     assert [differences(a, b) for a, b in zip(plans, plans[1:], strict=False)] == [[f"side input changed: {name}"]] * 2
+
+
+HOSTILE = {
+    "a pipe for metadata": lambda made: ((made / "metadata.jsonl").unlink(), os.mkfifo(made / "metadata.jsonl")),
+    "a pipe for a receipt": lambda made: ((made / "receipt.json").unlink(), os.mkfifo(made / "receipt.json")),
+    "a folder for metadata": lambda made: ((made / "metadata.jsonl").unlink(), (made / "metadata.jsonl").mkdir()),
+    "a folder for a receipt": lambda made: ((made / "receipt.json").unlink(), (made / "receipt.json").mkdir()),
+    "a receipt of many brackets": lambda made: (made / "receipt.json").write_text("[" * 100_000),
+    "a lock of brackets": lambda made: (
+        (made / ".gravurekit.lock").write_text("[" * 100_000), (made / "receipt.json").unlink()),
+    "a lock of infinity": lambda made: (
+        (made / ".gravurekit.lock").write_text('{"pid": Infinity, "host": "x"}'), (made / "receipt.json").unlink()),
+    "a name that no disk can have": lambda made: (made / "metadata.jsonl").write_text(
+        Record(key="ab", file_name="im\0ages/x.png").to_json() + "\n"),
+    "a name that leads away": lambda made: (made / "metadata.jsonl").write_text(
+        Record(key="ab", file_name="../../../etc/passwd").to_json() + "\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", HOSTILE)
+def test_hostile_contents_are_faults_too(damage: str, made: Path) -> None:
+    HOSTILE[damage](made)
+    assert audit.inspect(made).grave
+    with pytest.raises(DataError):
+        folder.read(made)
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", "a/../../x.png"])
+def test_metadata_of_ones_own_leads_to_no_file_outside(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"x")
+    storage.write_text(tmp_path / "mine" / "metadata.jsonl", Record(key="ab", file_name=name).to_json() + "\n")
+    with pytest.raises(DataError, match="leads out of the folder"):
+        folder.read(tmp_path / "mine")
