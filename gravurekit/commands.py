@@ -25,24 +25,18 @@ app = typer.Typer(rich_markup_mode=None)
 
 Paths = dict[str, Any]  # fields of pipeline.Paths; None is "not said"
 
-SHARED = [
-    keyword(
-        "config",
-        Annotated[Path | None, typer.Option(help="Settings file; ./gravurekit.toml is read if it is there.")],
-    ),
-    keyword("json", Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")], False),
-    keyword("quiet", Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")], False),
+Config = Annotated[Path | None, typer.Option(help="Settings file; ./gravurekit.toml is read if it is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
+Assign = Annotated[
+    list[str] | None, typer.Option("--set", help="A craft's own knob: CRAFT.KNOB=VALUE, as in cartoon.median=5.")
 ]
-CRAFT = keyword(
-    "assign",
-    Annotated[
-        list[str] | None, typer.Option("--set", help="A craft's own knob: CRAFT.KNOB=VALUE, as in cartoon.median=5.")
-    ],
-)
-MACHINE = [
-    keyword("executor", Annotated[str | None, typer.Option(help="serial, or local: a pool of processes.")]),
-    keyword("jobs", Annotated[int | None, typer.Option(min=0, help="Processes of the pool; 0: one for each core.")]),
-]
+Spread = Annotated[str | None, typer.Option("--executor", help="serial, or local: a pool of processes.")]
+Jobs = Annotated[int | None, typer.Option(min=0, help="Processes of the pool; 0: one for each core.")]
+
+SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
+CRAFT = keyword("assign", Assign)
+MACHINE = [keyword("executor", Spread), keyword("jobs", Jobs)]
 
 
 def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callable[[Callable[..., Paths]], None]:
@@ -51,7 +45,7 @@ def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callabl
     more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else [])]
 
     def decorate(paths_of: Callable[..., Paths]) -> None:
-        own = list(inspect.signature(paths_of).parameters.values())
+        own = _named(paths_of)
 
         def command(**values: Any) -> None:
             paths = paths_of(**{parameter.name: values[parameter.name] for parameter in own})
@@ -64,6 +58,12 @@ def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callabl
         _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])
 
     return decorate
+
+
+def _named(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function that have names of their own."""
+    found = inspect.signature(function).parameters.values()
+    return [parameter for parameter in found if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
 def _add(command: Callable[..., None], name: str, parameters: Sequence[inspect.Parameter]) -> None:
@@ -184,10 +184,10 @@ def run(
     keywords: Annotated[list[str] | None, typer.Option(help="Keyword file or keyword, for the file's.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Source, for the file's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Results a keyword, for the file's.")] = None,
-    executor: Annotated[str | None, MACHINE[0].annotation.__metadata__[0]] = None,
-    jobs: Annotated[int | None, MACHINE[1].annotation.__metadata__[0]] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the summaries as JSON, a line a stage.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")] = False,
+    executor: Spread = None,
+    jobs: Jobs = None,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """The chain."""
     flags: dict[str, dict[str, Any]] = {
@@ -218,8 +218,7 @@ def report(
     terminal.show_sheet(made, values["json"])
 
 
-_own = list(inspect.signature(report).parameters.values())[:-1]
-_add(report, "report", [*_own, *flags_of(sheet.Settings), *SHARED, *MACHINE])
+_add(report, "report", [*_named(report), *flags_of(sheet.Settings), *SHARED, *MACHINE])
 
 
 @app.command(help=VERBS["settings"])
@@ -227,9 +226,9 @@ def settings(
     tables: Annotated[
         list[str] | None, typer.Argument(help="Tables, as in stylize or stylize.cartoon.", show_default="all")
     ] = None,
-    config: Annotated[Path | None, SHARED[0].annotation.__metadata__[0]] = None,
-    assign: Annotated[list[str] | None, CRAFT.annotation.__metadata__[0]] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a knob, a line each.")] = False,
+    config: Config = None,
+    assign: Assign = None,
+    json: Json = False,
 ) -> None:
     """The settings in force, as a settings file, with the origin of each in a comment."""
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), {}, parse_assignments(assign or []))
@@ -238,10 +237,10 @@ def settings(
 
 @app.command(name="doctor", help=VERBS["doctor"])
 def examine(
-    config: Annotated[Path | None, SHARED[0].annotation.__metadata__[0]] = None,
+    config: Config = None,
     deep: Annotated[bool, typer.Option("--deep", help="Take the sha256 of every file.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no engine that needs the network.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """What is here, what works, what is unfinished or damaged."""
     with terminal.watching(quiet=True):

@@ -1,18 +1,13 @@
 """The chain on the sample source: every Record is counted at every stage, and a second run does nothing."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from typer.testing import Result
-from workspace import KEYWORDS, digests, patchwork, run_here, until
+from workspace import KEYWORDS, digests
 
 from gravurekit import folder, metadata, receipt, shards
 from gravurekit.sample.engine import Engine
@@ -133,42 +128,6 @@ def test_serial_and_local_write_the_same_bytes(world: Path, gravurekit: Callable
         gravurekit("shard", f"{out}/styled", f"{out}/shards", "--size", "64", *executor)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert len(digests(tmp_path / "one")) > 50
-
-
-def test_a_stylize_killed_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    """kill -9 once a first part is there, then run again: as an unbroken run."""
-    patchwork(tmp_path / "photos", 200)  # four tasks
-    command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "killed", "--quiet",
-               "--short-side", "160", "--jobs", "2"]  # fmt: skip
-    process = subprocess.Popen(command, start_new_session=True)
-    parts = tmp_path / "killed" / "parts" / "draw"
-    assert until(lambda: process.poll() is not None or list(parts.glob("*.jsonl")))
-    assert process.poll() is None, "the run ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed" / receipt.RECEIPT).exists()
-    assert run_here("-C", str(tmp_path), "shard", "killed", "nothing").exit_code == 5  # unfinished: not read
-    done = {path.name: path.stat().st_mtime_ns for path in parts.glob("*.jsonl")}
-    assert subprocess.run(command, check=False).returncode == 0
-    assert done and not parts.exists()
-    assert run_here("-C", str(tmp_path), "stylize", "photos", "whole", "--short-side", "160").exit_code == 0
-    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
-
-
-@pytest.mark.parametrize("signal_sent, code", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
-def test_a_crawl_ended_in_the_middle_goes_on_to_the_same_bytes(tmp_path: Path, signal_sent: int, code: int) -> None:
-    crawl = ("crawl", "kaftan", "red dress", "--source", "sample", "--per-keyword", "14", "--quiet")
-    command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path / "ended"), *crawl]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    incoming = tmp_path / "ended" / "raw" / "incoming"
-    assert until(lambda: process.poll() is not None or len(list(incoming.glob("*"))) > 4)
-    os.killpg(process.pid, signal_sent)
-    assert process.wait() == code
-    assert not (tmp_path / "ended" / "raw" / receipt.RECEIPT).exists()
-    assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
-    assert run_here("-C", str(tmp_path / "whole"), *crawl).exit_code == 0
-    ended, whole = (digests(tmp_path / name, but=("journal.jsonl",)) for name in ("ended", "whole"))
-    assert ended == whole and len(whole) > 20
 
 
 def test_a_picture_found_under_two_labels_has_both(gravurekit: Callable[..., Result], tmp_path: Path) -> None:

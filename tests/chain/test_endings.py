@@ -22,7 +22,7 @@ VERBS = {
     "filter": ("filter", "photos"),
     "stylize": ("stylize", "photos", "--short-side", "64", "--out"),
     "shard": ("shard", "drawn", "--size", "64"),
-    "train": ("train", "tensors", "--head", "average", "--batch", "2", "--steps", "5", "--checkpoint-every", "1",
+    "train": ("train", "tensors", "--head", "average", "--batch", "2", "--steps", "4", "--checkpoint-every", "2",
               "--runs"),
     "colorize": ("colorize", "prints", "--model", "model", "--panel", "--out"),
 }  # fmt: skip
