@@ -1,0 +1,81 @@
+"""How far a crawl or a training is: what the crawl's journal and the training's saved state tell beyond the audit."""
+
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from gravurekit import storage
+from gravurekit.audit import Fault
+from gravurekit.doctor.trouble import MISSHAPEN, reason
+from gravurekit.receipt import Receipt
+from gravurekit.stages.crawl import INCOMING, JOURNAL
+
+# names that a training has; model/trainer.py and model/checkpoint.py define them, but need torch
+STATE, LOG, KEY = "state.safetensors", "log.jsonl", "gravurekit"
+
+
+def of(stage: str, path: Path, faults: list[Fault], receipt: Receipt | None) -> tuple[list[Fault], str]:
+    """More faults than those that are known, and how far the work is, in words; both may be empty."""
+    kinds = {fault.kind for fault in faults if not fault.minor}
+    if stage == "crawl":
+        return _crawl(path, kinds, receipt)
+    return _train(path, kinds, receipt) if stage == "train" else ([], "")
+
+
+def _crawl(path: Path, kinds: set[str], receipt: Receipt | None) -> tuple[list[Fault], str]:
+    """A crawl that only added to a folder leaves its old receipt there when it is ended."""
+    journal = path / JOURNAL
+    if receipt and not journal.exists():
+        todo = "put it back, or crawl into another folder: a crawl into this one drops what it doesn't find anew"
+        return [Fault("journal", f"{journal}, the crawl's memory, is missing", todo)], ""
+    more = []
+    if receipt and not kinds and (path / INCOMING).exists():
+        what = f"the last crawl into {path} was ended before its end"
+        more = [Fault("unfinished", what, "run `gravurekit crawl` again, which goes on")]
+    waiting = _unfetched(journal) if more or kinds & {"unfinished", "running"} else 0
+    return more, f"{waiting} links aren't fetched yet" if waiting else ""
+
+
+def _unfetched(journal: Path) -> int:
+    """How many links were found and not tried; 0 if nobody can tell."""
+    try:
+        entries = storage.read_json_lines(journal)
+        found = {item["url"] for entry in entries for item in entry.get("results", [])}
+        return len(found - {entry.get("url") for entry in entries})
+    except MISSHAPEN:
+        return 0
+
+
+def _train(path: Path, kinds: set[str], receipt: Receipt | None) -> tuple[list[Fault], str]:
+    if receipt:
+        steps = receipt.plan.settings.get("steps")
+        return [], f"{steps} steps" if steps else ""
+    running, logged = "running" in kinds, _last_step(path / LOG)
+    if not os.path.lexists(path / STATE):
+        return [], (f"step {logged}" if running else f"step {logged}, but no state is saved yet") if logged else ""
+    try:
+        step, steps = _saved(path / STATE)
+    except (SafetensorError, *MISSHAPEN) as error:
+        todo = f"remove {path / STATE} to train from the beginning"
+        return [Fault("state", f"{path / STATE} is damaged ({reason(error)})", todo)], ""
+    return [], f"step {max(step, logged) if running else step} of {steps}"
+
+
+def _saved(path: Path) -> tuple[int, int]:
+    """The step of a saved state, and the steps there will be; only the file's header is read."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("it is no file")
+    with safe_open(path, "numpy") as file:
+        about = json.loads(file.metadata()[KEY])["about"]
+    return int(about["step"]), int(about["identity"]["recipe.steps"])
+
+
+def _last_step(log: Path) -> int:
+    """The last step in a training's log; 0 if there is none."""
+    try:
+        entries = storage.read_json_lines(log) if log.is_file() else []
+        return next((int(entry["step"]) for entry in reversed(entries) if "step" in entry), 0)
+    except MISSHAPEN:
+        return 0
