@@ -4,21 +4,11 @@ import hashlib
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from records import RECORDS
 
 from gravurekit.errors import DataError
 from gravurekit.record import Record, from_json, key_of, key_of_url
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-FIGURE = st.floats(allow_nan=False, allow_infinity=False)
-FIELDS = {
-    str: TEXT,
-    int: st.integers(-(2**31), 2**31),
-    tuple[str, ...]: st.lists(TEXT, max_size=3).map(tuple),
-    dict[str, float]: st.dictionaries(TEXT, FIGURE, max_size=3),
-    int | None: st.none() | st.integers(0, 99),
-}
-RECORDS = st.builds(Record, **{name: FIELDS[about.annotation] for name, about in Record.model_fields.items()})
 FULL = Record(key="0123456789abcdef", labels=("kırmızı elbise", "robe"), scores={"a": 0.5}, width=3, title="“x”\n")
 
 
