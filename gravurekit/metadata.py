@@ -30,7 +30,7 @@ def read_lines(path: Path) -> list[Record]:
         raise DataError(f"{path} is no file: move it away and make the folder again")
     try:
         with open(path, "rb") as file, _no_collection():
-            return [records.from_json(line, f"{path}, line {n}") for n, line in enumerate(file, 1)]
+            return records.from_lines(file, str(path))
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror}): make the folder again") from None
 

@@ -1,6 +1,7 @@
 """Record: what is known of one picture. Frozen; a stage makes a new one."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -67,10 +68,25 @@ def from_json(line: str | bytes, where: str) -> Record:
     try:
         return Record.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        fault = f"{key}: {first['msg']}" if key else first["msg"]
-        raise DataError(f"{where} isn't a Record ({fault}): make the folder again") from None
+        raise _no_record(where, error) from None
+
+
+def from_lines(lines: Iterable[bytes], where: str) -> list[Record]:
+    """The Records of lines. Raises DataError naming `where` and the number of the line that is none."""
+    found: list[Record] = []
+    try:
+        for line in lines:
+            found.append(Record.model_validate_json(line))
+    except ValidationError as error:
+        raise _no_record(f"{where}, line {len(found) + 1}", error) from None
+    return found
+
+
+def _no_record(where: str, error: ValidationError) -> DataError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    fault = f"{key}: {first['msg']}" if key else first["msg"]
+    return DataError(f"{where} isn't a Record ({fault}): make the folder again")
 
 
 def key_of(sha256: str) -> str:
