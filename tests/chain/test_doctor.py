@@ -492,6 +492,15 @@ def test_a_training_says_its_step(look: Callable[..., Diagnosis], here: Path, ho
     assert found.exit_code == 5
 
 
+def test_pipes_in_a_training_are_not_waited_for(look: Callable[..., Diagnosis], here: Path) -> None:
+    run = here / "runs" / "1"
+    folder.claim(run, "train")
+    os.mkfifo(run / details.LOG)
+    assert place(look(), "runs/1").state == "unfinished"
+    os.mkfifo(run / details.STATE)
+    assert [(item.kind, item.damage) for item in look().findings] == [("state", True)]
+
+
 def test_a_finished_training_and_other_things_among_the_runs(look: Callable[..., Diagnosis], here: Path) -> None:
     run = here / "runs" / "shards-1"
     folder.claim(run, "train")
