@@ -14,7 +14,7 @@ from gravurekit import record as records
 from gravurekit import storage
 from gravurekit.errors import DataError
 from gravurekit.foreign import is_picture_name
-from gravurekit.metadata import DROPPED, LOCK, METADATA, PARTS, file_sha256, files_of, owner_of, read_lines
+from gravurekit.metadata import DROPPED, LOCK, MARKER, METADATA, PARTS, file_sha256, files_of, owner_of, read_lines
 from gravurekit.receipt import RECEIPT, Receipt, read_receipt
 from gravurekit.record import Record
 
@@ -84,6 +84,11 @@ def _again(path: Path, owner: str) -> str:
     return f"run `gravurekit {owner}` again, which makes it anew"
 
 
+def running(path: Path) -> Fault | None:
+    """That a process is at work in the folder; None if there is none."""
+    return next((fault for fault in _lock_faults(path) if not fault.minor), None)
+
+
 def _lock_faults(path: Path) -> Iterator[Fault]:
     found = storage.lock_holder(path / LOCK)
     if found and found[1]:
@@ -120,7 +125,8 @@ def _output_faults(path: Path, owner: str, receipt: Receipt | None) -> Iterator[
         if not file.is_file():
             yield Fault("missing", f"{file} is missing", _again(path, owner))
         elif not _is(file, sha256):
-            keep = f"; or keep the edit: remove {path / RECEIPT} and {path / '.gravurekit'}, and the folder is yours"
+            yours = f"remove {path / RECEIPT} and {path / MARKER}, and the folder is yours; go on with the next stage"
+            keep = f"; or keep the edit: {yours}"
             todo = _again(path, owner) + (keep if name in (METADATA, DROPPED) else "")
             yield Fault("edited", f"{file} isn't as {owner or 'its stage'} wrote it", todo)
 
@@ -174,6 +180,12 @@ def _is(path: Path, sha256: str) -> bool:
         return file_sha256(path) == sha256
     except OSError:  # a disk that fails, a file that may not be read: no longer what was written
         return False
+
+
+def missing(path: Path, found: Iterable[Record]) -> set[str]:
+    """Of the files that these Records name, those that aren't there."""
+    expected = {name for item in found for name in files_of(item)}
+    return expected - _listing(path, {str(PurePosixPath(name).parent) for name in expected}).keys()
 
 
 def changed_or_missing(path: Path, found: Iterable[Record], deep: bool = False) -> set[str]:

@@ -4,9 +4,11 @@ Only this file turns errors into exit codes (errors.py lists them). The verbs th
 imported when one of them is used, so that `gravurekit --help` answers at once.
 """
 
+import io
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,13 +94,29 @@ def start(
         work_in(folder)
 
 
-def _first_interrupt(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGINT, _second_interrupt)
-    raise KeyboardInterrupt
+def _watch_interrupts() -> None:
+    """The first Ctrl-C ends a run in good order; see to it that a second one ends it at once.
+
+    The system writes each signal into a pipe at once, and a thread reads it there: Python itself looks at signals only
+    between its own steps, and a step of torch can take many seconds.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return  # a shell's background job ignores Ctrl-C
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        left = 2
+        while left:
+            left -= os.read(reading, 1)[0] == signal.SIGINT
+        _end_at_once()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
-def _second_interrupt(number: int, frame: Any) -> None:
-    """End at once: workers first, so that none outlives this process. What is half done is done again next time."""
+def _end_at_once() -> None:
+    """Workers first, so that none outlives this process. What is half done is done again next time."""
     if "multiprocessing" in sys.modules:
         for process in sys.modules["multiprocessing"].active_children():
             process.kill()
@@ -109,8 +127,10 @@ def _second_interrupt(number: int, frame: Any) -> None:
 def main() -> None:
     """The program; ends the process with the exit code of what happened. Ctrl-C ends it in good order, a second one at
     once."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job ignores Ctrl-C
-        signal.signal(signal.SIGINT, _first_interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our arrows is no reason to fail
+    _watch_interrupts()
     try:
         app()
     except KeyboardInterrupt:

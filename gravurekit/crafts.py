@@ -34,9 +34,11 @@ def settings_of(room: str, stage: str, name: str, tables: Mapping[str, Mapping[s
 
 
 def check_tables(room: str, stage: str, tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises UsageError if a table `[stage.NAME]` belongs to no craft of the room."""
+    """Raises UsageError if a table `[stage.NAME]` belongs to no craft of the room, or holds what its craft can't
+    take."""
     for name in tables:
         if name not in names(room):
             raise UsageError(
                 f"[{stage}.{name}] is the table of no {room.removesuffix('s')}{did_you_mean(name, names(room))}"
             )
+        settings_of(room, stage, name, tables)

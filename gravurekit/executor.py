@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -66,7 +67,8 @@ class Local:
                 while queue and len(in_flight) < 2 * self.jobs:
                     item = queue.popleft()
                     try:
-                        in_flight[pool.submit(function, item[1])] = item
+                        with _no_interrupts():
+                            in_flight[pool.submit(function, item[1])] = item
                     except BrokenProcessPool:
                         queue.appendleft(item)
                         return [in_flight[future] for future in in_flight]
@@ -84,7 +86,9 @@ class Local:
     def _alone(self, function: Callable[[Task], Result], index: int, task: Task) -> Outcome[Result]:
         with _pool(1) as pool:
             try:
-                return Outcome(index, pool.submit(function, task).result())
+                with _no_interrupts():
+                    future = pool.submit(function, task)
+                return Outcome(index, future.result())
             except BrokenProcessPool:
                 return Outcome(index, None, died=True)
 
@@ -105,6 +109,16 @@ class _pool:
             for process in set(multiprocessing.active_children()) - self._others:
                 process.kill()
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Ctrl-C waits while workers are started, and they inherit that: it can't hit them before `_start_worker` has."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:

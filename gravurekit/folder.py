@@ -106,11 +106,14 @@ def look(path: Path, plan: Plan) -> State:
         raise
     except DataError:
         return State(None, (f"{RECEIPT} is damaged",))
+    if receipt is None and (running := audit.running(path)):
+        return State(None, (running.what,))
     if receipt is None:
         return State(None, ("the last run didn't finish" if owner_of(path) else NEW,))
     if reasons := differences(receipt.plan, plan):
         return State(None, tuple(reasons))
-    if faults := audit.inspect(path).grave:
+    # a picture that no line names is somebody's: making the folder anew wouldn't help, and readers tell
+    if faults := [fault for fault in audit.inspect(path).grave if fault.kind != "unnamed"]:
         return State(None, tuple(fault.what for fault in faults))
     return State(_summary(path, receipt))
 
@@ -132,10 +135,7 @@ def opened(
     Raises UsageError if the folder is somebody else's, or lies in, around or at the input; Busy if another process
     works in it; DataError if a newer gravurekit made it.
     """
-    if source is not None:
-        ours, theirs = path.resolve(), source.resolve()
-        if ours == theirs or ours in theirs.parents or theirs in ours.parents:
-            raise UsageError(f"{path} and {source} must be folders apart: what is made can't lie in what it is made of")
+    check_places(path, stage, source)
     claim(path, stage)
     with storage.locked(path / LOCK) as before:
         if before:
@@ -145,26 +145,37 @@ def opened(
         if not adding:
             storage.remove(path / RECEIPT)
         for aside in path.glob(f"*{storage.ASIDE}"):  # half a model, say
-            storage.remove(aside)
+            if aside.is_file():
+                storage.remove(aside)
         yield
 
 
-def claim(path: Path, stage: str) -> None:
-    """Make `path` the output folder of `stage`: a hidden marker says so from the first moment on.
-
-    Raises UsageError if the folder holds files and isn't this stage's: they are somebody's, and would be removed.
-    """
+def check_places(path: Path, stage: str, source: Path | None = None) -> None:
+    """Nothing is written. Raises UsageError if `path` can't be the output folder of `stage`: it holds files and isn't
+    this stage's (they are somebody's, and would be removed), or lies in, around or at the input; DataError if a newer
+    gravurekit made it."""
+    if source is not None:
+        ours, theirs = path.resolve(), source.resolve()
+        if ours == theirs or ours in theirs.parents or theirs in ours.parents:
+            raise UsageError(f"{path} and {source} must be folders apart: what is made can't lie in what it is made of")
     owner = owner_of(path)
     if owner and owner != stage:
         raise UsageError(f"{path} was made by {owner}: choose another folder for {stage}, or remove it first")
     if owner:
         _refuse_newer(path)
-        return
+    elif path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        if names:
+            raise UsageError(f"{path} holds other files ({names[0]}, …): choose a new or empty folder")
+
+
+def claim(path: Path, stage: str) -> None:
+    """Make `path` the output folder of `stage`: a hidden marker says so from the first moment on. Raises as
+    `check_places` does."""
+    check_places(path, stage)
     storage.make_folder(path)
-    names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
-    if names:
-        raise UsageError(f"{path} holds other files ({names[0]}, …): choose a new or empty folder")
-    storage.write_text(path / MARKER, stage + "\n")
+    if not owner_of(path):
+        storage.write_text(path / MARKER, stage + "\n")
 
 
 def _refuse_newer(path: Path) -> None:
@@ -184,6 +195,7 @@ def finish(
     kept = sorted(kept, key=lambda item: (item.key, item.file_name))
     dropped = sorted(dropped, key=lambda item: (item.key, item.url))
     _refuse_collisions(kept)
+    _refuse_gaps(path, kept)
     write_lines(path / METADATA, kept)
     write_lines(path / DROPPED, dropped)
     named: dict[str, set[str]] = {"images": set()}
@@ -219,6 +231,13 @@ def _refuse_collisions(kept: list[Record]) -> None:
     for before, after in zip(kept, kept[1:], strict=False):
         if before.key == after.key and before.variant == after.variant:
             raise DataError(f"two pictures share the key {after.key}: {before.url} and {after.url}; remove one of them")
+
+
+def _refuse_gaps(path: Path, kept: list[Record]) -> None:
+    """A file that vanished while the stage worked: all is done again, rather than a folder sealed that isn't whole."""
+    if missing := audit.missing(path, kept):
+        storage.remove(path / PARTS)
+        raise DataError(f"{path / min(missing)} vanished while it was being made: run the same command again")
 
 
 def _keep_only(folder: Path, names: set[str]) -> None:

@@ -1,6 +1,7 @@
 """Folders that other programs filled: any folder of pictures is an input."""
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,10 +23,19 @@ def picture_files(root: Path) -> list[str]:
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if is_picture_name(name)]
+    found = [name for name in found if not _is_pipe(root / name)]
     for name in found:
         if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
             raise DataError(f"{root}: the file name {name!a} isn't UTF-8: rename the file")
     return sorted(found)
+
+
+def _is_pipe(path: Path) -> bool:
+    """Whether it is there and no file, but a pipe, socket or device, whose opening might wait for ever."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False  # a link to nowhere, say: who reads it tells
 
 
 def is_picture_name(name: str) -> bool:
@@ -36,10 +46,10 @@ def is_picture_name(name: str) -> bool:
 def stamp(path: Path) -> str:
     """What changes when a file does: its size and the time of its last change. Empty if it can't be asked."""
     try:
-        stat = path.stat()
+        found = path.stat()
     except OSError:
         return ""
-    return f"{stat.st_size} {stat.st_mtime_ns}"
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def folder_label(name: str) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ Which tasks there are follows from the input alone, never from the executor, so 
 next one. Parts of another plan are thrown away.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +40,33 @@ class _Task:
 
 
 def _do(task: _Task) -> int:
-    lines = task.work.function(list(task.items), task.work.context, task.stem)
-    storage.write_lines(task.stem.with_suffix(".jsonl"), lines)
+    _write(task.stem, task.work.function(list(task.items), task.work.context, task.stem))
     return len(task.items)
+
+
+def _write(stem: Path, lines: Sequence[str]) -> None:
+    """A part's lines, and a last one that proves them and names the files beside them with their sizes."""
+    seal = {"sha256": _digest(lines), "beside": _beside(stem)}
+    storage.write_lines(stem.with_suffix(".jsonl"), [*lines, json.dumps(seal)])
+
+
+def _read(stem: Path) -> list[str] | None:
+    """The lines of a part; None if it isn't done, or isn't as it was written."""
+    try:
+        *lines, last = stem.with_suffix(".jsonl").read_text("utf-8").split("\n")[:-1]
+        seal = json.loads(last)
+        return lines if seal == {"sha256": _digest(lines), "beside": _beside(stem)} else None
+    except (OSError, ValueError):
+        return None
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _beside(stem: Path) -> dict[str, int]:
+    files = (path for path in stem.parent.glob(f"{stem.name}.*") if not path.name.endswith((".jsonl", storage.ASIDE)))
+    return {path.name: path.stat().st_size for path in sorted(files)}
 
 
 def run(
@@ -52,14 +78,14 @@ def run(
     stems = [folder / f"{n:05d}" for n in range((len(items) + TASK_SIZE - 1) // TASK_SIZE)]
     tasks = [_Task(work, tuple(items[n * TASK_SIZE : (n + 1) * TASK_SIZE]), stem) for n, stem in enumerate(stems)]
     watch.begin(name, len(items))
-    waiting = [task for task in tasks if not task.stem.with_suffix(".jsonl").exists()]
+    waiting = [task for task in tasks if _read(task.stem) is None]
     watch.advance(len(items) - sum(len(task.items) for task in waiting))
     for outcome in executor.map(_do, waiting):
         task = waiting[outcome.index]
         if outcome.died:
             _one_by_one(task, executor)
         watch.advance(len(task.items))
-    return [line for stem in stems for line in _lines(stem.with_suffix(".jsonl"))]
+    return [line for stem in stems for line in _lines(stem)]
 
 
 def _begin(folder: Path, plan_digest: str) -> None:
@@ -77,13 +103,12 @@ def _one_by_one(task: _Task, executor: Executor) -> None:
     for outcome in executor.map(_do, singles):
         if outcome.died:
             single = singles[outcome.index]
-            storage.write_lines(single.stem.with_suffix(".jsonl"), [task.work.on_death(single.items[0])])
-    lines = [line for single in singles for line in _lines(single.stem.with_suffix(".jsonl"))]
-    storage.write_lines(task.stem.with_suffix(".jsonl"), lines)
+            _write(single.stem, [task.work.on_death(single.items[0])])
+    _write(task.stem, [line for single in singles for line in _lines(single.stem)])
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8").split("\n")[:-1]
-    except OSError as error:
-        raise DataError(f"{path} vanished ({error.strerror}): run the same command again") from None
+def _lines(stem: Path) -> list[str]:
+    lines = _read(stem)
+    if lines is None:
+        raise DataError(f"{stem.with_suffix('.jsonl')} vanished or changed: run the same command again")
+    return lines

@@ -19,16 +19,17 @@ from gravurekit.progress import Watch
 from gravurekit.settings import did_you_mean, layered
 from gravurekit.stages import colorize, crawl, filter, shard, stylize, train
 
-ORDER = ("crawl", "filter", "stylize", "shard", "train", "colorize")
-
-STAGE_SETTINGS: dict[str, type[settings.Settings]] = {
-    "crawl": crawl.Settings,
-    "filter": filter.Settings,
-    "stylize": stylize.Settings,
-    "shard": shard.Settings,
-    "train": train.Settings,
-    "colorize": colorize.Settings,
+STAGES: Mapping[str, Any] = {
+    "crawl": crawl,
+    "filter": filter,
+    "stylize": stylize,
+    "shard": shard,
+    "train": train,
+    "colorize": colorize,
 }
+ORDER = tuple(STAGES)
+PARALLEL = ("crawl", "filter", "stylize", "shard")  # those that work in tasks
+STAGE_SETTINGS: dict[str, type[settings.Settings]] = {name: stage.Settings for name, stage in STAGES.items()}
 
 
 class Paths(settings.Settings):
@@ -104,17 +105,13 @@ class Prospect:
 
 def run_stage(stage: str, wishes: Wishes, watch: Watch) -> Summary:
     """One stage with the settings, folders and executor of `wishes`."""
-    module, job = _STAGES[stage], _job(stage, wishes)
+    module, job = STAGES[stage], _job(stage, wishes)
     return module.run(job, executor_of(wishes), watch) if stage in PARALLEL else module.run(job, watch)
 
 
 def run_chain(wishes: Wishes, first: str, last: str, watch: Watch) -> Iterator[Summary]:
-    """The stages from `first` to `last`, in order. Every setting is checked before the first one runs."""
-    stages = _span(first, last)
-    for stage in stages:
-        wishes.settings(stage)
-    for stage in stages:
-        _job(stage, wishes)
+    """The stages from `first` to `last`, in order. All that can be checked beforehand is, before the first one runs."""
+    stages = _checked(wishes, first, last)
     for stage in stages:
         yield run_stage(stage, wishes, watch)
 
@@ -123,11 +120,21 @@ def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
     """What `run_chain` would do, and why; nothing is written. A stage after one that would run can't be judged before
     that one has run: it would run unless the same comes out."""
     ahead = ""
-    for stage in _span(first, last):
+    for stage in _checked(wishes, first, last):
         job = _job(stage, wishes)
-        reasons = (f"what it works on is made anew by {ahead}",) if ahead else _STAGES[stage].look(job).reasons
+        reasons = (f"what it works on is made anew by {ahead}",) if ahead else STAGES[stage].look(job).reasons
         ahead = ahead or (stage if reasons else "")
-        yield Prospect(stage, Path(_out_of(stage, wishes)), reasons)
+        yield Prospect(stage, job.out, reasons)
+
+
+def _checked(wishes: Wishes, first: str, last: str) -> tuple[str, ...]:
+    """The stages from `first` to `last`, once all that can be said of their settings beforehand is said."""
+    stages = _span(first, last)
+    for table in ("machine", *stages):
+        wishes.settings(table)
+    for stage in stages:
+        STAGES[stage].check(_job(stage, wishes))
+    return stages
 
 
 def _span(first: str, last: str) -> tuple[str, ...]:
@@ -137,11 +144,6 @@ def _span(first: str, last: str) -> tuple[str, ...]:
     if ORDER.index(first) > ORDER.index(last):
         raise UsageError(f"{first} comes after {last}: the order is {' → '.join(ORDER)}")
     return ORDER[ORDER.index(first) : ORDER.index(last) + 1]
-
-
-def _out_of(stage: str, wishes: Wishes) -> str:
-    names = {"crawl": "raw", "filter": "clean", "stylize": "styled", "shard": "shards", "train": "runs"}
-    return str(getattr(wishes.settings("paths"), names.get(stage, "coloured")))
 
 
 def _job(stage: str, wishes: Wishes) -> Any:
@@ -187,15 +189,6 @@ _JOBS: Mapping[str, Callable[[Any, Tables, Paths], Any]] = {
     "train": _train,
     "colorize": _colorize,
 }
-_STAGES: Mapping[str, Any] = {
-    "crawl": crawl,
-    "filter": filter,
-    "stylize": stylize,
-    "shard": shard,
-    "train": train,
-    "colorize": colorize,
-}
-PARALLEL = ("crawl", "filter", "stylize", "shard")  # those that work in tasks
 
 
 def executor_of(wishes: Wishes) -> Executor:

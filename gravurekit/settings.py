@@ -58,7 +58,8 @@ def _complaint(kind: type[Settings], table: str, item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"[{table}] unknown key {key!r}{did_you_mean(key, kind.model_fields)}"
-    return f"[{table}] {key} = {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    fault = item["msg"].removeprefix("Value error, ")
+    return f"[{table}] {key} = {item['input']!r}: {fault[0].lower()}{fault[1:]}"
 
 
 def did_you_mean(word: str, known: Any) -> str:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from gravurekit.errors import Busy, StorageError
 
-ASIDE = ".part"  # the suffix of files that are still being written
+ASIDE = ".gravurekit.part"  # the suffix of files that are still being written
 
 
 @contextmanager
@@ -152,14 +152,17 @@ def remove(path: Path) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal; lines that a kill has torn are left out. An absent file has no lines."""
+    """The lines of a journal; lines that a kill has torn are left out. An absent file has no lines. Raises StorageError
+    for what is no file."""
     if not path.exists():
         return []
+    if not path.is_file():
+        raise StorageError(f"{path} is no file: move it away, and run the same command again")
     entries = []
     for line in path.read_bytes().split(b"\n"):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
             entries.append(entry)

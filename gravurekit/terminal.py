@@ -24,6 +24,7 @@ from gravurekit.reports import Sheet
 
 RESULTS = Console(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
+NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -73,7 +74,7 @@ class Bar:
 def show(summary: Summary, as_json: bool) -> None:
     """One line a stage, or one JSON object, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(summary) | {"out": str(summary.out)}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(asdict(summary) | {"out": str(summary.out)}) + "\n")
         return
     RESULTS.print(_line(summary), markup=False)
     for file in summary.facts.get("files", []):
@@ -97,11 +98,16 @@ def _line(summary: Summary) -> str:
 
 
 def show_table(done: Sequence[Summary]) -> None:
-    """A line a stage on stdout, in columns: what came, what stayed, what was dropped why, how long it took."""
+    """A line a stage on stdout, in columns: what came, what stayed, how long it took, what was dropped why."""
+    console = RESULTS if RESULTS.is_terminal else Console(highlight=False, width=WIDEST)
+    if console.width < NARROW:
+        for item in done:
+            show(item, as_json=False)
+        return
     table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("stage", "in", "kept", "dropped", "seconds", "per second", "out", ""):
+    for name in ("stage", "in", "kept", "seconds", "per second", "", "out", "dropped"):
         number = name in ("in", "kept", "seconds", "per second")
-        table.add_column(name, justify="right" if number else "left", no_wrap=name != "dropped")
+        table.add_column(name, justify="right" if number else "left", no_wrap=name not in ("out", "dropped"))
     for item in done:
         reasons = ", ".join(f"{reason} {count}" for reason, count in item.dropped.items())
         dropped = f"{sum(item.dropped.values())}: {reasons}" if reasons else "0"
@@ -109,8 +115,7 @@ def show_table(done: Sequence[Summary]) -> None:
         if item.stage == "train":  # of its pictures each is seen many times
             rate = str(item.facts["samples_per_second"])
         state = "fresh" if item.fresh else ""
-        table.add_row(item.stage, str(item.came), str(item.kept), dropped, seconds, rate, str(item.out), state)
-    console = RESULTS if RESULTS.is_terminal else Console(highlight=False, width=WIDEST)
+        table.add_row(item.stage, str(item.came), str(item.kept), seconds, rate, state, str(item.out), dropped)
     console.print(table, markup=False, crop=False)
     for item in done:
         for file in item.facts.get("files", []):
@@ -121,7 +126,7 @@ def show_prospect(prospect: Prospect, as_json: bool) -> None:
     """What a stage would do, and why, on stdout."""
     if as_json:
         line = {"stage": prospect.stage, "out": str(prospect.out), "fresh": not prospect.reasons}
-        sys.stdout.write(json.dumps(line | {"reasons": prospect.reasons}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(line | {"reasons": prospect.reasons}) + "\n")
         return
     said = f"would run: {'; '.join(prospect.reasons)}" if prospect.reasons else "fresh"
     RESULTS.print(f"{prospect.stage:<9} {said}", markup=False)
@@ -134,14 +139,14 @@ def show_file(path: Path) -> None:
 
 def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:
     """The settings in force, on stdout: a settings file with the origin of each value, or a JSON object a line."""
-    lines = [json.dumps(asdict(knob), ensure_ascii=False) for knob in knobs]
+    lines = [json.dumps(asdict(knob)) for knob in knobs]
     sys.stdout.write("".join(line + "\n" for line in lines) if as_json else reference.shown(knobs))
 
 
 def show_sheet(made: Sheet, as_json: bool) -> None:
     """Where the page is, and what it shows, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}) + "\n")
         return
     dropped = sum(made.dropped.values())
     RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}", markup=False)
@@ -149,7 +154,7 @@ def show_sheet(made: Sheet, as_json: bool) -> None:
 
 def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:
     """What doctor found, on stdout."""
-    sys.stdout.write(json.dumps(asdict(diagnosis), ensure_ascii=False) if as_json else text(diagnosis))
+    sys.stdout.write(json.dumps(asdict(diagnosis)) if as_json else text(diagnosis))
     sys.stdout.write("\n")
 
 

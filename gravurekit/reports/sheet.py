@@ -52,6 +52,7 @@ def write(source: Path, out: Path, settings: Settings, executor: Executor, watch
     Raises UsageError if there is no such folder, or it holds none of pictures; DataError if there is nothing in it, or
     a newer gravurekit made it.
     """
+    _refuse_to_overwrite(out)
     content = _look(source)
     kept = _groups(content.kept, lambda item: item.label, settings.limit)
     dropped = _groups(content.dropped, lambda item: item.reason, settings.limit)
@@ -63,6 +64,14 @@ def write(source: Path, out: Path, settings: Settings, executor: Executor, watch
     page = {"content": content, "kept": kept, "dropped": dropped, "places": places, "thumb": settings.thumb}
     storage.write_lines(out, _lines(_template().generate(page)))
     return Sheet(out, len(content.kept), {group.name: group.count for group in dropped}, len(chosen))
+
+
+def _refuse_to_overwrite(out: Path) -> None:
+    """Only a page of ours gives way to a new one."""
+    if out.exists():
+        ours = out.is_file() and b'content="gravurekit report"' in out.read_bytes()[:2000]
+        if not ours:
+            raise UsageError(f"{out} is there already, and no report: name another file with --out")
 
 
 # ---- what is in the folder -----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The crawl's memory, `raw/journal.jsonl`, a line an event, and the Records that follow from it.
 
-{"feed": [source, query], "label": …, "limit": …, "results": […]}       a finished search
+{"feed": [source, query], "label": …, "limit": …, "knobs": …, "results": […]}       a finished search
 {"url": …, "sha256": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
 {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
 
@@ -10,6 +10,7 @@ A download from a file has its "stamp" as well, so that a file that changed is t
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,20 +35,23 @@ class Feed:
 
 @dataclass
 class Journal:
-    """What earlier runs and this one did. `limits` holds how many results each finished search asked for."""
+    """What earlier runs and this one did. `asked` holds how many results each finished search asked for, and the digest
+    of the source's knobs."""
 
     path: Path
     feeds: dict[tuple[str, str], Feed] = field(default_factory=dict)
-    limits: dict[tuple[str, str], int] = field(default_factory=dict)
+    asked: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     urls: dict[str, dict[str, Any]] = field(default_factory=dict)
     proofs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> "Journal":
-        """The journal at `path`; an empty one if there is none. Lines that a kill has torn are as if not written."""
+        """The journal at `path`; an empty one if there is none. Lines that are torn or no events are as if not
+        written: what they told is asked for again."""
         journal = cls(path)
         for entry in storage.read_json_lines(path):
-            journal._take(entry)
+            with suppress(KeyError, TypeError, ValueError, AttributeError):
+                journal._take(entry)
         return journal
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -55,7 +59,7 @@ class Journal:
         storage.append_line(self.path, json.dumps(entry, ensure_ascii=False))
         self._take(entry)
 
-    def add_feed(self, feed: Feed, limit: int) -> None:
+    def add_feed(self, feed: Feed, limit: int, knobs: str) -> None:
         """Write a finished search down."""
         results = [dataclasses.asdict(item) for item in feed.results]
         self.add(
@@ -63,6 +67,7 @@ class Journal:
                 "feed": [feed.source, feed.keyword.query],
                 "label": feed.keyword.label,
                 "limit": limit,
+                "knobs": knobs,
                 "results": results,
             }
         )
@@ -71,12 +76,20 @@ class Journal:
         if "feed" in entry:
             source, query = entry["feed"]
             found = tuple(Result(**item) for item in entry["results"])
+            asked = (int(entry["limit"]), str(entry.get("knobs", "")))
             self.feeds[source, query] = Feed(source, Keyword(query, entry["label"]), found)
-            self.limits[source, query] = entry["limit"]
-        elif "url" in entry:
+            self.asked[source, query] = asked
+        elif _says(entry, "url", "sha256") or _says(entry, "url", "reason", "detail"):
             self.urls[entry["url"]] = entry
-        else:
+        elif _says(entry, "sha256", "reason", "detail") or (
+            _says(entry, "sha256", "file_name") and entry.keys() >= {"width", "height"}
+        ):
             self.proofs[entry["sha256"]] = entry
+
+
+def _says(entry: dict[str, Any], *keys: str) -> bool:
+    """Whether an event has text under each of these keys."""
+    return all(isinstance(entry.get(key), str) for key in keys)
 
 
 def in_order(journal: Journal, keywords: Sequence[Keyword], sources: Sequence[str]) -> list[Feed]:

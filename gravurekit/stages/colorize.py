@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -65,6 +66,16 @@ class _Print:
     made_from: str
 
 
+def check(job: Job) -> None:
+    """Raises UsageError if there is nothing to colour, or for an output folder of others."""
+    if not job.prints:
+        raise UsageError("name a picture or a folder of pictures to colour")
+    for path in job.prints:
+        if not path.exists():
+            raise UsageError(f"{path}: no such picture or folder")
+    folder.check_places(job.out, "colorize")
+
+
 def look(job: Job) -> State:
     """Whether exactly these prints are coloured already. Raises as `run` does."""
     pictures = _expand(job.prints)
@@ -82,6 +93,7 @@ def run(job: Job, watch: Watch) -> Summary:
     can't be used, DataError if there is no run or no print could be read.
     """
     began = time.monotonic()
+    check(job)
     state = look(job)
     if state.done:
         return state.done
@@ -110,12 +122,8 @@ def _expand(prints: Sequence[Path]) -> dict[Path, str]:
     for path in prints:
         if path.is_dir():
             found += [path / item.file_name for item in folder.read(path)]
-        elif path.is_file():
-            found.append(path)
         else:
-            raise UsageError(f"{path}: no such picture or folder")
-    if not found:
-        raise UsageError("name a picture or a folder of pictures to colour")
+            found.append(path)
     try:
         return {path: metadata.file_sha256(path) for path in found}
     except OSError as error:
@@ -139,10 +147,13 @@ def _model(job: Job) -> Path:
 
 
 def _known(out: Path) -> dict[str, Record]:
-    """What earlier runs coloured, by file name; lines that a kill has torn are as if not written."""
-    entries = storage.read_json_lines(out / METADATA)
-    found = [records.from_json(json.dumps(entry), str(out / METADATA)) for entry in entries]
-    return {item.file_name: item for item in found}
+    """What earlier runs coloured, by file name; lines that are torn or no Records are as if not written."""
+    found: dict[str, Record] = {}
+    for entry in storage.read_json_lines(out / METADATA):
+        with suppress(DataError):
+            item = records.from_json(json.dumps(entry), str(out / METADATA))
+            found[item.file_name] = item
+    return found
 
 
 def _named(job: Job, pictures: dict[Path, str], known: dict[str, Record], plan: Plan) -> list[_Print]:
@@ -155,7 +166,8 @@ def _named(job: Job, pictures: dict[Path, str], known: dict[str, Record], plan: 
             number += 1
         same = name in known and known[name].key == records.key_of(sha256)
         if (job.out / name).exists() and not same and not job.settings.overwrite:
-            raise UsageError(f"{job.out / name} is there already, of another picture: --overwrite, or another --out")
+            there = f"{job.out / name} is there already, and not known to be of this picture"
+            raise UsageError(f"{there}: --overwrite, or another --out")
         prints.append(_Print(path, sha256, name, plan.digest_for(sha256)))
         taken |= {name, _panel_name(name)}
     return prints

@@ -68,12 +68,14 @@ class Job:
 
 def look(job: Job) -> State:
     """Whether the crawl is done already. Raises UsageError for sources and keywords that don't fit together."""
-    _check(job)
+    check(job)
     state = folder.look(job.out, _plan(job))
     if state.done and (failed := state.done.facts.get("failed sources")):
         return State(None, (f"failed the last time: {', '.join(failed)}",))
     if state.done and job.settings.retry_failed:
         return State(None, ("failed links are asked for again",))
+    if state.done and not (job.out / JOURNAL).is_file():
+        return State(None, (f"{job.out / JOURNAL} is missing",))
     return state
 
 
@@ -88,7 +90,9 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     with folder.opened(job.out, "crawl", state.reasons, watch, adding=True):
-        _remove_damaged(job.out)
+        before = _before(job.out)
+        for name in audit.changed_or_missing(job.out, before.kept):
+            storage.remove(job.out / name)  # no longer what was fetched: it is fetched again
         journal = Journal.load(job.out / JOURNAL)
         failures = asyncio.run(_fetch_all(job, journal, watch))
         _prove_all(job.out, journal, executor, watch)
@@ -97,22 +101,44 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
                 "no source could be reached or read:\n  " + "\n  ".join(failures) + "\n"
                 "check the network, or choose another --source; `make demo` and --source sample need no network"
             )
-        return _finish(job, journal, failures, began, watch)
+        return _finish(job, journal, before, failures, began, watch)
 
 
-def _remove_damaged(out: Path) -> None:
-    """Pictures that are no longer what was fetched go, so that they are fetched again."""
+@dataclass(frozen=True)
+class _Before:
+    """The Records of the run before."""
+
+    kept: list[Record]
+    dropped: list[Record]
+
+
+def _before(out: Path) -> _Before:
     try:
-        found = metadata.read_lines(out / metadata.METADATA) if (out / metadata.METADATA).exists() else []
-    except DataError:
-        return  # it is made anew from the journal
-    for name in audit.changed_or_missing(out, found):
-        storage.remove(out / name)
+        return _Before(*(metadata.read_lines(out / name) for name in (metadata.METADATA, metadata.DROPPED)))
+    except DataError:  # the first run, or they are damaged: they are made anew from the journal
+        return _Before([], [])
 
 
-def _finish(job: Job, journal: Journal, failures: list[str], began: float, watch: Watch) -> Summary:
+def _with_what_was(out: Path, before: _Before, kept: list[Record], dropped: list[Record]) -> None:
+    """Add the Records of links that no search gives any more: a crawl only ever adds. (The journal was lost, a file
+    was taken out of its folder, a source was asked in another way.)"""
+    links, keys = {item.url for item in [*kept, *dropped]}, {item.key for item in kept}
+    for item in before.kept:
+        if item.url not in links and item.key not in keys:
+            if (out / item.file_name).is_file():
+                kept.append(item)
+            else:
+                lost = {"reason": "lost", "detail": "its file is gone, and no search gives its link any more"}
+                dropped.append(item.but(file_name="", **lost))
+    dropped += [item for item in before.dropped if item.url not in links]
+
+
+def _finish(
+    job: Job, journal: Journal, before: _Before, failures: list[str], began: float, watch: Watch
+) -> Summary:  # fmt: skip
     feeds = in_order(journal, job.keywords, job.sources)
     kept, dropped = to_records(feeds, journal)
+    _with_what_was(job.out, before, kept, dropped)
     if not kept:
         raise SourceError(_nothing(job, dropped))
     counts = _per_keyword(feeds, kept)
@@ -124,7 +150,9 @@ def _finish(job: Job, journal: Journal, failures: list[str], began: float, watch
     return summary
 
 
-def _check(job: Job) -> None:
+def check(job: Job) -> None:
+    """Raises UsageError for sources, keywords and knobs that don't fit together, or an output folder of others."""
+    folder.check_places(job.out, "crawl")
     if not job.sources:
         raise UsageError(f"no source given: --source {' | '.join(crafts.names('sources'))}")
     for name in job.endpoints:
@@ -137,10 +165,12 @@ def _check(job: Job) -> None:
 
 
 def _plan(job: Job) -> Plan:
-    knobs = job.settings.model_dump(mode="json", exclude={"retry_failed"})
+    knobs = job.settings.model_dump(mode="json", exclude={"retry_failed", "connections", "per_host"})
     knobs["keywords"] = [f"{keyword.label}: {keyword.query}" for keyword in job.keywords]
     knobs["sources"] = list(job.sources)
-    knobs |= {f"[{name}]": dict(table) for name, table in job.tables.items()}
+    for name in sorted({source.partition(":")[0] for source in job.sources}):
+        if table := crafts.settings_of("sources", "crawl", name, job.tables).model_dump(mode="json"):
+            knobs[f"[{name}]"] = table
     inputs = {}
     for source in job.sources:
         name, _, argument = source.partition(":")
@@ -173,7 +203,8 @@ async def _fetch_all(job: Job, journal: Journal, watch: Watch) -> list[str]:
             craft_settings = crafts.settings_of("sources", "crawl", name, job.tables)
             try:
                 async with craft.connect(argument, craft_settings, web) as connection:
-                    failure = await _search(source, craft, connection.search, job, journal, watch)
+                    asked = digest(craft_settings.model_dump(mode="json"))
+                    failure = await _search(source, craft, connection.search, job, asked, journal, watch)
                     await _download(source, job.out, knobs, journal, web, connection.locate, watch)
                     if failure:  # only now: what it had found before is here
                         raise failure
@@ -185,7 +216,7 @@ async def _fetch_all(job: Job, journal: Journal, watch: Watch) -> list[str]:
 
 
 async def _search(
-    source: str, craft: ModuleType, search: Search, job: Job, journal: Journal, watch: Watch
+    source: str, craft: ModuleType, search: Search, job: Job, knobs: str, journal: Journal, watch: Watch
 ) -> FetchError | SourceError | None:
     """Ask for all keywords that aren't answered yet; what ended it early, if anything did."""
     asked = job.keywords if craft.NEEDS_KEYWORDS else [ALL]
@@ -193,13 +224,14 @@ async def _search(
     watch.begin(f"search {source.partition(':')[0]}", len(asked))
     for keyword in asked:
         # a source without keywords lies on this disk: looking again costs nothing, and files may have come
-        if journal.limits.get((source, keyword.query), 0) < limit or not craft.NEEDS_KEYWORDS:
+        had, alike = journal.asked.get((source, keyword.query), (0, ""))
+        if had < limit or alike != knobs or not craft.NEEDS_KEYWORDS:
             try:
                 found = await _first(search(keyword.query), limit)
             except (FetchError, SourceError) as error:
                 return error
             if found:  # an empty answer isn't believed for good: it may be a block in disguise
-                journal.add_feed(Feed(source, keyword, tuple(found)), limit)
+                journal.add_feed(Feed(source, keyword, tuple(found)), limit, knobs)
             else:
                 watch.note(f"{source.partition(':')[0]} found nothing for {keyword.query!r}")
         watch.advance()
@@ -237,7 +269,7 @@ async def _download(
             try:
                 entry = {"sha256": await _receive(item, out, settings, web, locate(item.url))}
             except FetchError as error:
-                entry = {"reason": error.reason, "detail": error.detail}
+                entry = {"reason": error.reason, "detail": error.detail} | _limits(settings, error.reason)
             journal.add({"url": item.url, **entry, **({"stamp": item.stamp} if item.stamp else {})})
             watch.advance()
 
@@ -265,11 +297,18 @@ def _is_wanted(item: Result, journal: Journal, settings: Settings, out: Path) ->
     if entry is None or entry.get("stamp", "") != item.stamp:  # new, or a file that has changed
         return True
     if "reason" in entry:
-        return settings.retry_failed or entry["reason"] in PASSING
+        overruled = any(entry.get(knob, value) != value for knob, value in _limits(settings, entry["reason"]).items())
+        return settings.retry_failed or entry["reason"] in PASSING or overruled
     proof = journal.proofs.get(entry["sha256"])
     if proof is None:  # killed between download and proof
         return not (out / INCOMING / entry["sha256"]).exists()
     return "file_name" in proof and not (out / proof["file_name"]).exists()
+
+
+def _limits(settings: Settings, reason: str) -> dict[str, Any]:
+    """The knob that a refused link was refused by: with another value it is tried again."""
+    knob = {"too-big": "max_bytes", "blocked-address": "allow_private_addresses"}.get(reason)
+    return {knob: getattr(settings, knob)} if knob else {}
 
 
 async def _receive(item: Result, out: Path, settings: Settings, web: "Web", address: str) -> str:

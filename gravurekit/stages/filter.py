@@ -51,7 +51,7 @@ class Job:
 
 def look(job: Job) -> State:
     """Whether it is done already. Raises as `run` does."""
-    _check(job)
+    check(job)
     return folder.look(job.out, _plan(job, folder.read(job.source)))
 
 
@@ -59,8 +59,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     """Filter. Raises UsageError for a filter or a decisions file that isn't there, DataError if the input is damaged or
     empty."""
     began = time.monotonic()
-    _check(job)
-    decided = read_decisions(job.decisions) if job.decisions else {}
+    decided = check(job)
     found = folder.read(job.source)
     plan = _plan(job, found)
     state = folder.look(job.out, plan)
@@ -68,16 +67,22 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         return state.done
     with folder.opened(job.out, "filter", state.reasons, watch, job.source):
         probed, dropped = _probe_all(job.source, job.out, found, plan, executor, watch)
+        if strange := decided.keys() - {item.key for item in found}:
+            watch.note(f"{job.decisions}: {len(strange)} decisions on pictures that aren't in {job.source}")
         kept, unfit = _judge(found, probed, decided, job.settings, job.tables)
         kept, lost = _carry_all(job.source, job.out, kept, probed, plan, executor, watch)
         seconds = time.monotonic() - began
         return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], seconds, source=job.source)
 
 
-def _check(job: Job) -> None:
+def check(job: Job) -> dict[str, bool]:
+    """The decisions. Raises UsageError for a filter, a knob or a decision that is none, or an output folder of
+    others."""
     crafts.check_tables("filters", "filter", job.tables)
     for name in job.settings.skip:
         crafts.load("filters", name)
+    folder.check_places(job.out, "filter", job.source)
+    return read_decisions(job.decisions) if job.decisions else {}
 
 
 def _plan(job: Job, found: Sequence[Record]) -> Plan:
@@ -97,6 +102,8 @@ def read_decisions(path: Path) -> dict[str, bool]:
     except OSError as error:
         raise UsageError(f"decisions {path}: {error.strerror}") from None
     for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
         try:
             entry = json.loads(line)
             key, keep = entry["key"], entry["keep"]

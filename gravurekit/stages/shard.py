@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gravurekit.shards.writer import Row
 
 REVISION = 1
+OURS = re.compile(r"(train|val|test)-\d{5,}\.safetensors")  # how shards are named
 
 
 class Settings(base.Settings):
@@ -65,6 +67,11 @@ class Job:
     source: Path
     out: Path
     settings: Settings
+
+
+def check(job: Job) -> None:
+    """Raises UsageError for an output folder of others."""
+    folder.check_places(job.out, "shard", job.source)
 
 
 def look(job: Job) -> State:
@@ -294,7 +301,7 @@ def _style_of(source: Path) -> dict[str, Any]:
 
 def _remove_others(out: Path, names: set[str]) -> None:
     for path in out.glob("*.safetensors"):
-        if path.name not in names:
+        if path.name not in names and OURS.fullmatch(path.name):
             storage.remove(path)
 
 

@@ -45,8 +45,14 @@ class Job:
     tables: Mapping[str, Mapping[str, Any]]
 
 
+def check(job: Job) -> None:
+    """Raises UsageError for a style or a knob that there isn't, or an output folder of others."""
+    _knobs(job)
+    folder.check_places(job.out, "stylize", job.source)
+
+
 def look(job: Job) -> State:
-    """Whether it is drawn already. Raises UsageError for a style that isn't there, DataError for a damaged input."""
+    """Whether it is drawn already. Raises as `check` does, and DataError for a damaged input."""
     return folder.look(job.out, _plan(job, folder.read(job.source)))
 
 
@@ -56,7 +62,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     Raises UsageError for a style that isn't there, DataError if the input is damaged or empty.
     """
     began = time.monotonic()
-    _knobs(job)  # wrong words are told before a long list of pictures is read
+    check(job)  # before a long list of pictures is read
     found = folder.read(job.source)
     plan = _plan(job, found)
     state = folder.look(job.out, plan)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from gravurekit import folder, metadata, shards
 from gravurekit import settings as base
+from gravurekit.errors import UsageError
 from gravurekit.folder import NEW, State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan, differences, newest_finished, read_receipt
@@ -52,6 +53,17 @@ class Job:
     runs: Path
     settings: Settings
 
+    @property
+    def out(self) -> Path:
+        """Where trainings lie."""
+        return self.runs
+
+
+def check(job: Job) -> None:
+    """Raises UsageError if the trainings would lie among the shards."""
+    if job.runs.resolve() == job.source.resolve():
+        raise UsageError(f"trainings can't lie in {job.source} itself: choose another --runs")
+
 
 def look(job: Job) -> State:
     """Whether that training is finished. Raises DataError if the shards are missing or damaged."""
@@ -70,6 +82,7 @@ def run(job: Job, watch: Watch) -> Summary:
     the training can't go on.
     """
     began = time.monotonic()
+    check(job)
     state = look(job)
     if state.done:
         return state.done

@@ -289,7 +289,7 @@ def test_large_files_of_the_receipt_are_looked_at_as_well(look: Callable[..., Di
     assert [item.kind for item in look().findings] == ["missing"]
 
 
-@pytest.mark.parametrize("left", ["images/0123456789abcdef.jpg.x.part", "parts/keep/00000.jsonl", LOCK])
+@pytest.mark.parametrize("left", ["images/0123456789abcdef.jpg.x.gravurekit.part", "parts/keep/00000.jsonl", LOCK])
 def test_what_an_ended_run_left_is_told_and_needs_nothing(
     look: Callable[..., Diagnosis], here: Path, left: str
 ) -> None:

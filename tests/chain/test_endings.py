@@ -260,3 +260,121 @@ def test_a_lock_that_names_a_living_process_which_doesnt_hold_it_is_stale(place:
     shutil.copytree(place / "whole" / "crawl", tmp_path / "raw")
     (tmp_path / "raw" / metadata.LOCK).write_text(json.dumps({"pid": os.getppid(), "host": os.uname().nodename}))
     assert len(folder.read(tmp_path / "raw")) > 10
+
+
+# ---- what an ended run leaves may itself be damaged ----------------------------------------------------
+
+
+PARTS = {
+    "filter": ["probe/00000.jsonl", "probe/00001.jsonl", "keep/00000.jsonl"],
+    "stylize": ["draw/00000.jsonl", "draw/00001.jsonl"],
+    "shard": ["train/00000.jsonl", "train/00000.safetensors"],
+}
+SPOIL: dict[str, Callable[[Path], object]] = {
+    "torn": lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "foreign": lambda path: path.write_text('{"a": 1}\n'),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.fixture(scope="module")
+def ended_late(place: Path) -> Path:
+    """Folders whose runs were ended after all parts were done, before anything was joined."""
+    for verb, room in (("filter", "keep"), ("stylize", "draw"), ("shard", "train")):
+        code = (
+            "import os, sys\n"
+            "from gravurekit import cli, folder, shards, storage\n"
+            "from gravurekit.shards import writer\n"
+            "end = lambda *a, **k: os._exit(9)\n"
+            "folder.finish = end\n"
+            "storage.write_lines = lambda p, l, w=storage.write_lines: end() if p.name == shards.INDEX else w(p, l)\n"
+            "sys.argv[1:] = sys.argv[1:]\n"
+            "cli.main()\n"
+        )
+        command = [sys.executable, "-c", code, "-C", str(place), *words(verb, f"late/{verb}"), "--executor", "serial"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 9 and list((place / "late" / verb / "parts" / room).iterdir()), done.stderr
+    return place
+
+
+@pytest.mark.parametrize("damage", SPOIL)
+@pytest.mark.parametrize(("verb", "part"), [(verb, part) for verb in PARTS for part in PARTS[verb]])
+def test_a_damaged_part_is_done_again(verb: str, part: str, damage: str, ended_late: Path, tmp_path: Path) -> None:
+    shutil.copytree(ended_late / "late" / verb, tmp_path / "out")
+    SPOIL[damage](tmp_path / "out" / "parts" / part)
+    result = run_here("-C", str(ended_late), *words(verb, str(tmp_path / "out")), "--executor", "serial")
+    assert result.exit_code == 0
+    assert results(tmp_path / "out") == results(ended_late / "whole" / verb)
+
+
+def test_a_picture_that_vanishes_before_the_end_is_told_and_made_the_next_time(
+    ended_late: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(ended_late / "late" / "stylize", tmp_path / "out")
+    sorted((tmp_path / "out" / "wash").iterdir())[0].unlink()
+    command = ("-C", str(ended_late), *words("stylize", str(tmp_path / "out")))
+    result = run_here(*command)
+    assert result.exit_code == 5 and "vanished while it was being made: run the same command" in str(result.exception)
+    assert run_here(*command).exit_code == 0
+    assert results(tmp_path / "out") == results(ended_late / "whole" / "stylize")
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.unlink(),
+    lambda path: path.write_bytes(b""),
+    lambda path: path.write_text("{" + path.read_text()),
+    lambda path: path.write_text('{}\n{"feed": "x"}\n{"feed": ["a", "b"], "results": [{"x": 1}]}\n{"url": 7}\n[]\n'),
+], ids=["gone", "emptied", "first line torn", "no events"])  # fmt: skip
+def test_a_lost_journal_loses_no_picture(spoil: Callable[[Path], object], place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "whole" / "crawl", tmp_path / "raw")
+    before = folder.read(tmp_path / "raw")
+    spoil(tmp_path / "raw" / "journal.jsonl")
+    result = run_here("-C", str(tmp_path), "crawl", "kaftan", "--source", "sample", "--per-keyword", "3")
+    assert result.exit_code == 0
+    assert {item.key for item in folder.read(tmp_path / "raw")} == {item.key for item in before}
+
+
+def test_what_is_taken_out_of_a_source_folder_stays_crawled(tmp_path: Path) -> None:
+    patchwork(tmp_path / "photos", 3)
+    crawl = ("-C", str(tmp_path), "crawl", "--source", "folder:photos")
+    assert run_here(*crawl).exit_code == 0
+    before = folder.read(tmp_path / "raw")
+    (tmp_path / "photos" / "1.png").unlink()
+    assert run_here(*crawl).exit_code == 0 and folder.read(tmp_path / "raw") == before
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    lambda path: path.write_bytes(path.read_bytes() + b'{"foo": 1}\n'),
+], ids=["torn", "foreign line"])  # fmt: skip
+def test_colorize_goes_on_over_damaged_metadata(spoil: Callable[[Path], object], place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(place / "whole" / "colorize", out)
+    spoil(out / metadata.METADATA)
+    result = run_here("-C", str(place), *words("colorize", str(out)), "--overwrite")
+    assert result.exit_code == 0 and results(out) == results(place / "whole" / "colorize")
+
+
+def test_a_second_ctrl_c_ends_even_a_long_step_of_c(tmp_path: Path) -> None:
+    """Python looks at signals between its own steps only; torch's can be long."""
+    (tmp_path / "long.py").write_text(
+        "import lzma, os, pathlib\n"
+        "from gravurekit import cli\n"
+        "def app():\n"
+        "    noise = os.urandom(1 << 27)\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    lzma.compress(noise, preset=9)\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "long.py"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert until((tmp_path / "begun").exists)
+
+    def ended() -> bool:
+        process.send_signal(signal.SIGINT)
+        return process.poll() is not None
+
+    assert until(ended)
+    said = process.communicate()[1]
+    assert process.returncode == 130 and "ended at once" in said

@@ -235,13 +235,13 @@ def test_what_a_message_says_mends_the_folder(workspace: Path) -> None:
 def test_the_table_shows_what_happened(workspace: Path) -> None:
     (workspace / "gravurekit.toml").write_text(TOML.replace("size = 32", "size = 40"))
     lines = run_here("run").stdout.splitlines()
-    assert lines[0].split() == ["stage", "in", "kept", "dropped", "seconds", "per", "second", "out"]
+    assert lines[0].split() == ["stage", "in", "kept", "seconds", "per", "second", "out", "dropped"]
     counts = receipt.read_receipt(workspace / "clean").counts  # type: ignore[union-attr]
     came, kept = counts.pop("in"), counts.pop("kept")
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items())
     assert lines[2].split()[:3] == ["filter", str(came), str(kept)]
-    assert f" {came - kept}: {reasons} " in lines[2] and lines[2].split()[-2:] == ["clean", "fresh"]
-    assert lines[4].split()[0] == "shard" and lines[4].split()[-1] == "shards"
+    assert lines[2].rstrip().endswith(f"fresh  clean   {came - kept}: {reasons}")
+    assert lines[4].split()[0] == "shard" and lines[4].split()[-2:] == ["shards", "0"]
 
 
 def test_a_chain_that_ends_early_still_shows_what_was_done(workspace: Path) -> None:

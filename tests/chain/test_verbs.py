@@ -57,3 +57,101 @@ def test_a_doctor_finds_what_is_damaged_and_ends_with_5(gravurekit: Run, world: 
     sorted((tmp_path / "clean" / "images").iterdir())[0].unlink()
     result = gravurekit("doctor", "--offline")
     assert result.exit_code == 5 and "run `gravurekit filter` again" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize("name", ["clean/metadata.jsonl", "picture.jpg", "a folder"])
+def test_a_report_takes_no_other_files_place(name: str, world: Path, gravurekit: Run, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if name == "a folder" else path.write_text("precious")
+    result = gravurekit("report", str(world / "clean"), "--out", name)
+    assert result.exit_code == 2 and "is there already, and no report" in str(result.exception)
+    assert gravurekit("report", str(world / "clean"), "--out", "mine.html", "--limit", "1").exit_code == 0
+    assert gravurekit("report", str(world / "raw"), "--out", "mine.html", "--limit", "1").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("[stylize.cartoon]\nmedian = 4", "must be odd"),
+        ("[stylize.nope]\nx = 1", "[stylize.nope] is the table of no style"),
+        ('[filter]\nskip = ["nope"]', "no filter is called 'nope'"),
+        ('[stylize]\nstyle = "../x"', "no style is called '../x'"),
+        ("[machine]\njobs = 99999", "[machine] jobs"),
+        ('[paths]\nclean = "raw"', "must be folders apart"),
+        ('[paths]\ndecisions = "nowhere.jsonl"', "decisions nowhere.jsonl: No such file"),
+        ("[shard.oil]\nx = 1", "[shard] unknown key 'oil'"),
+        ('[paths]\nclean = "mine"', "mine holds other files"),
+    ],
+)
+def test_what_is_wrong_in_a_later_stage_is_told_before_the_first(
+    toml: str, says: str, gravurekit: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    (tmp_path / "gravurekit.toml").write_text(toml + "\n")
+    for words in (("run", "kaftan"), ("run", "--dry-run")):
+        result = gravurekit(
+            words[0], *(words[1:] if "--dry-run" in words else ()), "--keywords", "kaftan", "--source", "sample"
+        )
+        assert result.exit_code == 2 and says in str(result.exception), result.exception
+    assert not (tmp_path / "raw").exists()
+
+
+def test_a_chain_to_colorize_wants_prints_before_it_begins(gravurekit: Run) -> None:
+    result = gravurekit("run", "--to", "colorize", "--keywords", "kaftan", "--source", "sample")
+    assert result.exit_code == 2 and "name a picture" in str(result.exception)
+
+
+def test_other_knobs_of_a_source_ask_it_again(gravurekit: Run, tmp_path: Path) -> None:
+    from gravurekit.sample.engine import Engine
+
+    with Engine() as engine:
+        crawl = ("crawl", "kaftan", "--source", "bing", "--per-keyword", "6", "--endpoint", f"bing={engine.address}",
+                 "--allow-private-addresses")  # fmt: skip
+        assert gravurekit(*crawl, "--max-bytes", "40000").exit_code == 0
+        first = (tmp_path / "raw" / "metadata.jsonl").read_text().count("\n")
+        asked = len(engine.log)
+        assert gravurekit(*crawl, "--max-bytes", "40000", "--set", "bing.type=linedrawing").exit_code == 0
+        assert any("linedrawing" in str(line) for line in engine.log[asked:])
+        assert gravurekit(*crawl).exit_code == 0  # a larger limit: what was too big is fetched now
+        assert (tmp_path / "raw" / "metadata.jsonl").read_text().count("\n") > first
+        assert "too-big" not in (tmp_path / "raw" / "dropped.jsonl").read_text()
+
+
+def test_a_pipe_among_the_pictures_keeps_nobody_waiting(gravurekit: Run, tmp_path: Path) -> None:
+    import os
+
+    from workspace import patchwork
+
+    patchwork(tmp_path / "photos", 2)
+    os.mkfifo(tmp_path / "photos" / "p.jpg")
+    assert gravurekit("crawl", "--source", "folder:photos").exit_code == 0
+    assert gravurekit("stylize", "photos", "styled", "--short-side", "64").exit_code == 0
+    assert gravurekit("report", "photos").exit_code == 0
+
+
+def test_a_terminal_without_our_arrows_is_no_reason_to_fail(tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    for words in (["--help"], ["settings", "--json"], ["run", "--dry-run", "--keywords", "ç", "--source", "sample"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "gravurekit", *words], cwd=tmp_path, capture_output=True, check=False,
+            env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_files_of_others_in_output_folders_survive_a_new_run(world: Path, gravurekit: Run, tmp_path: Path) -> None:
+    (tmp_path / "styled").mkdir()
+    draw = ("stylize", str(world / "clean"), "styled", "--short-side")
+    shard = ("shard", "styled", "shards", "--size")
+    assert gravurekit(*draw, "64").exit_code == gravurekit(*shard, "32").exit_code == 0
+    for name in ("styled/mine.part", "styled/images/mine.txt", "shards/notes.safetensors"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "styled" / "dir.part").mkdir()
+    assert gravurekit(*draw, "72").exit_code == gravurekit(*shard, "40").exit_code == 0
+    for name in ("styled/mine.part", "styled/images/mine.txt", "shards/notes.safetensors", "styled/dir.part"):
+        assert (tmp_path / name).exists()
