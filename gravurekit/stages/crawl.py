@@ -381,5 +381,5 @@ def _per_keyword(feeds: Iterable[Feed], kept: Iterable[Record]) -> dict[str, int
     counts = {feed.keyword.query: 0 for feed in feeds if feed.keyword.query}
     for item in kept:
         for query in item.keywords:
-            counts[query] += 1
+            counts[query] = counts.get(query, 0) + 1
     return counts

@@ -90,10 +90,8 @@ def test_what_is_wrong_in_a_later_stage_is_told_before_the_first(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     (tmp_path / "gravurekit.toml").write_text(toml + "\n")
-    for words in (("run", "kaftan"), ("run", "--dry-run")):
-        result = gravurekit(
-            words[0], *(words[1:] if "--dry-run" in words else ()), "--keywords", "kaftan", "--source", "sample"
-        )
+    for dry in ((), ("--dry-run",)):
+        result = gravurekit("run", "--keywords", "kaftan", "--source", "sample", *dry)
         assert result.exit_code == 2 and says in str(result.exception), result.exception
     assert not (tmp_path / "raw").exists()
 
@@ -109,10 +107,13 @@ def test_other_knobs_of_a_source_ask_it_again(gravurekit: Run, tmp_path: Path) -
     with Engine() as engine:
         crawl = ("crawl", "kaftan", "--source", "bing", "--per-keyword", "6", "--endpoint", f"bing={engine.address}",
                  "--allow-private-addresses")  # fmt: skip
-        assert gravurekit(*crawl, "--max-bytes", "40000").exit_code == 0
+        assert gravurekit(*crawl, "--out", "all").exit_code == 0
+        sizes = sorted(path.stat().st_size for path in (tmp_path / "all" / "images").iterdir())
+        small = ("--max-bytes", str(sizes[len(sizes) // 2]))
+        assert gravurekit(*crawl, *small).exit_code == 0
         first = (tmp_path / "raw" / "metadata.jsonl").read_text().count("\n")
         asked = len(engine.log)
-        assert gravurekit(*crawl, "--max-bytes", "40000", "--set", "bing.type=linedrawing").exit_code == 0
+        assert gravurekit(*crawl, *small, "--set", "bing.type=linedrawing").exit_code == 0
         assert any("linedrawing" in str(line) for line in engine.log[asked:])
         assert gravurekit(*crawl).exit_code == 0  # a larger limit: what was too big is fetched now
         assert (tmp_path / "raw" / "metadata.jsonl").read_text().count("\n") > first
