@@ -92,8 +92,9 @@ def test_ended_at_random_moments_a_run_goes_on_to_the_same_bytes(verb: str, plac
     for moment, how in zip(moments, (signal.SIGKILL, signal.SIGINT, signal.SIGKILL), strict=True):
         code, hit = end_at(command, out, moment, how)
         hits += hit and code != 0
-        # hit in its last moments it may have ended by itself
-        assert code in ((0, 130) if how == signal.SIGINT else (0, -signal.SIGKILL))
+        # hit in its last moments it may have ended by itself, or while Python, all done, was letting go of its handlers
+        assert code in ((0, 130, -signal.SIGINT) if how == signal.SIGINT else (0, -signal.SIGKILL))
+        assert code != -signal.SIGINT or list(out.rglob(receipt.RECEIPT))
     assert hits, "no run was ended: the test tests nothing"
     assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode == 0
     assert results(out) == results(place / "whole" / verb)
@@ -364,7 +365,11 @@ def test_a_second_ctrl_c_ends_even_a_long_step_of_c(tmp_path: Path) -> None:
         "def app():\n"
         "    noise = os.urandom(1 << 27)\n"
         "    pathlib.Path('begun').touch()\n"
-        "    lzma.compress(noise)\n"
+        "    while True:\n"
+        "        try:\n"
+        "            lzma.compress(noise)\n"
+        "        except KeyboardInterrupt:\n"
+        "            pass\n"
         "cli.app = app\n"
         "cli.main()\n"
     )
