@@ -65,15 +65,18 @@ def inspect(path: Path, deep: bool = False) -> Findings:
         what, _, todo = str(error).rpartition(": ")
         return Findings(None, [*faults, Fault("torn", what, _again(path, owner) if owner else todo)])
     faults += _output_faults(path, owner, receipt)
-    expected = dict(receipt.files) if receipt else {}
-    for item in found or []:
-        expected |= files_of(item)
+    expected = (receipt.files if receipt else {}) | _named(found or [])
     if away := sorted(name for name in expected if _leads_out(name)):
         todo = _again(path, owner) if owner else "take its line out"
         faults.append(Fault("outside", f"{path / METADATA} names {away[0]!a}, which leads out of the folder", todo))
     elif found is not None or receipt is not None:
         faults += _file_faults(path, owner, expected, deep)
     return Findings(found, faults)
+
+
+def _named(found: Iterable[Record]) -> dict[str, str]:
+    """The files that Records name, with their sha256."""
+    return {name: sha256 for item in found for name, sha256 in files_of(item).items()}
 
 
 def _leads_out(name: str) -> bool:
@@ -184,14 +187,12 @@ def _is(path: Path, sha256: str) -> bool:
 
 def missing(path: Path, found: Iterable[Record]) -> set[str]:
     """Of the files that these Records name, those that aren't there."""
-    expected = {name for item in found for name in files_of(item)}
-    return expected - _listing(path, {str(PurePosixPath(name).parent) for name in expected}).keys()
+    expected = _named(found)
+    return expected.keys() - _listing(path, {str(PurePosixPath(name).parent) for name in expected}).keys()
 
 
 def changed_or_missing(path: Path, found: Iterable[Record], deep: bool = False) -> set[str]:
     """Of the files that these Records name, those that are no longer as they were written."""
-    expected: dict[str, str] = {}
-    for item in found:
-        expected |= files_of(item)
+    expected = _named(found)
     there = _listing(path, {str(PurePosixPath(name).parent) for name in expected})
     return (expected.keys() - there.keys()) | set(_changed(path, expected, there, deep))

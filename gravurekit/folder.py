@@ -135,8 +135,7 @@ def opened(
     Raises UsageError if the folder is somebody else's, or lies in, around or at the input; Busy if another process
     works in it; DataError if a newer gravurekit made it.
     """
-    check_places(path, stage, source)
-    claim(path, stage)
+    claim(path, stage, source)
     with storage.locked(path / LOCK) as before:
         if before:
             watch.note(f"{path}: the last run ({before}) was ended; going on from where it was")
@@ -169,10 +168,10 @@ def check_places(path: Path, stage: str, source: Path | None = None) -> None:
             raise UsageError(f"{path} holds other files ({names[0]}, …): choose a new or empty folder")
 
 
-def claim(path: Path, stage: str) -> None:
+def claim(path: Path, stage: str, source: Path | None = None) -> None:
     """Make `path` the output folder of `stage`: a hidden marker says so from the first moment on. Raises as
     `check_places` does."""
-    check_places(path, stage)
+    check_places(path, stage, source)
     storage.make_folder(path)
     if not owner_of(path):
         storage.write_text(path / MARKER, stage + "\n")

@@ -15,7 +15,7 @@ METADATA = "metadata.jsonl"
 DROPPED = "dropped.jsonl"
 MARKER = ".gravurekit"  # holds the name of the stage whose output a folder is
 LOCK = ".gravurekit.lock"  # held by the process that works in the folder
-PARTS = "parts"  # what a stage has done so far; a folder that holds it isn't finished
+PARTS = "parts"  # what a stage has done so far
 
 
 def file_sha256(path: Path) -> str:
@@ -37,7 +37,7 @@ def read_lines(path: Path) -> list[Record]:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    # Records are never garbage while they are read; looking for some took two thirds of the time (docs/lablog.md)
+    # Records are never garbage while they are read, and Python would look through all of them again and again
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -40,7 +40,7 @@ class Plan(BaseModel):
 
 
 class Receipt(BaseModel):
-    """Written last: a folder that has one, and no `parts/`, is finished."""
+    """Written last: a folder that has one is finished."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -97,7 +97,7 @@ def differences(old: Plan, new: Plan) -> list[str]:
     causes = [f"it holds what {old.stage} made"] if old.stage != new.stage else []
     if old.revision != new.revision:
         causes.append(f"gravurekit does it otherwise now: revision {old.revision} → {new.revision}")
-    before, after = _flat(old.settings | {"seed": old.seed}), _flat(new.settings | {"seed": new.seed})
+    before, after = flat(old.settings | {"seed": old.seed}), flat(new.settings | {"seed": new.seed})
     knobs = [_change(name, before, after) for name in after | before if before.get(name) != after.get(name)]
     if knobs:
         causes.append(f"settings changed: {', '.join(knobs)}")
@@ -107,8 +107,8 @@ def differences(old: Plan, new: Plan) -> list[str]:
     return causes
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Knobs by name; those of the table [NAME] as NAME.KNOB."""
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """A Plan's knobs by name; those of the table [NAME] as NAME.KNOB."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict) and name.startswith("["):

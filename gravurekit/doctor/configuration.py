@@ -56,7 +56,6 @@ def _sound(table: str, said: Any, complaints: list[str]) -> dict[str, Any]:
         try:
             if table in ROOMS and isinstance(value, Mapping):
                 crafts.check_tables(ROOMS[table], table, {key: value})
-                crafts.settings_of(ROOMS[table], table, key, {key: value})
             else:
                 layered(TABLES[table], table, {key: value})
             right[key] = value

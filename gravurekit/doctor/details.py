@@ -28,7 +28,7 @@ def _crawl(path: Path, kinds: set[str], receipt: Receipt | None) -> tuple[list[F
     """A crawl that only added to a folder leaves its old receipt there when it is ended."""
     journal = path / JOURNAL
     if receipt and not journal.exists():
-        todo = "put it back, or crawl into another folder: a crawl into this one drops what it doesn't find anew"
+        todo = "put it back, or run `gravurekit crawl` again: what is there stays, and its keywords are searched anew"
         return [Fault("journal", f"{journal}, the crawl's memory, is missing", todo)], ""
     more = []
     if receipt and not kinds and (path / INCOMING).exists():

@@ -27,7 +27,7 @@ from gravurekit.foreign import folder_label, picture_files
 from gravurekit.metadata import DROPPED, METADATA, file_sha256, owner_of
 from gravurekit.parts import TASK_SIZE
 from gravurekit.progress import Watch
-from gravurekit.receipt import NewerReceipt, Receipt, read_receipt
+from gravurekit.receipt import NewerReceipt, Receipt, flat, read_receipt
 from gravurekit.record import Record
 from gravurekit.reports import Sheet
 
@@ -119,7 +119,9 @@ class _Content:
     def knobs(self) -> dict[str, str]:
         """The settings of the stage, by name; those of the table [NAME] as NAME.KNOB."""
         plan = self.receipt.plan if self.receipt else None
-        return dict(_flat(plan.settings)) | {"revision": str(plan.revision)} if plan else {}
+        if plan is None:
+            return {}
+        return {name: _said(value) for name, value in flat(plan.settings).items()} | {"revision": str(plan.revision)}
 
     @property
     def seconds(self) -> float | None:
@@ -160,16 +162,13 @@ def _below(root: Path, name: str) -> str:
     return str(path) if root.resolve() in path.parents else ""
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{name.strip('[]')}.")
-        elif isinstance(value, list):
-            yield prefix + name, ", ".join(map(str, value)) or "none"
-        elif isinstance(value, bool):
-            yield prefix + name, "yes" if value else "no"
-        else:
-            yield prefix + name, "none" if value in (None, "") else str(value)
+def _said(value: Any) -> str:
+    """A knob's value in words."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value in (None, "") else str(value)
 
 
 def _look(path: Path) -> _Content:
@@ -208,6 +207,8 @@ def _receipt(path: Path) -> Receipt | None:
 def _good_lines(path: Path, faults: list[Fault]) -> list[Record]:
     """The Records of a file, whatever is between them; lines that are none become a fault, unless all are: then the
     file is another program's."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        return []
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
