@@ -27,6 +27,7 @@ VERBS = {
     "colorize": "Colour prints of any size with a trained network.",
     "run": "The whole chain; stages that are fresh are skipped.",
     "report": "Write a contact sheet of a folder: what was kept, what was dropped and why.",
+    "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
     "settings": "Show the settings in force, and where each comes from.",
     "doctor": "What is installed, what answers, what is unfinished or damaged.",
 }

@@ -18,7 +18,7 @@ from gravurekit.folder import Summary
 from gravurekit.options import flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
-from gravurekit.reports import sheet
+from gravurekit.reports import credits, sheet
 from gravurekit.settings import layered, parse_assignments
 
 app = typer.Typer(rich_markup_mode=None)
@@ -37,12 +37,17 @@ Jobs = Annotated[int | None, typer.Option(min=0, help="Processes of the pool; 0:
 SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
 CRAFT = keyword("assign", Assign)
 MACHINE = [keyword("executor", Spread), keyword("jobs", Jobs)]
+DRY_RUN = keyword(
+    "dry_run", Annotated[bool, typer.Option("--dry-run", help="Only search, and list what would be downloaded.")], False
+)
 
 
-def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callable[[Callable[..., Paths]], None]:
+def verb(
+    stage: str, *, crafts: bool = False, parallel: bool = False, ahead: bool = False
+) -> Callable[[Callable[..., Paths]], None]:
     """Make a command of a function that turns its arguments into paths. `crafts`: the stage has crafts, whose knobs
-    `--set` reaches; `parallel`: it works in tasks, so an executor can be chosen."""
-    more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else [])]
+    `--set` reaches; `parallel`: it works in tasks, so an executor can be chosen; `ahead`: it can look ahead."""
+    more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else []), *([DRY_RUN] if ahead else [])]
 
     def decorate(paths_of: Callable[..., Paths]) -> None:
         own = _named(paths_of)
@@ -53,6 +58,10 @@ def verb(stage: str, *, crafts: bool = False, parallel: bool = False) -> Callabl
             flags = {"paths": paths, stage: said(STAGE_SETTINGS[stage], values), "machine": machine}
             file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
             wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
+            if values.get("dry_run"):
+                with terminal.watching(values["quiet"]) as watch:
+                    terminal.show_results(pipeline.preview(wishes, watch), values["json"])
+                return
             _finish(lambda watch: [pipeline.run_stage(stage, wishes, watch)], values["json"], values["quiet"])
 
         _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])
@@ -74,8 +83,8 @@ def _add(command: Callable[..., None], name: str, parameters: Sequence[inspect.P
 
 def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool, table: bool = False) -> None:
     """Do the work with somebody watching, and show what came of each stage: at once, or, if a `table` is wanted, all
-    together at the end. Exit 4 if one of several sources failed, 3 if a picture killed its process, or a print that was
-    named couldn't be coloured."""
+    together at the end. Exit 4 if a source failed or a keyword brought nothing, 3 if a picture killed its process, or a
+    print that was named couldn't be coloured."""
     done: list[Summary] = []
     try:
         with terminal.watching(quiet) as watch:
@@ -87,7 +96,7 @@ def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool,
         if table and done and not json:  # also of a chain that was ended: what is done is done
             terminal.show_table(done)
     lost = any("quarantined" in item.dropped or (item.stage == "colorize" and item.dropped) for item in done)
-    if any(item.facts.get("failed sources") for item in done):
+    if any(item.facts.get("failed sources") or item.facts.get("nothing for") for item in done):
         raise typer.Exit(SourceError.exit_code)
     if lost:
         raise typer.Exit(QUARANTINED)
@@ -102,13 +111,16 @@ def init(
         terminal.show_file(path)
 
 
-@verb("crawl", crafts=True, parallel=True)
+@verb("crawl", crafts=True, parallel=True, ahead=True)
 def crawl(
     keywords: Annotated[
         list[str] | None, typer.Argument(help="Keyword files (.txt) or keywords.", show_default="keywords/dresses.txt")
     ] = None,
     source: Annotated[
-        list[str] | None, typer.Option(help="Where from: bing, sample, folder:PATH. May be given several times.")
+        list[str] | None,
+        typer.Option(
+            help="Where from: NAME, folder:PATH, urls:FILE (gravurekit doctor lists them). Several: one each."
+        ),
     ] = None,
     out: Annotated[str | None, typer.Option(help="The folder that is filled.", show_default="raw")] = None,
     endpoint: Annotated[
@@ -116,8 +128,8 @@ def crawl(
     ] = None,
 ) -> Paths:
     """Keywords → raw/."""
-    if source and not keywords and all(name.startswith("folder") for name in source):
-        keywords = []  # a folder is asked for no keyword
+    if source and not keywords and all(name.startswith(("folder", "urls")) for name in source):
+        keywords = []  # these are asked for no keyword
     return {"keywords": keywords, "sources": source or None, "raw": out, "endpoints": _endpoints(endpoint)}
 
 
@@ -219,6 +231,20 @@ def report(
 
 
 _add(report, "report", [*_named(report), *flags_of(sheet.Settings), *SHARED, *MACHINE])
+
+
+@app.command(name="credits", help=VERBS["credits"])
+def give_credit(
+    folder: Annotated[Path, typer.Argument(help="raw/, clean/, styled/, shards/, or a run: what it learned from.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where CREDITS.md and CREDITS.csv go.", show_default="the folder itself")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Who made the pictures."""
+    with terminal.watching(quiet=True):
+        made = credits.write(folder, out or folder)
+    terminal.show_credits(made, json)
 
 
 @app.command(help=VERBS["settings"])

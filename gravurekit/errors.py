@@ -5,6 +5,8 @@
         MissingExtra           an optional package is not installed
         Busy                   another process works in the folder
       SourceError (4)          a picture source failed or found nothing
+        Blocked                it answered with a consent page, a captcha, or a refusal
+        UnknownLayout          it answered something that its parser doesn't know
       DataError (5)            data damaged or missing
         ModelError             a trained network that can't be used
         StorageError           the disk is full, or refuses to be written
@@ -62,6 +64,14 @@ class SourceError(GravurekitError):
     exit_code = 4
 
 
+class Blocked(SourceError):
+    """A source answered, but with a consent page, a captcha, or a plain refusal instead of results."""
+
+
+class UnknownLayout(SourceError):
+    """A source answered something that its parser doesn't know: its layout has changed."""
+
+
 class DataError(GravurekitError):
     """A folder, receipt or shard is missing or damaged."""
 
@@ -109,13 +119,14 @@ class PictureError(Exception):
 
 class FetchError(Exception):
     """One URL couldn't be fetched. `reason` is a short word for counting, `detail` a sentence for people,
-    `retry_after` the seconds of quiet that the host asked for."""
+    `retry_after` the seconds of quiet that the host asked for, `body` the beginning of what it said instead."""
 
-    def __init__(self, reason: str, detail: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, detail: str, retry_after: float | None = None, body: bytes = b"") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
         self.retry_after = retry_after
+        self.body = body
 
-    def __reduce__(self) -> tuple[type["FetchError"], tuple[str, str, float | None]]:
-        return type(self), (self.reason, self.detail, self.retry_after)
+    def __reduce__(self) -> tuple[type["FetchError"], tuple[str, str, float | None, bytes]]:
+        return type(self), (self.reason, self.detail, self.retry_after, self.body)

@@ -6,6 +6,7 @@ that were in flight run again one by one, alone, and one that kills its process 
 Exceptions of the function itself are not deaths: they are raised in the caller.
 """
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -32,7 +33,8 @@ class Outcome(Generic[Result]):
 
 
 class Executor(Protocol):
-    """Runs a top-level function over tasks. The same outcomes whichever executor and however many workers."""
+    """Runs a top-level function over tasks, which are asked for one by one, as workers get free. The same outcomes
+    whichever executor and however many workers."""
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]: ...
 
@@ -45,6 +47,28 @@ class Serial:
             yield Outcome(index, function(task))
 
 
+class _Line(Generic[Task]):
+    """Tasks with their numbers, taken one by one: a task may exist only by the time that it is asked for."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._coming = iter(enumerate(tasks))
+        self._here: deque[tuple[int, Task]] = deque()
+
+    def has_more(self) -> bool:
+        """Whether there is a next one; waits until that is known."""
+        if not self._here:
+            self._here.extend(itertools.islice(self._coming, 1))
+        return bool(self._here)
+
+    def take(self) -> tuple[int, Task]:
+        """The next one; only after `has_more`."""
+        return self._here.popleft()
+
+    def put_back(self, item: tuple[int, Task]) -> None:
+        """It is the next one again."""
+        self._here.appendleft(item)
+
+
 class Local:
     """`jobs` spawned processes; never forks, because OpenCV's and torch's threads don't survive a fork."""
 
@@ -52,26 +76,28 @@ class Local:
         self.jobs = jobs
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]:
-        queue = deque(enumerate(tasks))
-        while queue:
-            suspects = yield from self._until_a_worker_dies(function, queue)
+        line = _Line(tasks)
+        while line.has_more():
+            suspects = yield from self._until_a_worker_dies(function, line)
             for index, task in suspects:
                 yield self._alone(function, index, task)
 
     def _until_a_worker_dies(
-        self, function: Callable[[Task], Result], queue: deque[tuple[int, Task]]
+        self, function: Callable[[Task], Result], line: "_Line[Task]"
     ) -> Generator[Outcome[Result], None, list[tuple[int, Task]]]:
         in_flight: dict[Future[Result], tuple[int, Task]] = {}
-        with _pool(min(self.jobs, len(queue))) as pool:
-            while queue or in_flight:
-                while queue and len(in_flight) < 2 * self.jobs:
-                    item = queue.popleft()
+        with _pool(self.jobs) as pool:
+            while True:
+                while len(in_flight) < 2 * self.jobs and line.has_more():
+                    item = line.take()
                     try:
                         with _no_interrupts():
                             in_flight[pool.submit(function, item[1])] = item
                     except BrokenProcessPool:
-                        queue.appendleft(item)
-                        return [in_flight[future] for future in in_flight]
+                        line.put_back(item)
+                        return list(in_flight.values())
+                if not in_flight:
+                    return []
                 done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda future: in_flight[future][0]):
                     try:
@@ -80,8 +106,7 @@ class Local:
                         continue
                     yield Outcome(in_flight.pop(future)[0], value)
                 if any(future in in_flight for future in done):
-                    return [in_flight[future] for future in in_flight]
-        return []
+                    return list(in_flight.values())
 
     def _alone(self, function: Callable[[Task], Result], index: int, task: Task) -> Outcome[Result]:
         with _pool(1) as pool:

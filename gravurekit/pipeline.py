@@ -116,6 +116,11 @@ def run_chain(wishes: Wishes, first: str, last: str, watch: Watch) -> Iterator[S
         yield run_stage(stage, wishes, watch)
 
 
+def preview(wishes: Wishes, watch: Watch) -> Iterator[crawl.Prospect]:
+    """What a crawl would fetch; nothing is fetched but the sources' answers, and nothing is written."""
+    return crawl.preview(_job("crawl", wishes), watch)
+
+
 def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
     """What `run_chain` would do, and why; nothing is written. A stage after one that would run can't be judged before
     that one has run: it would run unless the same comes out."""

@@ -1,6 +1,35 @@
 """How a long run tells of its progress, without knowing who listens."""
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+
+@dataclass
+class Tally:
+    """What has become of the results of one keyword: each ends as one of `new` (a picture more), `known` (a picture
+    since an earlier run), `duplicate` (another result has the same link or the same bytes), `refused` (its licence
+    doesn't allow what is wanted) or `failed`, by reason."""
+
+    found: int = 0
+    new: int = 0
+    known: int = 0
+    duplicate: int = 0
+    refused: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    state: str = ""  # what its search is at, or what ended it
+
+    @property
+    def waiting(self) -> int:
+        """Results that are still to come, or to be decoded."""
+        done = self.new + self.known + self.duplicate + self.refused + self.failed.total()
+        return self.found - done
+
+    def counts(self) -> dict[str, int | dict[str, int]]:
+        """All the numbers, for a receipt."""
+        numbers = ("found", "new", "known", "duplicate", "refused")
+        return {name: getattr(self, name) for name in numbers} | {"failed": dict(sorted(self.failed.items()))}
 
 
 class Watch(Protocol):
@@ -15,6 +44,9 @@ class Watch(Protocol):
     def note(self, text: str) -> None:
         """A line that people should see once."""
 
+    def board(self, tallies: Mapping[str, Tally]) -> None:
+        """From now on show what becomes of each keyword; the tallies change while they are shown."""
+
 
 class Silent:
     """A Watch that shows nothing."""
@@ -24,6 +56,8 @@ class Silent:
     def advance(self, units: int = 1) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+    def board(self, tallies: Mapping[str, Tally]) -> None: ...
 
 
 SILENT = Silent()

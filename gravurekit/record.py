@@ -28,12 +28,14 @@ class Record(BaseModel):
     labels: tuple[str, ...] = ()  # in keyword-file order; the first is the training class
     keywords: tuple[str, ...] = ()
     source: str = ""
+    rank: int = 0  # its place among what that source found for the first of the keywords: 1 is the best; 0: no search
     url: str = ""
     page_url: str = ""
     title: str = ""
     creator: str = ""
     license: str = ""
     license_url: str = ""
+    robots: str = ""  # what its host said of crawlers: allowed, not asked, or overruled: and the word
     pixels_sha256: str = ""
     phash: str = ""  # 64 bits in hex, as imagehash.phash gives them
     phash_algorithm: str = ""

@@ -5,6 +5,7 @@ Only this module writes (a test sees to it), so that a kill, a full disk or a fo
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -68,6 +69,51 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` under `path`, whole or not at all."""
     with _written_whole(path) as file:
         file.write(data)
+
+
+class Arrival:
+    """A file whose bytes are still coming, and whose name will be their sha256."""
+
+    def __init__(self, aside: Path, file: IO[bytes]) -> None:
+        self.size = 0
+        self._aside, self._file = aside, file
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Add `data`."""
+        with _explained(self._aside.parent):
+            self._file.write(data)
+        self._sha256.update(data)
+        self.size += len(data)
+
+    def keep(self) -> str:
+        """All bytes are there: give the file its name, which is returned."""
+        sha256 = self._sha256.hexdigest()
+        with _explained(self._aside.parent):
+            self._file.close()
+            os.replace(self._aside, self._aside.with_name(sha256))
+        return sha256
+
+
+@contextmanager
+def arriving(folder: Path) -> Iterator[Arrival]:
+    """A file in `folder` for bytes that come piece by piece; without a `keep` it is gone at the end. Thousands come a
+    minute, so none is flushed to the disk by itself: `settle` does that for all."""
+    make_folder(folder)
+    with _explained(folder):
+        handle, aside = tempfile.mkstemp(suffix=ASIDE, dir=folder)
+        file = os.fdopen(handle, "wb")
+    try:
+        yield Arrival(Path(aside), file)
+    finally:
+        with suppress(OSError):  # of a full disk; what matters was said by `write` or `keep`
+            file.close()
+        Path(aside).unlink(missing_ok=True)
+
+
+def settle() -> None:
+    """Flush all that was written to the disk."""
+    os.sync()
 
 
 def _umask() -> int:

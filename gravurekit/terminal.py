@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,26 +12,77 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
 from gravurekit.errors import Interrupted
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
-from gravurekit.progress import SILENT, Watch
+from gravurekit.progress import SILENT, Tally, Watch
 from gravurekit.reference import Knob
 from gravurekit.reports import Sheet
+from gravurekit.reports.credits import Credits
+from gravurekit.stages import crawl
 
 RESULTS = Console(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
+WORTH_A_RETRY = {
+    "connection",
+    "timeout",
+    "short-body",
+    "http-403",
+    "http-429",
+    "http-500",
+    "http-502",
+    "http-503",
+    "http-504",
+}
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+class Board:
+    """What becomes of each keyword, as a live table: it is drawn anew whenever it is looked at."""
+
+    ROWS = 30  # of more keywords those are shown that are at work
+
+    def __init__(self, tallies: Mapping[str, Tally]) -> None:
+        self._tallies = tallies
+        self._began: dict[str, tuple[float, int]] = {}  # when a keyword's first result was seen, and what was done then
+
+    def __rich__(self) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("keyword", "found", "new", "known", "duplicate", "failed", "a second", "left", ""):
+            table.add_column(name, justify="left" if name in ("keyword", "failed", "") else "right")
+        now, rows = time.monotonic(), list(self._tallies.items())
+        busy = [(word, tally) for word, tally in rows if tally.waiting or tally.state]
+        for word, tally in (rows if len(rows) <= self.ROWS else busy)[: self.ROWS]:
+            rate = self._rate(word, tally, now)
+            left = f"{tally.waiting / rate:.0f} s" if rate and tally.waiting else ""
+            speed = f"{rate:.1f}" if rate else ""
+            numbers = (str(count) for count in (tally.found, tally.new, tally.known, tally.duplicate))
+            table.add_row(Text(word), *numbers, _failed(tally), speed, left, Text(tally.state))
+        return table
+
+    def _rate(self, word: str, tally: Tally, now: float) -> float:
+        done = tally.found - tally.waiting
+        began, before = self._began.setdefault(word, (now, done))
+        return (done - before) / (now - began) if now - began > 1 and tally.waiting else 0.0
+
+
+def _failed(tally: Tally) -> str:
+    """How many failed, for which reasons."""
+    failed = tally.failed + Counter({"license": tally.refused})
+    return ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
+
+
 class Bar:
-    """A Watch: a progress bar with rate and time left when stderr is a terminal, else only the notes."""
+    """A Watch: progress bars and live tables with rates and time left when stderr is a terminal, else only the
+    notes."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -43,6 +96,7 @@ class Bar:
             disable=not MESSAGES.is_terminal,
         )
         self._task: TaskID | None = None
+        self._live: Live | None = None
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -51,10 +105,25 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_board()
         self._progress.stop()
+
+    def board(self, tallies: Mapping[str, Tally]) -> None:
+        """The table stands in place of the bar until other work begins."""
+        if MESSAGES.is_terminal:
+            self._progress.stop()
+            self._live = Live(Board(tallies), console=MESSAGES, transient=True, refresh_per_second=4)
+            self._live.start()
+
+    def _end_board(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            self._progress.start()
 
     def begin(self, what: str, total: int | None) -> None:
         """A new stretch of work takes the place of the one before."""
+        self._end_board()
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(what, total=total, rate="")
@@ -79,6 +148,44 @@ def show(summary: Summary, as_json: bool) -> None:
     RESULTS.print(_line(summary), markup=False)
     for file in summary.facts.get("files", []):
         RESULTS.print(f"  {summary.out / file}", markup=False)
+    if "keywords" in summary.facts:
+        _show_keywords(summary)
+
+
+def _show_keywords(summary: Summary) -> None:
+    """What came of each keyword of a crawl, and of each search that brought nothing."""
+    console = RESULTS if RESULTS.is_terminal else Console(highlight=False, width=WIDEST)
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name in ("  keyword", "found", "new", "known", "duplicate", "in the folder", "failed"):
+        table.add_column(name, justify="left" if name in ("  keyword", "failed") else "right", no_wrap=name != "failed")
+    for word, counts in summary.facts["keywords"].items():
+        tally = Tally(**{name: counts[name] for name in ("found", "new", "known", "duplicate", "refused")})
+        tally.failed.update(counts["failed"])
+        numbers = (str(counts[name]) for name in ("found", "new", "known", "duplicate", "kept"))
+        table.add_row(Text(f"  {word}"), *numbers, _failed(tally))
+    console.print(table, markup=False, crop=False)
+    for word, outcomes in summary.facts["searches"].items():
+        for source, outcome in outcomes.items():
+            if outcome != "found":
+                RESULTS.print(f"  {source}, {word!r}: {outcome}", markup=False)
+    again = {reason for counts in summary.facts["keywords"].values() for reason in counts["failed"]}
+    if passing := sorted(again & WORTH_A_RETRY):
+        RESULTS.print(f"  to ask again: --retry failed:{','.join(passing)}", markup=False)
+
+
+def show_results(prospects: Iterable[crawl.Prospect], as_json: bool) -> None:
+    """What a crawl would fetch, a URL a line on stdout; as JSON with all that is known of each. Of the others only
+    their number is told, on stderr."""
+    states: Counter[str] = Counter()
+    for prospect in prospects:
+        states[prospect.state] += 1
+        if as_json:
+            line = asdict(prospect) | asdict(prospect.result)
+            sys.stdout.write(json.dumps({name: value for name, value in line.items() if name != "result"}) + "\n")
+        elif prospect.state == "new":
+            RESULTS.print(prospect.result.url, markup=False)
+    said = ", ".join(f"{count} {state}" for state, count in states.items())
+    MESSAGES.print(f"{states.total()} results: {said}", markup=False)
 
 
 def _line(summary: Summary) -> str:
@@ -150,6 +257,19 @@ def show_sheet(made: Sheet, as_json: bool) -> None:
         return
     dropped = sum(made.dropped.values())
     RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}", markup=False)
+
+
+def show_credits(made: Credits, as_json: bool) -> None:
+    """How many pictures have which licence, and where that is written, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(made) | {"files": [str(file) for file in made.files]}) + "\n")
+        return
+    counts = [f"{name} {count}" for name, count in made.licenses.items()]
+    if made.unknown:
+        counts.append(f"no known licence {made.unknown}")
+    RESULTS.print(f"credits: {made.pictures} pictures ({', '.join(counts)})", markup=False)
+    for file in made.files:
+        RESULTS.print(f"  {file}", markup=False)
 
 
 def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:

@@ -45,7 +45,7 @@ def values(kind: type[Settings], key: str) -> list[Any]:
     elif about.annotation is float:
         choices = [bounds.get(Ge, bounds.get(Gt, 0)) + step for step in (0.125, 0.25, 0.5)]
     elif about.annotation is str:
-        choices = ["large", "small"]
+        choices = ["large", "small", "failed", "failed:timeout"]
     elif get_origin(about.annotation) is dict:
         choices = [{"bing": "http://127.0.0.1:1"}, {"bing": "http://127.0.0.1:2", "x y": ""}]
     else:

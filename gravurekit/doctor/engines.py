@@ -11,8 +11,11 @@ from gravurekit.doctor.diagnosis import Engine, Finding
 from gravurekit.doctor.trouble import reason
 from gravurekit.errors import DataError, FetchError, GravurekitError
 from gravurekit.pipeline import Wishes
+from gravurekit.sources import Terms
+from gravurekit.stages import crawl
 
 EMBEDDED = {"sample"}  # sources of our own on this machine: asked without a network too
+FILES = {"folder", "urls"}  # sources of one's own, looked at only if they are chosen
 QUERY = "dress"  # what an engine is asked for; all of them have some
 PATIENCE, CONNECT = 10.0, 5.0  # seconds for an engine in all, and until it is connected
 TODO = {
@@ -27,7 +30,7 @@ def look(wishes: Wishes, online: bool, findings: list[Finding]) -> tuple[Engine,
     """The sources that [paths] names, and every other one that is searched."""
     known = crafts.names("sources")
     chosen = [source for source in dict.fromkeys(wishes.settings("paths").sources) if _craft(source) in known]
-    others = [name for name in known if name != "folder" and name not in map(_craft, chosen)]
+    others = [name for name in known if name not in FILES and name not in map(_craft, chosen)]
     found = {source: Engine(source, source in chosen, "not asked") for source in [*chosen, *others]}
     found |= {source: _folder(source) for source in chosen if _craft(source) == "folder"}
     asked = [name for name, item in found.items() if item.state == "not asked" and (online or _craft(name) in EMBEDDED)]
@@ -64,15 +67,14 @@ async def _ask(sources: list[str], wishes: Wishes) -> list[Answer]:
 
 async def _first(source: str, wishes: Wishes) -> int | None:
     """Milliseconds until the first result; None if there is none."""
-    from gravurekit.web import Limits, Web  # the HTTP client loads only when an engine is asked
-
     name, _, argument = source.partition(":")
     craft = crafts.load("sources", name)
     knobs = crafts.settings_of("sources", "crawl", name, wishes.tables("crawl"))
-    limits = Limits(max_bytes=1 << 24, connect_seconds=CONNECT, total_seconds=PATIENCE, tries=1)
-    web = Web(limits, wishes.settings("paths").endpoints, wishes.settings("crawl").allow_private_addresses)
+    hasty = {"max_bytes": 1 << 24, "connect_timeout": CONNECT, "timeout": PATIENCE, "tries": 1}
+    crawling = wishes.settings("crawl").model_copy(update=hasty)
+    web, terms = crawl.web_of(crawling, [source], wishes.settings("paths").endpoints), Terms(contact=crawling.contact)
     began = time.perf_counter()
-    async with asyncio.timeout(PATIENCE), web, craft.connect(argument, knobs, web) as connection:
+    async with asyncio.timeout(PATIENCE), web, craft.connect(argument, knobs, web, terms) as connection:
         async with aclosing(connection.search(QUERY if craft.NEEDS_KEYWORDS else "")) as results:
             async for _ in results:
                 return round((time.perf_counter() - began) * 1000)

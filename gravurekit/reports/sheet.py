@@ -8,6 +8,7 @@ Titles, links and file names came from the web: no word of them is trusted.
 import base64
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,20 +31,16 @@ from gravurekit.progress import Watch
 from gravurekit.receipt import NewerReceipt, Receipt, flat, read_receipt
 from gravurekit.record import Record
 from gravurekit.reports import Sheet
+from gravurekit.reports._words import clean, short, web
 
 QUALITY = 80  # of the thumbnails' JPEG
-LONGEST = 300  # characters of a text that are shown
-
-# What no page may hold (surrogates), nobody sees (controls), or shows a text in another order than it has
-STRANGE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-WEB = re.compile(r"https?://[^\s\"<>\\/?#][^\s\"<>\\]*", re.IGNORECASE)
 
 
 class Settings(base.Settings):
     """How much of a folder the contact sheet shows."""
 
     thumb: int = Field(160, ge=32, le=1024, description="Long side of the thumbnails, px.")
-    limit: int = Field(500, ge=1, description="Pictures shown of each label, and of each reason to drop one.")
+    limit: int = Field(500, ge=1, description="Pictures shown of each keyword or label, and of each reason to drop.")
 
 
 def write(source: Path, out: Path, settings: Settings, executor: Executor, watch: Watch) -> Sheet:
@@ -54,7 +51,7 @@ def write(source: Path, out: Path, settings: Settings, executor: Executor, watch
     """
     _refuse_to_overwrite(out)
     content = _look(source)
-    kept = _groups(content.kept, lambda item: item.label, settings.limit)
+    kept = _groups(content.in_order, content.group_of, settings.limit)
     dropped = _groups(content.dropped, lambda item: item.reason, settings.limit)
     dropped.sort(key=lambda group: -group.count)
     chosen = [item for group in [*kept, *dropped] for item in group.chosen]
@@ -104,6 +101,21 @@ class _Content:
     @property
     def name(self) -> str:
         return Path(os.path.abspath(self.path)).name or str(self.path)
+
+    @property
+    def grouping(self) -> str:
+        """What the kept pictures are grouped by: what was searched for, or what it is to become in a training."""
+        return "keyword" if self.stage == "crawl" else "label"
+
+    def group_of(self, item: Record) -> str:
+        """The name of a kept picture's group. A picture that no keyword brought came from a folder: its label stands
+        in."""
+        return item.keywords[0] if self.grouping == "keyword" and item.keywords else item.label
+
+    @property
+    def in_order(self) -> list[Record]:
+        """The kept pictures: of a crawl what its source thought best first, else as they lie in the folder."""
+        return sorted(self.kept, key=lambda item: item.rank or sys.maxsize) if self.stage == "crawl" else self.kept
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -283,8 +295,8 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _Group:
-    """Pictures of one label, or dropped for one reason: `count` of them, of which `chosen` are shown; those with a
-    picture in `tiles`, the others in `rows` of a table."""
+    """Pictures of one keyword or label, or dropped for one reason: `count` of them, of which `chosen` are shown; those
+    with a picture in `tiles`, the others in `rows` of a table."""
 
     name: str
     count: int
@@ -387,19 +399,14 @@ def _template() -> Any:
     room = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
     )
-    room.filters.update(web=_web, host=_host, short=_short, size=_size, number="{:,}".format)
+    room.filters.update(web=web, host=_host, short=short, size=_size, number="{:,}".format)
     return room.from_string(Path(__file__).with_name("sheet.html").read_text("utf-8"))
 
 
 def _clean(value: Any) -> Any:
     """What the template puts out: text without what is STRANGE; HTML (of a macro, made of such text) and numbers as
     they are."""
-    return STRANGE.sub("\ufffd", value) if type(value) is str else value
-
-
-def _web(url: str) -> str:
-    """`url` if it may become a link: http and https only, so never `javascript:`; else empty."""
-    return url if WEB.fullmatch(url) else ""
+    return clean(value) if type(value) is str else value
 
 
 def _host(url: str) -> str:
@@ -408,10 +415,6 @@ def _host(url: str) -> str:
 
 def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}\u00a0×\u00a0{size[1]}\u00a0px" if size[0] else "size unknown"
-
-
-def _short(text: str, longest: int = LONGEST) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _lines(chunks: Iterable[str]) -> Iterator[str]:

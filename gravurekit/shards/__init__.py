@@ -16,6 +16,7 @@ FORMAT = 1
 SPLITS = ("train", "val", "test")
 MANIFEST = "manifest.json"
 INDEX = "index.jsonl"
+LEARNED = "learned_from.jsonl"  # in the folder of a training: the lines of the index that the network learned from
 ENCODING = {
     "format": str(FORMAT),
     "color": "CIE Lab, D65, 2 degree observer, from sRGB",

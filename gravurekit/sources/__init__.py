@@ -2,26 +2,42 @@
 
     class Settings(Settings)                               its knobs, the table [crawl.NAME]
     NEEDS_KEYWORDS = True                                  False: it gives what it has, whatever the keyword
-    connect(argument, settings, web)                       an async context manager that gives a Connection;
+    TELLS_LICENSES = True                                  False: its results come without licences
+    PACES = {"api.example.org": Pace(at_once=1)}           optional: how gently these hosts must be asked
+    connect(argument, settings, web, terms)                an async context manager that gives a Connection;
                                                            `argument` is what follows the colon in `--source NAME:…`
 
-A Search is `search(query) -> async iterator of Result`, best first, endless or not. It raises FetchError when the
-source can't be reached, SourceError when it answers something that it can't read.
+A Search is `search(query) -> async iterator of Result`, best first, endless or not; one that gives nothing at all says
+that the source knows nothing of the query. It raises Blocked for a consent page, a captcha or a refusal, UnknownLayout
+for an answer that it can't read, FetchError when the source can't be reached.
 """
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from gravurekit.licenses import Wish
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is wanted of every source, and asked of those that can be asked; `license` is checked again afterwards.
+    `contact`: how the host can reach whoever crawls."""
+
+    license: Wish = "any"
+    safe: bool = True  # leave out what isn't for children, where the source can
+    contact: str = ""
+
 
 @dataclass(frozen=True)
 class Result:
-    """One picture that a source knows of. Exactly one of `url` with http(s), or `path`, leads to its bytes."""
+    """One picture that a source knows of. Exactly one of `url` with http(s), or `path`, leads to its bytes. Its place
+    among the results of its search is its rank."""
 
     url: str  # the picture's name in all Records; for a file, "folder:" and its path below the root
     page_url: str = ""
     title: str = ""
     creator: str = ""
-    license: str = ""
+    license: str = ""  # as `licenses.read` names it
     license_url: str = ""
     label: str = ""  # for sources without keywords
     path: str = ""  # a file on this disk, copied or linked, never moved

@@ -1,4 +1,7 @@
-"""Bing's picture search."""
+"""Bing's picture search, by the pages that its own site loads while one scrolls.
+
+It needs no key, promises nothing, and tells no licences: its licence filter is a guess. `safe` is its "strict".
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,10 +10,11 @@ from typing import Literal
 from pydantic import Field
 
 from gravurekit import settings
-from gravurekit.sources import Connection, _bing
+from gravurekit.sources import Connection, Terms, _bing
 from gravurekit.web import Web
 
 NEEDS_KEYWORDS = True
+TELLS_LICENSES = False
 
 
 class Settings(settings.Settings):
@@ -35,7 +39,7 @@ class Settings(settings.Settings):
 
 
 @asynccontextmanager
-async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Connection]:
+async def connect(argument: str, settings: Settings, web: Web, terms: Terms) -> AsyncIterator[Connection]:
     """A Connection to Bing's result pages."""
     filters = {name: value for name, value in settings.model_dump().items() if value}
-    yield Connection(lambda query: _bing.search(query, filters, lambda url: web.get_page("bing", url)))
+    yield Connection(lambda query: _bing.search(query, filters, lambda url: web.get_page("bing", url), terms.safe))

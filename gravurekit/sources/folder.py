@@ -8,10 +8,11 @@ from pathlib import Path
 
 from gravurekit import foreign, settings
 from gravurekit.errors import SourceError, UsageError
-from gravurekit.sources import Connection, Result
+from gravurekit.sources import Connection, Result, Terms
 from gravurekit.web import Web
 
 NEEDS_KEYWORDS = False
+TELLS_LICENSES = False
 
 
 class Settings(settings.Settings):
@@ -19,7 +20,7 @@ class Settings(settings.Settings):
 
 
 @asynccontextmanager
-async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Connection]:
+async def connect(argument: str, settings: Settings, web: Web, terms: Terms) -> AsyncIterator[Connection]:
     """A Connection whose Search gives every picture below `argument`, by path, whatever the query."""
     if not argument:
         raise UsageError("--source folder needs the folder: --source folder:PATH")

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from gravurekit import settings
 from gravurekit.sample.engine import Engine
-from gravurekit.sources import Connection, Result, _bing
+from gravurekit.sources import Connection, Result, Terms, _bing
 from gravurekit.web import Web, rebased
 
 NEEDS_KEYWORDS = True
+TELLS_LICENSES = False
 
 # The engine's port changes from run to run; in Records its pictures keep this name, which no real host can have.
 HOST = "http://sample.invalid"
@@ -23,7 +24,7 @@ class Settings(settings.Settings):
 
 
 @asynccontextmanager
-async def connect(argument: str, settings: Settings, web: Web) -> AsyncIterator[Connection]:
+async def connect(argument: str, settings: Settings, web: Web, terms: Terms) -> AsyncIterator[Connection]:
     """Starts the engine on a free loopback port for as long as the context lasts."""
     with Engine() as engine:
 

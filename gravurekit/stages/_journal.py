@@ -1,10 +1,11 @@
 """The crawl's memory, `raw/journal.jsonl`, a line an event, and the Records that follow from it.
 
 {"feed": [source, query], "label": …, "limit": …, "knobs": …, "results": […]}       a finished search
-{"url": …, "sha256": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
+{"url": …, "sha256": …, "bytes": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
 {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
 
-A download from a file has its "stamp" as well, so that a file that changed is taken again.
+A download from a file has its "stamp" as well, so that a file that changed is taken again; one from a host, in
+"robots", what the host said of crawlers.
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from typing import Any
 from gravurekit import record as records
 from gravurekit import storage
 from gravurekit.keywords import Keyword
+from gravurekit.licenses import Wish, meets
 from gravurekit.record import Record
 from gravurekit.sources import Result
 
@@ -61,7 +63,8 @@ class Journal:
 
     def add_feed(self, feed: Feed, limit: int, knobs: str) -> None:
         """Write a finished search down."""
-        results = [dataclasses.asdict(item) for item in feed.results]
+        told = (dataclasses.asdict(item) for item in feed.results)
+        results = [{name: value for name, value in item.items() if value} for item in told]
         self.add(
             {
                 "feed": [feed.source, feed.keyword.query],
@@ -110,6 +113,7 @@ class _Find:
 
     result: Result
     source: str
+    rank: int
     labels: dict[str, int] = field(default_factory=dict)
     queries: dict[str, int] = field(default_factory=dict)
 
@@ -119,12 +123,16 @@ class _Find:
                 known[word] = min(rank, known.get(word, rank))
 
 
-def to_records(feeds: Iterable[Feed], journal: Journal) -> tuple[list[Record], list[Record]]:
+def to_records(feeds: Iterable[Feed], journal: Journal, wish: Wish) -> tuple[list[Record], list[Record]]:
     """Kept and dropped Records; every distinct URL is one or the other. Of several URLs with the same bytes the lowest
-    (keyword, source, rank) is kept, and has the labels and keywords of all."""
+    (keyword, source, rank) is kept, and has the labels and keywords of all. A licence that doesn't meet the `wish` is
+    refused, also for a picture that an earlier run took under another one."""
     kept: dict[str, _Find] = {}
     dropped = []
-    for url, find in _finds(feeds).items():
+    for url, find in _finds(feeds, wish).items():
+        if not meets(find.result.license, wish):
+            dropped.append(_dead(find, "", "license", unlicensed(find.result.license, wish)))
+            continue
         entry = journal.urls.get(url, {"reason": "not-fetched", "detail": "the crawl was interrupted"})
         sha256 = entry.get("sha256", "")
         outcome = journal.proofs.get(sha256, entry)
@@ -134,14 +142,23 @@ def to_records(feeds: Iterable[Feed], journal: Journal) -> tuple[list[Record], l
             first.note(find.labels, find.queries)
             detail = f"the same file as {first.result.url}"
             dropped.append(_dead(find, sha256, "same-bytes", detail).but(kept_key=records.key_of(sha256)))
-    return [_alive(find, sha256, journal.proofs[sha256]) for sha256, find in kept.items()], dropped
+    return [_alive(find, sha256, journal) for sha256, find in kept.items()], dropped
 
 
-def _finds(feeds: Iterable[Feed]) -> dict[str, _Find]:
+def unlicensed(name: str, wish: Wish) -> str:
+    """Why a picture with this licence isn't wanted."""
+    return f"{name or 'no licence is known'}: not what --license {wish} asks for"
+
+
+def _finds(feeds: Iterable[Feed], wish: Wish) -> dict[str, _Find]:
     finds: dict[str, _Find] = {}
     for rank, feed in enumerate(feeds):
-        for item in feed.results:
-            find = finds.setdefault(item.url, _Find(item, feed.source.partition(":")[0]))
+        source = feed.source.partition(":")[0]
+        for place, item in enumerate(feed.results, start=1):
+            place = place if feed.keyword.query else 0  # what no search has found has no rank
+            find = finds.setdefault(item.url, _Find(item, source, place))
+            if meets(item.license, wish) and not meets(find.result.license, wish):  # another source knows more of it
+                find.result, find.source, find.rank = item, source, place
             label = feed.keyword.label or item.label
             find.note({label: rank} if label else {}, {feed.keyword.query: rank} if feed.keyword.query else {})
     return finds
@@ -153,6 +170,7 @@ def _facts(find: _Find) -> dict[str, Any]:
         "labels": tuple(sorted(find.labels, key=lambda word: find.labels[word])),
         "keywords": tuple(sorted(find.queries, key=lambda word: find.queries[word])),
         "source": find.source,
+        "rank": find.rank,
         "url": item.url,
         "page_url": item.page_url,
         "title": item.title,
@@ -167,6 +185,7 @@ def _dead(find: _Find, sha256: str, reason: str, detail: str) -> Record:
     return Record(key=key, sha256=sha256, reason=reason, detail=detail, **_facts(find))
 
 
-def _alive(find: _Find, sha256: str, proof: dict[str, Any]) -> Record:
-    proven = {name: proof[name] for name in ("file_name", "width", "height")}
-    return Record(key=records.key_of(sha256), sha256=sha256, **proven, **_facts(find))
+def _alive(find: _Find, sha256: str, journal: Journal) -> Record:
+    proven = {name: journal.proofs[sha256][name] for name in ("file_name", "width", "height")}
+    robots = str(journal.urls[find.result.url].get("robots", ""))
+    return Record(key=records.key_of(sha256), sha256=sha256, robots=robots, **proven, **_facts(find))

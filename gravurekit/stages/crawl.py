@@ -1,49 +1,65 @@
 """crawl: keywords → raw/. Searches, downloads, proves that each picture decodes, remembers where it came from."""
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from gravurekit import audit, crafts, folder, foreign, metadata, storage
-from gravurekit import record as records
 from gravurekit import settings as base
-from gravurekit.errors import DataError, FetchError, PictureError, SourceError, UsageError
+from gravurekit.errors import DataError, SourceError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.folder import State, Summary
 from gravurekit.keywords import Keyword
-from gravurekit.parts import TASK_SIZE
+from gravurekit.licenses import Wish, meets
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.settings import digest
-from gravurekit.sources import Result, Search
-from gravurekit.stages._journal import ALL, Feed, Journal, in_order, to_records
+from gravurekit.sources import Result, Terms
+from gravurekit.stages._journal import Feed, Journal, in_order, to_records, unlicensed
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
+    from gravurekit.stages._harvest import Harvest, Orders
     from gravurekit.web import Web
 
-REVISION = 1
+REVISION = 2
 JOURNAL = "journal.jsonl"
-INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
-PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: the next run tries these again
-EVERYTHING = 10**9
+INCOMING = "incoming"
 
 
 class Settings(base.Settings):
-    """How much to fetch, and how gently."""
+    """How much to fetch, of what, and how gently."""
 
     per_keyword: int = Field(100, ge=1, description="Results taken for each keyword from each source.")
+    license: Wish = Field(
+        "any",
+        description="Licences to keep: any; open (free to use, change and sell); public-domain; commercial (no NC); "
+        "derivatives (no ND: an engraving made of a picture is one).",
+    )
+    safe: bool = Field(True, description="Ask the sources that can for safe results only.")
+    retry: str = Field(
+        "",
+        pattern=r"^(failed(:[a-z0-9-]+(,[a-z0-9-]+)*)?)?$",
+        description="Ask again for links that failed in earlier runs: failed, or failed:REASON as in failed:http-404.",
+    )
+    contact: str = Field(
+        "", pattern=r"^[ -~]*$", description="How hosts can reach you (a mail address, a page); sent as User-Agent."
+    )
+    robots: bool = Field(True, description="Heed robots.txt of picture hosts, and noai, noimageai, noml.")
     connections: int = Field(16, ge=1, le=256, description="Downloads at the same time.")
-    per_host: int = Field(8, ge=1, le=64, description="Downloads at the same time from one host.")
+    per_host: int = Field(8, ge=1, le=256, description="Downloads at the same time from one host.")
+    rate: float = Field(0.0, ge=0, description="Downloads a second, at most; 0: no limit.")
+    host_rate: float = Field(0.0, ge=0, description="Requests a second to one host, at most; 0: no limit.")
+    connect_timeout: float = Field(10.0, gt=0, description="Seconds until a host is connected.")
+    first_byte_timeout: float = Field(30.0, gt=0, description="Seconds from there until its answer begins.")
     timeout: float = Field(60.0, gt=0, description="Seconds a download may take as a whole.")
     max_bytes: int = Field(64_000_000, ge=1, description="Bytes a picture may have.")
     tries: int = Field(3, ge=1, le=10, description="Tries for each URL when a host fails or asks for patience.")
@@ -51,7 +67,10 @@ class Settings(base.Settings):
         False, description="Also fetch from addresses of this machine and of private networks."
     )
     store: Literal["link", "copy"] = Field("link", description="Pictures of a folder source: hard links or copies.")
-    retry_failed: bool = Field(False, description="Try once more the URLs that failed in earlier runs.")
+
+
+# What changes how a crawl goes, and not what comes of it
+MANNERS = {"retry", "contact", "connections", "per_host", "rate", "host_rate", "connect_timeout", "first_byte_timeout"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,9 @@ def look(job: Job) -> State:
     state = folder.look(job.out, _plan(job))
     if state.done and (failed := state.done.facts.get("failed sources")):
         return State(None, (f"failed the last time: {', '.join(failed)}",))
-    if state.done and job.settings.retry_failed:
+    if state.done and (barren := state.done.facts.get("nothing for")):
+        return State(None, (f"nothing came the last time for: {', '.join(barren)}",))
+    if state.done and job.settings.retry:
         return State(None, ("failed links are asked for again",))
     if state.done and not (job.out / JOURNAL).is_file():
         return State(None, (f"{job.out / JOURNAL} is missing",))
@@ -94,14 +115,14 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         for name in audit.changed_or_missing(job.out, before.kept):
             storage.remove(job.out / name)  # no longer what was fetched: it is fetched again
         journal = Journal.load(job.out / JOURNAL)
-        failures = asyncio.run(_fetch_all(job, journal, watch))
-        _prove_all(job.out, journal, executor, watch)
-        if len(failures) == len(job.sources):
+        harvest = asyncio.run(_reap(job, journal, executor, watch))
+        if len(harvest.failures) == len(job.sources) and not harvest.found:
+            said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
             raise SourceError(
-                "no source could be reached or read:\n  " + "\n  ".join(failures) + "\n"
+                f"no source could be reached or read:\n  {said}\n"
                 "check the network, or choose another --source; `make demo` and --source sample need no network"
             )
-        return _finish(job, journal, before, failures, began, watch)
+        return _finish(job, journal, before, harvest, began, watch)
 
 
 @dataclass(frozen=True)
@@ -119,13 +140,17 @@ def _before(out: Path) -> _Before:
         return _Before([], [])
 
 
-def _with_what_was(out: Path, before: _Before, kept: list[Record], dropped: list[Record]) -> None:
+def _with_what_was(job: Job, before: _Before, kept: list[Record], dropped: list[Record]) -> None:
     """Add the Records of links that no search gives any more: a crawl only ever adds. (The journal was lost, a file
     was taken out of its folder, a source was asked in another way.)"""
     links, keys = {item.url for item in [*kept, *dropped]}, {item.key for item in kept}
+    wish = job.settings.license
     for item in before.kept:
         if item.url not in links and item.key not in keys:
-            if (out / item.file_name).is_file():
+            if not meets(item.license, wish):
+                refusal = {"reason": "license", "detail": unlicensed(item.license, wish)}
+                dropped.append(item.but(file_name="", **refusal))
+            elif (job.out / item.file_name).is_file():
                 kept.append(item)
             else:
                 lost = {"reason": "lost", "detail": "its file is gone, and no search gives its link any more"}
@@ -134,17 +159,26 @@ def _with_what_was(out: Path, before: _Before, kept: list[Record], dropped: list
 
 
 def _finish(
-    job: Job, journal: Journal, before: _Before, failures: list[str], began: float, watch: Watch
+    job: Job, journal: Journal, before: _Before, harvest: "Harvest", began: float, watch: Watch
 ) -> Summary:  # fmt: skip
     feeds = in_order(journal, job.keywords, job.sources)
-    kept, dropped = to_records(feeds, journal)
-    _with_what_was(job.out, before, kept, dropped)
+    kept, dropped = to_records(feeds, journal, job.settings.license)
+    _with_what_was(job, before, kept, dropped)
     if not kept:
-        raise SourceError(_nothing(job, dropped))
+        raise SourceError(_nothing(job, harvest, dropped))
     counts = _per_keyword(feeds, kept)
-    if barren := [query for query, count in counts.items() if not count]:
+    asked = job.keywords if any(_craft(source).NEEDS_KEYWORDS for source in job.sources) else ()
+    barren = list(dict.fromkeys(keyword.query for keyword in asked if not counts.get(keyword.query)))
+    if barren:
         watch.note(f"no picture for: {', '.join(barren)}")
-    facts = {"pictures per keyword": counts, "failed sources": failures}
+    tallies = {word: tally.counts() | {"kept": counts.get(word, 0)} for word, tally in harvest.tallies.items()}
+    facts = {
+        "keywords": tallies,
+        "searches": harvest.outcomes,
+        "failed sources": [f"{source}: {failure}" for source, failure in harvest.failures.items()],
+        "nothing for": barren,
+    }
+    storage.settle()
     summary = folder.finish(job.out, _plan(job), kept, dropped, time.monotonic() - began, facts)
     storage.remove(job.out / INCOMING)
     return summary
@@ -159,13 +193,22 @@ def check(job: Job) -> None:
         crafts.load("sources", name)
     crafts.check_tables("sources", "crawl", job.tables)
     for source in job.sources:
-        craft = crafts.load("sources", source.partition(":")[0])
+        craft = _craft(source)
         if craft.NEEDS_KEYWORDS and not job.keywords:
             raise UsageError(f"source {source} needs keywords: gravurekit crawl keywords/dresses.txt --source {source}")
+        if job.settings.license != "any" and not craft.TELLS_LICENSES:
+            raise UsageError(
+                f"source {source} tells no licences, so nothing of it could be kept with --license "
+                f"{job.settings.license}: take another --source, or --license any"
+            )
+
+
+def _craft(source: str) -> ModuleType:
+    return crafts.load("sources", source.partition(":")[0])
 
 
 def _plan(job: Job) -> Plan:
-    knobs = job.settings.model_dump(mode="json", exclude={"retry_failed", "connections", "per_host"})
+    knobs = job.settings.model_dump(mode="json", exclude=MANNERS)
     knobs["keywords"] = [f"{keyword.label}: {keyword.query}" for keyword in job.keywords]
     knobs["sources"] = list(job.sources)
     for name in sorted({source.partition(":")[0] for source in job.sources}):
@@ -174,207 +217,120 @@ def _plan(job: Job) -> Plan:
     inputs = {}
     for source in job.sources:
         name, _, argument = source.partition(":")
+        # sizes and times stand for contents, so that an unchanged folder needn't be read again
         if name == "folder" and Path(argument).is_dir():
-            # sizes and times stand for contents, so that an unchanged folder needn't be read again
             names = foreign.picture_files(Path(argument))
             inputs[source] = digest([(name, foreign.stamp(Path(argument) / name)) for name in names])
+        elif name == "urls" and Path(argument).is_file():
+            inputs[source] = foreign.stamp(Path(argument))
     return Plan(stage="crawl", revision=REVISION, settings=knobs, inputs=inputs)
 
 
-def _nothing(job: Job, dropped: Sequence[Record]) -> str:
+def _nothing(job: Job, harvest: "Harvest", dropped: Sequence[Record]) -> str:
+    said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
     if not dropped:
-        return f"{', '.join(job.sources)} found nothing: try other keywords or another --source"
+        return f"{', '.join(job.sources)} found nothing: try other keywords or another --source{said}"
     reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(item.reason for item in dropped).most_common())
-    return f"none of {len(dropped)} links gave a picture ({reasons}; see {job.out / JOURNAL}): try another --source"
+    return (
+        f"none of {len(dropped)} links gave a picture ({reasons}; see {job.out / JOURNAL}): "
+        f"try another --source, or --retry failed{said}"
+    )
 
 
-async def _fetch_all(job: Job, journal: Journal, watch: Watch) -> list[str]:
-    """All searches and downloads that the journal doesn't know yet; the failures of whole sources. A source stays open
-    until its pictures are here."""
-    from gravurekit.web import Limits, Web
+def _orders(job: Job) -> "Orders":
+    from gravurekit.stages._harvest import Orders
 
     knobs = job.settings
-    limits = Limits(knobs.max_bytes, total_seconds=knobs.timeout, tries=knobs.tries, per_host=knobs.per_host)
-    failures = []
-    async with Web(limits, job.endpoints, knobs.allow_private_addresses) as web:
-        for source in job.sources:
-            name, _, argument = source.partition(":")
-            craft = crafts.load("sources", name)
-            craft_settings = crafts.settings_of("sources", "crawl", name, job.tables)
-            try:
-                async with craft.connect(argument, craft_settings, web) as connection:
-                    asked = digest(craft_settings.model_dump(mode="json"))
-                    failure = await _search(source, craft, connection.search, job, asked, journal, watch)
-                    await _download(source, job.out, knobs, journal, web, connection.locate, watch)
-                    if failure:  # only now: what it had found before is here
-                        raise failure
-            except (FetchError, SourceError) as error:
-                failures.append(f"{name}: {error}")
-                if len(job.sources) > 1:  # of a single source the run's own error tells
-                    watch.note(f"{name} can't be used: {error}")
-    return failures
+    return Orders(
+        out=job.out,
+        keywords=job.keywords,
+        sources=job.sources,
+        tables=job.tables,
+        terms=Terms(knobs.license, knobs.safe, knobs.contact),
+        per_keyword=knobs.per_keyword,
+        retry=knobs.retry,
+        copy=knobs.store == "copy",
+        max_bytes=knobs.max_bytes,
+        allow_private=knobs.allow_private_addresses,
+        obedient=knobs.robots,
+    )
 
 
-async def _search(
-    source: str, craft: ModuleType, search: Search, job: Job, knobs: str, journal: Journal, watch: Watch
-) -> FetchError | SourceError | None:
-    """Ask for all keywords that aren't answered yet; what ended it early, if anything did."""
-    asked = job.keywords if craft.NEEDS_KEYWORDS else [ALL]
-    limit = job.settings.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
-    watch.begin(f"search {source.partition(':')[0]}", len(asked))
-    for keyword in asked:
-        # a source without keywords lies on this disk: looking again costs nothing, and files may have come
-        had, alike = journal.asked.get((source, keyword.query), (0, ""))
-        if had < limit or alike != knobs or not craft.NEEDS_KEYWORDS:
-            try:
-                found = await _first(search(keyword.query), limit)
-            except (FetchError, SourceError) as error:
-                return error
-            if found:  # an empty answer isn't believed for good: it may be a block in disguise
-                journal.add_feed(Feed(source, keyword, tuple(found)), limit, knobs)
-            else:
-                watch.note(f"{source.partition(':')[0]} found nothing for {keyword.query!r}")
-        watch.advance()
-    return None
+def web_of(settings: Settings, sources: Iterable[str], endpoints: Mapping[str, str]) -> "Web":
+    """The client that asks `sources` with the manners of `settings`, and those that each source declares."""
+    from gravurekit.web import Limits, Pace, Web
+
+    limits = Limits(
+        max_bytes=settings.max_bytes,
+        connect_seconds=settings.connect_timeout,
+        first_byte_seconds=settings.first_byte_timeout,
+        total_seconds=settings.timeout,
+        tries=settings.tries,
+        connections=settings.connections,
+        per_second=settings.rate,
+        host=Pace(settings.per_host, settings.host_rate),
+    )
+    used = [_craft(source) for source in sources]
+    paces = {host: pace for craft in used for host, pace in getattr(craft, "PACES", {}).items()}
+    private, contact = settings.allow_private_addresses, settings.contact
+    return Web(limits, endpoints, private, contact, settings.robots, paces)
 
 
-async def _first(results: Any, limit: int) -> list[Result]:
-    found: list[Result] = []
-    async with aclosing(cast(AsyncGenerator[Result, None], results)) as stream:
-        async for item in stream:
-            found.append(item)
-            if len(found) == limit:
-                break
-    return found
+async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) -> "Harvest":
+    from gravurekit.stages._harvest import reap
+
+    async with web_of(job.settings, job.sources, job.endpoints) as web:
+        return await reap(_orders(job), journal, web, executor, watch)
 
 
-async def _download(
-    source: str,
-    out: Path,
-    settings: Settings,
-    journal: Journal,
-    web: "Web",
-    locate: Callable[[str], str],
-    watch: Watch,
-) -> None:
-    feeds = [feed for (name, _), feed in journal.feeds.items() if name == source]
-    results = {item.url: item for feed in feeds for item in feed.results}
-    _refuse_namesakes(source, results, journal)
-    waiting = [item for item in results.values() if _is_wanted(item, journal, settings, out)]
-    watch.begin(f"download {source.partition(':')[0]}", len(waiting))
-    free = asyncio.Semaphore(settings.connections)
-
-    async def one(item: Result) -> None:
-        async with free:
-            try:
-                entry = {"sha256": await _receive(item, out, settings, web, locate(item.url))}
-            except FetchError as error:
-                entry = {"reason": error.reason, "detail": error.detail} | _limits(settings, error.reason)
-            journal.add({"url": item.url, **entry, **({"stamp": item.stamp} if item.stamp else {})})
-            watch.advance()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for item in waiting:
-                group.create_task(one(item))
-    except ExceptionGroup as several:  # a full disk, say: one is enough to tell
-        raise several.exceptions[0] from None
+# ---- a look ahead --------------------------------------------------------------------------------------
 
 
-def _refuse_namesakes(source: str, results: Mapping[str, Result], journal: Journal) -> None:
-    """Two folders of one name would give different files one URL, and one of them would be lost in silence."""
-    for feed in journal.feeds.values():
-        for item in feed.results if feed.source != source else ():
-            path = results[item.url].path if item.url in results else ""
-            if path and item.path and path != item.path and Path(item.path).exists():
-                raise UsageError(
-                    f"{path} and {item.path} would both be {item.url}: rename a folder, or use another --out"
-                )
+@dataclass(frozen=True)
+class Prospect:
+    """A result that a crawl would come upon. `state`: new, known (an earlier run asked for it), or refused (for its
+    licence)."""
+
+    keyword: str
+    source: str
+    rank: int
+    state: str
+    result: Result
 
 
-def _is_wanted(item: Result, journal: Journal, settings: Settings, out: Path) -> bool:
-    entry = journal.urls.get(item.url)
-    if entry is None or entry.get("stamp", "") != item.stamp:  # new, or a file that has changed
-        return True
-    if "reason" in entry:
-        overruled = any(entry.get(knob, value) != value for knob, value in _limits(settings, entry["reason"]).items())
-        return settings.retry_failed or entry["reason"] in PASSING or overruled
-    proof = journal.proofs.get(entry["sha256"])
-    if proof is None:  # killed between download and proof
-        return not (out / INCOMING / entry["sha256"]).exists()
-    return "file_name" in proof and not (out / proof["file_name"]).exists()
+def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
+    """What a crawl would fetch: the sources are asked, nothing is downloaded or written. Keyword by keyword, the
+    sources taking turns. Raises as `run` does."""
+    from gravurekit.stages import _harvest
+
+    check(job)
+    journal, orders = Journal.load(job.out / JOURNAL), _orders(job)
+
+    async def look_ahead() -> "tuple[Harvest, list[Feed]]":
+        async with web_of(job.settings, job.sources, job.endpoints) as web:
+            return await _harvest.survey(orders, web, watch)
+
+    harvest, feeds = asyncio.run(look_ahead())
+    if not feeds:
+        said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
+        raise SourceError(f"{', '.join(job.sources)} found nothing: try other keywords or another --source{said}")
+    by_keyword: dict[str, list[list[Prospect]]] = {}
+    for feed in feeds:
+        prospects = [_prospect(feed, rank, journal, job) for rank in range(1, len(feed.results) + 1)]
+        by_keyword.setdefault(feed.keyword.query, []).append(prospects)
+    for columns in by_keyword.values():
+        for row in zip_longest(*columns):
+            yield from (prospect for prospect in row if prospect)
 
 
-def _limits(settings: Settings, reason: str) -> dict[str, Any]:
-    """The knob that a refused link was refused by: with another value it is tried again."""
-    knob = {"too-big": "max_bytes", "blocked-address": "allow_private_addresses"}.get(reason)
-    return {knob: getattr(settings, knob)} if knob else {}
+def _prospect(feed: Feed, rank: int, journal: Journal, job: Job) -> Prospect:
+    result = feed.results[rank - 1]
+    known = "known" if result.url in journal.urls else "new"
+    state = known if meets(result.license, job.settings.license) else "refused"
+    return Prospect(feed.keyword.query, feed.source.partition(":")[0], rank, state, result)
 
 
-async def _receive(item: Result, out: Path, settings: Settings, web: "Web", address: str) -> str:
-    """The sha256 of the picture's bytes, which now lie in `incoming/` under that name. `address`: where one of our own
-    servers has it, if one has."""
-    if item.path:
-        return await asyncio.to_thread(_receive_file, Path(item.path), out, settings)
-    body = await web.get(address or item.url, trusted=bool(address))
-    sha256 = hashlib.sha256(body).hexdigest()
-    await asyncio.to_thread(storage.write_bytes, out / INCOMING / sha256, body)
-    return sha256
-
-
-def _receive_file(path: Path, out: Path, settings: Settings) -> str:
-    try:
-        if path.stat().st_size > settings.max_bytes:
-            raise FetchError("too-big", f"more than {settings.max_bytes} bytes")
-        sha256 = metadata.file_sha256(path)
-    except OSError as error:
-        raise FetchError("unreadable", error.strerror or str(error)) from None
-    put = storage.link_or_copy if settings.store == "link" else storage.copy
-    put(path, out / INCOMING / sha256)
-    return sha256
-
-
-def _prove_all(out: Path, journal: Journal, executor: Executor, watch: Watch) -> None:
-    """Decode every picture that came, and give it its name."""
-    came = {entry["sha256"] for entry in journal.urls.values() if "sha256" in entry}
-    waiting = sorted(sha256 for sha256 in came if (out / INCOMING / sha256).exists())
-    tasks = [(out, tuple(waiting[n : n + TASK_SIZE])) for n in range(0, len(waiting), TASK_SIZE)]
-    watch.begin("decode", len(waiting))
-    for outcome in executor.map(prove, tasks):
-        names = tasks[outcome.index][1]
-        for proof in _one_by_one(out, names, executor) if outcome.value is None else outcome.value:
-            journal.add(proof)
-        watch.advance(len(names))
-
-
-def _one_by_one(out: Path, names: tuple[str, ...], executor: Executor) -> Iterable[dict[str, Any]]:
-    """The proofs of a task that killed its process: all but the culprit's are good."""
-    for outcome in executor.map(prove, [(out, (name,)) for name in names]):
-        death = {
-            "sha256": names[outcome.index],
-            "reason": "quarantined",
-            "detail": "decoding it killed the process",
-        }
-        yield from outcome.value or [death]
-
-
-def prove(task: tuple[Path, tuple[str, ...]]) -> list[dict[str, Any]]:
-    """Decode pictures of `incoming/`; those that decode are linked to `images/KEY.ext`. A journal entry each."""
-    from gravurekit import images
-
-    out, names = task
-    proofs: list[dict[str, Any]] = []
-    for sha256 in names:
-        path = out / INCOMING / sha256
-        try:
-            picture = images.read(path)
-        except PictureError as error:
-            proofs.append({"sha256": sha256, "reason": error.reason, "detail": error.detail})
-            continue
-        name = f"images/{records.key_of(sha256)}.{picture.extension}"
-        storage.link_or_copy(path, out / name)
-        proofs.append({"sha256": sha256, "file_name": name, "width": picture.width, "height": picture.height})
-    return proofs
+# ---- counting ------------------------------------------------------------------------------------------
 
 
 def _per_keyword(feeds: Iterable[Feed], kept: Iterable[Record]) -> dict[str, int]:

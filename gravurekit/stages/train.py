@@ -1,15 +1,17 @@
 """train: shards/ → runs/NAME-DIGEST/. Trains the colorization network; run again: resumes."""
 
+import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from gravurekit import folder, metadata, shards
+from gravurekit import folder, metadata, shards, storage
 from gravurekit import settings as base
-from gravurekit.errors import UsageError
+from gravurekit.errors import DataError, UsageError
 from gravurekit.folder import NEW, State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan, differences, newest_finished, read_receipt
@@ -88,12 +90,34 @@ def run(job: Job, watch: Watch) -> Summary:
         return state.done
     out, plan = _place(job)
     with folder.opened(out, "train", state.reasons, watch, job.source):
+        storage.write_lines(out / shards.LEARNED, _learned_from(job.source))
         samples, figures = _train(job, out, plan, watch)
         facts = {name: figures[name] for name in ("samples_per_second", "device", "precision", "validation")}
         from gravurekit.model.trainer import MODEL
 
-        files = {MODEL: metadata.file_sha256(out / MODEL)}
+        files = {name: metadata.file_sha256(out / name) for name in (MODEL, shards.LEARNED)}
         return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
+
+
+def _learned_from(source: Path) -> Iterator[str]:
+    """The lines of the index that belong to the training split. The run keeps them, so that it can give credit when the
+    shards are long gone. Raises DataError if the index doesn't tell of each sample."""
+    from gravurekit.shards.reader import read_manifest
+
+    path = source / shards.INDEX
+    missing = sum(shard["samples"] for shard in read_manifest(source)["shards"] if shard["split"] == "train")
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                if json.loads(line)["split"] == "train":
+                    missing -= 1
+                    yield line.decode().rstrip("\n")
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}): run `gravurekit shard` again") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DataError(f"{path} is damaged: run `gravurekit shard` again") from None
+    if missing:
+        raise DataError(f"{path} doesn't tell of the samples in the shards: run `gravurekit shard` again")
 
 
 def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str, Any]]:

@@ -137,7 +137,7 @@ def test_a_picture_found_under_two_labels_has_both(gravurekit: Callable[..., Res
 
 def test_a_source_that_fails_is_told_and_the_others_go_on(gravurekit: Callable[..., Result], tmp_path: Path) -> None:
     result = gravurekit("crawl", "kaftan", "--source", "folder:nowhere", "--source", "sample", "--per-keyword", "3")
-    assert result.exit_code == 4 and "folder can't be used" in result.stderr
+    assert result.exit_code == 4 and "folder:nowhere can't be used" in result.stderr
     assert len(folder.read(tmp_path / "raw")) == 3
 
 

@@ -579,9 +579,7 @@ def test_folders_that_are_sources(look: Callable[..., Diagnosis], here: Path) ->
         "folder:none": ("found nothing", 0),
         "folder:nowhere": ("missing", None),
         "folder": ("missing", None),
-        "sample": ("not asked", None),
-        "bing": ("not asked", None),
-    }
+    } | {name: ("not asked", None) for name in crafts.names("sources") if name not in ("folder", "urls")}
     assert [item.subject for item in found.findings] == ["folder:nowhere", "folder"] and found.exit_code == 0
 
 

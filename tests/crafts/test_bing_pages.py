@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gravurekit.errors import SourceError
-from gravurekit.sources import Result, _bing
+from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout
+from gravurekit.sources import Result, Terms, _bing, _pages, bing
 
 
 def item(about: object) -> str:
@@ -60,7 +62,17 @@ def test_the_extension_says_nothing() -> None:
 )
 def test_a_damaged_item_costs_only_itself(damaged: object) -> None:
     assert [result.url for result in _bing.read_page(page(FIRST, damaged, SECOND))] == [FIRST["murl"], SECOND["murl"]]
-    assert _bing.read_page(page(damaged)) == []
+    with pytest.raises(UnknownLayout, match="none of the 2 results"):
+        _bing.read_page(page(damaged, damaged))
+
+
+@pytest.mark.parametrize(
+    "url", ["x-raw-image:///7f3a", "data:image/png;base64,AAAA", "/th?id=1", "javascript:alert(1)", "ftp://a.example/1"]
+)
+def test_a_picture_that_lies_nowhere_in_the_web_is_left_out(url: str) -> None:
+    assert [result.url for result in _bing.read_page(page({"murl": url}, FIRST))] == [FIRST["murl"]]
+    assert _bing.read_page(page({"murl": url})) == []
+    assert _bing.read_page(page(FIRST | {"purl": url}))[0].page_url == ""
 
 
 @pytest.mark.parametrize("nothing", [None, "", ...])
@@ -76,6 +88,11 @@ def test_a_title_cut_in_half_an_emoji_can_still_be_written() -> None:
         (result.title + result.page_url + result.url).encode()
 
 
+def test_a_title_is_plain_text() -> None:
+    said = "\ue000Red\ue001  <strong>dress</strong> &amp;\n hat"
+    assert _bing.read_page(page(FIRST | {"t": said}))[0].title == "Red dress & hat"
+
+
 def test_a_second_imgpt_without_a_link_is_no_result() -> None:
     body = item(FIRST) + '<div class="imgpt"><a class="inflnk">related</a></div>' + item(SECOND)
     assert len(_bing.read_page(body.encode())) == 2
@@ -83,21 +100,76 @@ def test_a_second_imgpt_without_a_link_is_no_result() -> None:
 
 @pytest.mark.parametrize(
     "empty",
-    [b"", b"   \n", b"<html><body></body></html>", page(), b'<html><div id="b_results"><p>no results</p></div></html>',
-     b'<div class="b_no">There are no results</div>', b"<div></div>"],
+    [b"", b"   \n", b"\0\0", b"<html><body></body></html>", page(), b"<div></div>", b"<!-- -->",
+     b'<html><div id="b_results"><p>no results</p></div></html>',
+     b'<html><script>1</script><ol id="b_results"><li class="b_no">There are no results for a captcha</ol></html>',
+     b'<div class="b_no">There are no results</div>'],
 )  # fmt: skip
 def test_an_empty_answer_is_no_result_and_no_failure(empty: bytes) -> None:
     assert _bing.read_page(empty) == []
 
 
 @pytest.mark.parametrize(
-    "strange",
-    [b"<html><body><h1>One last step</h1><p>Please solve the challenge below</p></body></html>",
-     b"<html><body><div class='new-layout'><img src='x'/>Images</div></body></html>", b"<p>Service unavailable</p>"],
+    "wall",
+    ["<h1>One last step</h1><p>Please solve the challenge below to continue</p>",
+     '<ol id="b_results"><li class="b_ans"><div class="captcha"><div>Noch ein Schritt</div></div></li></ol>',
+     '<script src="https://challenges.cloudflare.com/turnstile/v0/api.js"></script>',
+     '<iframe src="https://www.google.com/recaptcha/api2/anchor"></iframe>',
+     '<form action="https://consent.example.com/save"><button>Accept</button></form>',
+     '<input name="cf-turnstile-response" type="hidden">', '<form action="/checkcaptcha?key=7"></form>'],
 )  # fmt: skip
-def test_a_page_that_asks_for_a_captcha_is_a_failure_of_the_source(strange: bytes) -> None:
-    with pytest.raises(SourceError, match="captcha"):
-        _bing.read_page(strange)
+def test_a_page_that_asks_who_is_there_says_so(wall: str) -> None:
+    with pytest.raises(Blocked, match="bing: .*captcha"):
+        _bing.read_page(f"<html><body>{wall}</body></html>".encode())
+
+
+@pytest.mark.parametrize(
+    "strange",
+    ["<div class='new-layout'><img src='x'/>Images</div>", "<p>Service unavailable</p>", "<script>go()</script>",
+     "<meta http-equiv='refresh' content='0;url=/x'>", '<div class="dgControl"><div class="imgpt"></div></div>',
+     '<ol id="b_results"><li class="b_algo">A page of the web</li></ol>', "{}", "a { color: red }", "\ufffd",
+     '<div class="dg_u"><a m=\'{ns:"images",imgurl:"http://a.example/1.gif"}\'></a></div>'],
+)  # fmt: skip
+def test_a_page_that_isnt_known_is_neither_empty_nor_a_wall(strange: str) -> None:
+    with pytest.raises(UnknownLayout, match="bing: a page holds no results"):
+        _bing.read_page(f"<html><body>{strange}</body></html>".encode())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["murl", "purl", "t", "x"]), inner),
+    max_leaves=8,
+)
+PIECES = st.sampled_from(
+    [item(FIRST).encode(), b'<a class="iusc" m="', b'">', b"<!--", b"<?xml version='1.0' encoding='utf-16'?>", b"\0",
+     b"<html>", b"&#xd800;", b"\xff\xfe", b"<script>", b"<frameset>", b"<div class=dgControl>"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES | st.binary(max_size=12), max_size=8).map(b"".join))
+def test_any_bytes_are_results_or_a_failure_of_the_source(answer: bytes) -> None:
+    try:
+        found = _bing.read_page(answer)
+    except SourceError as error:
+        str(error).encode()
+    else:
+        for result in found:
+            (result.url + result.page_url + result.title).encode()
+
+
+@given(JSON)
+def test_any_json_costs_at_most_its_item(about: object) -> None:
+    for result in _bing.read_page(page(about, FIRST)):
+        assert result.url.lower().startswith("http")
+        (result.url + result.page_url + result.title).encode()
+
+
+def test_a_huge_page_is_read() -> None:
+    many = page(*({"murl": f"https://a.example/{n}", "desc": "x" * 2000} for n in range(1500)))
+    assert len(_bing.read_page(many)) == 1500
+    deep = b"<div>" * 300_000 + b'<a class="iusc" m="{}">' + b"[" * 100_000
+    with pytest.raises(SourceError):
+        _bing.read_page(deep + b"<img>")
 
 
 def test_bytes_that_are_no_utf8_cost_no_page() -> None:
@@ -115,8 +187,11 @@ def test_a_query_survives_its_address(query: str) -> None:
         assert parse_qs(parts.query)["q"] == [query]
 
 
-def test_filters_reach_the_address() -> None:
+def test_filters_and_safety_reach_the_address() -> None:
     assert all("filterui" in address for address in _bing.page_urls("dress", {"type": "photo"}))
+    for safe, said in ((True, "strict"), (False, "off")):
+        addresses = list(_bing.page_urls("dress", {"type": "photo"}, safe))
+        assert all(parse_qs(urlsplit(address).query)["adlt"] == [said] for address in addresses)
 
 
 def found(pages: list[bytes]) -> tuple[list[str], int]:
@@ -140,3 +215,63 @@ def test_a_search_gives_each_picture_once_and_ends_where_nothing_is_new() -> Non
     urls = [about["murl"] for about in (one, two, three)]
     assert found([page(one, two, one), page(two, three), page(three, one), page({"murl": "never"})]) == (urls, 3)
     assert found([]) == ([], 1)
+
+
+@pytest.mark.parametrize("reason", ["http-403", "http-429"])
+def test_a_refusal_is_a_wall(reason: str) -> None:
+    async def fetch(address: str) -> bytes:
+        raise FetchError(reason, "the host answered so")
+
+    with pytest.raises(Blocked, match="bing: it refuses to answer.*another source"):
+        asyncio.run(anext(_bing.search("dress", {}, fetch)))
+
+
+@pytest.mark.parametrize(
+    "body, expected", [(b"", FetchError), (b"<p>busy</p>", FetchError), (b'<form id="captcha-form"></form>', Blocked)]
+)
+def test_what_a_host_in_trouble_says_tells_a_wall_from_a_fault(body: bytes, expected: type[Exception]) -> None:
+    async def fetch(address: str) -> bytes:
+        raise FetchError("http-503", "the host answered 503", body=body)
+
+    with pytest.raises(expected):
+        asyncio.run(anext(_bing.search("dress", {}, fetch)))
+
+
+def test_trouble_on_a_later_page_keeps_what_came_before() -> None:
+    async def fetch(address: str) -> bytes:
+        return page(FIRST, SECOND) if "first=0&" in address else b"<p>One last step</p><div class='captcha'></div>"
+
+    async def search() -> list[str]:
+        urls = []
+        with pytest.raises(Blocked):
+            async for result in _bing.search("dress", {}, fetch):
+                urls.append(result.url)
+        return urls
+
+    assert asyncio.run(search()) == [FIRST["murl"], SECOND["murl"]]
+
+
+def test_a_connection_asks_with_its_knobs_and_terms() -> None:
+    asked = []
+
+    class Web:
+        async def get_page(self, source: str, url: str) -> bytes:
+            asked.append((source, parse_qs(urlsplit(url).query)))
+            return page(FIRST)
+
+    async def first() -> Result:
+        knobs = bing.Settings(type="photo", license="publicdomain")
+        async with bing.connect("", knobs, Web(), Terms(safe=False)) as connection:  # type: ignore[arg-type]
+            return await anext(connection.search("red dress"))
+
+    assert asyncio.run(first()).url == FIRST["murl"]
+    ((source, query),) = asked
+    assert (source, query["q"], query["adlt"], query["first"]) == ("bing", ["red dress"], ["off"], ["0"])
+    assert "photo-photo" in query["qft"][0] and "license-L1" in query["qft"][0]
+
+
+@pytest.mark.parametrize(
+    "value", [None, 7, "", "a.example/1", "//a.example/1", "http:/a", "https://a.example/" + "x" * 5000]
+)
+def test_what_is_no_address_is_none(value: object) -> None:
+    assert _pages.address(value) == ""

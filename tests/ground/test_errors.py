@@ -12,13 +12,15 @@ EXAMPLES: list[Exception] = [
     errors.MissingExtra("a style", "styles"),
     errors.Busy("raw", "process 7"),
     errors.SourceError("a"),
+    errors.Blocked("a"),
+    errors.UnknownLayout("a"),
     errors.DataError("a"),
     errors.ModelError("a"),
     errors.StorageError("a"),
     errors.TrainingError("a"),
     errors.Interrupted(),
     errors.PictureError("unreadable", "torn"),
-    errors.FetchError("http-429", "patience", 3.5),
+    errors.FetchError("http-429", "patience", 3.5, b"wait"),
 ]
 
 
@@ -37,6 +39,7 @@ def test_a_failure_crosses_process_borders_whole(error: Exception) -> None:
     ("kind", "code"),
     [
         (errors.GravurekitError, 1), (errors.UsageError, 2), (errors.MissingExtra, 2), (errors.SourceError, 4),
+        (errors.Blocked, 4), (errors.UnknownLayout, 4),
         (errors.DataError, 5), (errors.ModelError, 5), (errors.StorageError, 5), (errors.TrainingError, 6),
         (errors.Interrupted, 130),
     ],

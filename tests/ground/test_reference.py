@@ -105,7 +105,7 @@ def test_the_example_is_valid_and_says_little() -> None:
     said = tomllib.loads(reference.toml(EXAMPLE))
     assert said == every_table({}) | {
         "paths": {"keywords": ["keywords/dresses.txt"], "sources": ["bing"]},
-        "crawl": {"per_keyword": 100, "bing": {"type": "photo"}},
+        "crawl": every_table({})["crawl"] | {"per_keyword": 100, "bing": {"type": "photo"}},
     }
 
 

@@ -1,156 +1,38 @@
 """The way out to the web, against a server on this machine that does everything wrong."""
 
 import asyncio
-import gzip
+import hashlib
 import ipaddress
 import socket
-import threading
+import ssl
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote_plus
 
 import aiohttp
 import pytest
+import trustme
+from hostile import SECRET, Site, serving
 
 from gravurekit import web
 from gravurekit.errors import FetchError
-from gravurekit.web import Limits, Web
+from gravurekit.web import Download, Limits, Pace, Web
 
-SECRET = b"what only this machine may see"
 QUICK = Limits(tries=1, total_seconds=5)
-
-
-@dataclass
-class Site:
-    """The server: its address, and how often each path was asked for."""
-
-    port: int
-    asked: Counter[str] = field(default_factory=Counter)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
-
-
-class Hostile(BaseHTTPRequestHandler):
-    """One method a path; `self.site` counts."""
-
-    site: Site
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
-        path, _, query = unquote_plus(self.path).partition("?")
-        self.site.asked[self.path] += 1
-        self.close_connection = True
-        try:
-            getattr(self, path.strip("/").replace("-", "_") or "fine", self.fine)(query)
-        except OSError:
-            pass  # the client has left, as it should
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in ({"Content_Length": str(len(body))} | headers).items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def fine(self, query: str) -> None:
-        self.answer(200, SECRET)
-
-    def echo(self, query: str) -> None:
-        self.answer(200, self.path.encode())
-
-    def status(self, query: str) -> None:
-        self.answer(int(query))
-
-    def flaky(self, query: str) -> None:
-        """`STATUS&FAILURES&RETRY-AFTER`: so many failures, then a body."""
-        status, failures, patience = query.split("&", 2)
-        if self.site.asked[self.path] > int(failures):
-            return self.answer(200, SECRET)
-        if patience == "date":
-            patience = formatdate(time.time() + 20, usegmt=True)
-        self.answer(int(status), b"wait", **({"Retry_After": patience} if patience else {}))
-
-    def reset(self, query: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "100000")
-        self.end_headers()
-        self.wfile.write(b"x" * 1000)
-        self.wfile.flush()
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-    def short(self, query: str) -> None:
-        self.answer(200, b"half", Content_Length="8")
-
-    def endless(self, query: str) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.site.ended.is_set():
-            self.wfile.write(b"x" * 65536)
-
-    def bomb(self, query: str) -> None:
-        self.answer(200, gzip.compress(b"\0" * 20_000_000), Content_Encoding="gzip")
-
-    def no_gzip(self, query: str) -> None:
-        self.answer(200, b"this is no gzip", Content_Encoding="gzip")
-
-    def slow(self, query: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "1000")
-        self.end_headers()
-        for _ in range(1000):
-            self.wfile.write(b"x")
-            if self.site.ended.wait(0.05):
-                return
-
-    def silent(self, query: str) -> None:
-        self.site.ended.wait(20)
-
-    def noise(self, query: str) -> None:
-        self.wfile.write(b"\x00\xff not HTTP \r\n\r\n")
-
-    def to(self, query: str) -> None:
-        self.answer(302, Location=query)
-
-    def loop(self, query: str) -> None:
-        self.answer(302, Location=f"/loop?{int(query) + 1}")
-
-    def count(self, query: str) -> None:
-        self.answer(307, Location=f"/count?{int(query) - 1}" if query != "1" else "/fine")
-
-    def nowhere(self, query: str) -> None:
-        self.answer(302)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Site]:
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None: ...
-
-    with Server(("127.0.0.1", 0), Hostile) as running:
-        Hostile.site = Site(running.server_port)
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
-        yield Hostile.site
-        Hostile.site.ended.set()
-        running.shutdown()
-        thread.join()
+    with serving() as site:
+        yield site
 
 
 @pytest.fixture
 def site(server: Site) -> Site:
-    server.asked.clear()
+    server.forget()
     return server
 
 
@@ -179,6 +61,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def pause(seconds: float) -> None:
         made.append(seconds)
 
+    monkeypatch.setattr(web.random, "uniform", lambda low, high: (low + high) / 2)
     clock = {"monotonic": lambda: time.monotonic() + sum(made), "time": time.time}
     monkeypatch.setattr(web, "time", SimpleNamespace(**clock))
     monkeypatch.setattr(web, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": pause}))
@@ -222,7 +105,7 @@ def test_patience_has_an_end(after: str, asked: int, site: Site, patience: list[
 
 def test_a_host_that_asked_for_quiet_is_left_quiet_by_all(site: Site, patience: list[float]) -> None:
     async def crowd() -> list[bytes]:
-        async with Web(Limits(per_host=1), allow_private=True) as client:
+        async with Web(Limits(host=Pace(at_once=1)), allow_private=True) as client:
             urls = [site.url("/flaky?429&1&9"), site.url("/fine?1"), site.url("/fine?2")]
             return await asyncio.gather(*map(client.get, urls))
 
@@ -355,7 +238,7 @@ def test_of_a_names_addresses_only_the_public_ones_are_connected_to(names: dict[
     names["mixed.example"] = ["127.0.0.1", "93.184.216.34", "::1", "10.0.0.1"]
 
     async def resolved() -> list[Any]:
-        return await web._PublicResolver(False).resolve("mixed.example", 80)
+        return await web._GuardedResolver(False).resolve("mixed.example", 80)
 
     found = asyncio.run(resolved())
     assert [item["host"] for item in found] == ["93.184.216.34"]
@@ -417,3 +300,230 @@ def test_a_name_that_nobody_resolves_is_given_up_soon(monkeypatch: pytest.Monkey
 
     with pytest.raises(FetchError, match="connection: nobody.example: no connection in 0.1 s"):
         asyncio.run(ask())
+
+
+# ---- pictures ------------------------------------------------------------------------------------------
+
+
+def download(url: str, folder: Path, limits: Limits = QUICK, trusted: bool = False, **knobs: Any) -> Download:
+    async def downloaded() -> Download:
+        async with Web(limits, **({"allow_private": True} | knobs)) as client:
+            return await client.download(url, folder, trusted)
+
+    return asyncio.run(downloaded())
+
+
+def not_downloaded(url: str, folder: Path, *reasons: str, **knobs: Any) -> FetchError:
+    """The FetchError of a picture that mustn't come, with one of the reasons; nothing of it may lie about."""
+    with pytest.raises(FetchError) as caught:
+        download(url, folder, **knobs)
+    assert caught.value.reason in reasons, str(caught.value)
+    assert not folder.exists() or not list(folder.iterdir())
+    return caught.value
+
+
+def test_a_download_has_the_name_of_its_bytes(site: Site, tmp_path: Path) -> None:
+    got = download(site.url("/fine"), tmp_path / "in")
+    assert got == Download(hashlib.sha256(SECRET).hexdigest(), len(SECRET), "allowed")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == [got.sha256]
+    assert (tmp_path / "in" / got.sha256).read_bytes() == SECRET
+
+
+@pytest.mark.parametrize(
+    ("path", "reasons"),
+    [
+        ("/status?404", {"http-404"}), ("/reset", {"connection", "short-body"}), ("/short", {"short-body"}),
+        ("/endless", {"too-big"}), ("/overstated", {"too-big"}), ("/bomb", {"too-big"}), ("/slow", {"timeout"}),
+        ("/silent", {"timeout"}), ("/loop?1", {"redirects"}), ("/to?file:///etc/passwd", {"bad-url"}),
+        ("/to?http://169.254.169.254/latest/meta-data/", {"blocked-address"}), ("/noise", {"connection"}),
+    ],
+)  # fmt: skip
+def test_what_doesnt_come_whole_leaves_nothing(path: str, reasons: set[str], site: Site, tmp_path: Path) -> None:
+    limits = Limits(max_bytes=1_000_000, total_seconds=0.5, tries=1)
+    not_downloaded(site.url(path), tmp_path / "in", *reasons, limits=limits)
+
+
+@pytest.mark.parametrize("target", ["http://[::1]", "http://10.0.0.1", "http://127.0.0.1", "http://localhost"])
+def test_a_downloads_redirect_to_a_private_address_is_refused(target: str, site: Site, tmp_path: Path) -> None:
+    url = site.url(f"/to?{target}:{site.port}/fine")
+    not_downloaded(url, tmp_path, "blocked-address", trusted=True, allow_private=False)
+    assert site.asked["/fine"] == 0
+
+
+NEVER = [
+    "169.254.169.254", "169.254.0.1", "[fe80::1]", "[::ffff:169.254.169.254]", "[fd00:ec2::254]", "100.100.100.200",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", NEVER)
+def test_where_clouds_keep_their_keys_nobody_is_sent_even_if_private_addresses_are_right(
+    host: str, site: Site, names: dict[str, list[str]]
+) -> None:
+    names["cloud.example"] = [host.strip("[]")]
+    for name in (host, "cloud.example"):
+        refused(site.url("/fine", name), "blocked-address", allow_private=True)
+    assert not site.asked
+
+
+def test_a_silent_host_isnt_waited_for_as_long_as_one_that_sends(site: Site, tmp_path: Path) -> None:
+    limits = Limits(connect_seconds=0.1, first_byte_seconds=0.1, total_seconds=600, tries=1)
+    assert "no answer began" in not_downloaded(site.url("/silent"), tmp_path, "timeout", limits=limits).detail
+
+
+# ---- TLS -----------------------------------------------------------------------------------------------
+
+
+def certificate(*names: str, authority: trustme.CA, **dates: Any) -> ssl.SSLContext:
+    """What a server needs to be `names`, as `authority` says."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, **dates).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("fault", ["unknown authority", "another's name", "expired", "none"])
+def test_a_host_must_be_who_it_says_it_is(fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known, unknown = trustme.CA(), trustme.CA()
+    known.cert_pem.write_to_path(tmp_path / "authorities.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", ssl.create_default_context())
+    name = "elsewhere.example" if fault == "another's name" else "localhost"
+    dates = {"not_after": datetime(2001, 1, 1, tzinfo=UTC), "not_before": datetime(2000, 1, 1, tzinfo=UTC)}
+    context = certificate(
+        name, authority=unknown if fault == "unknown authority" else known, **(dates if fault == "expired" else {})
+    )
+    with serving(context) as site:
+        url = f"https://localhost:{site.port}/fine"
+        if fault == "none":
+            assert download(url, tmp_path / "in").size == len(SECRET)
+        else:
+            not_downloaded(url, tmp_path / "in", "tls")
+            assert not site.asked
+
+
+# ---- manners -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def town() -> Iterator[Site]:
+    """A server of its own, whose robots.txt a test may write."""
+    with serving() as site:
+        site.bodies = {"a.jpg": SECRET, "b.jpg": SECRET, "private/c.jpg": SECRET}
+        yield site
+
+
+def test_robots_txt_is_asked_for_once_and_heeded(town: Site, tmp_path: Path) -> None:
+    town.robots = "User-agent: *\nDisallow: /pictures/private/\n"
+
+    async def several() -> list[Download | BaseException]:
+        async with Web(QUICK, allow_private=True) as client:
+            urls = [town.url(f"/pictures/{name}") for name in ("a.jpg", "b.jpg", "private/c.jpg")]
+            return await asyncio.gather(*(client.download(url, tmp_path) for url in urls), return_exceptions=True)
+
+    got = asyncio.run(several())
+    assert [getattr(item, "robots", None) for item in got[:2]] == ["allowed", "allowed"]
+    assert isinstance(got[2], FetchError) and got[2].reason == "robots" and "forbids" in got[2].detail
+    assert town.asked["/robots.txt"] == 1 and town.asked["/pictures/private/c.jpg"] == 0
+
+
+def test_a_redirect_leads_past_no_robots_txt(town: Site, tmp_path: Path) -> None:
+    town.robots = "User-agent: gravurekit\nDisallow: /pictures/private/\n"
+    not_downloaded(town.url("/to?/pictures/private/c.jpg"), tmp_path, "robots")
+    assert town.asked["/pictures/private/c.jpg"] == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "word"),
+    [
+        ({"X-Robots-Tag": "noai"}, "noai"), ({"X-Robots-Tag": "noindex, NoImageAI"}, "noimageai"),
+        ({"X-Robots-Tag": "gravurekit: noml"}, "noml"), ({"TDM-Reservation": "1"}, "tdm-reservation"),
+        ({"X-Robots-Tag": "otherbot: noai"}, ""), ({"X-Robots-Tag": "noindex"}, ""), ({"TDM-Reservation": "0"}, ""),
+    ],
+)  # fmt: skip
+def test_who_says_no_beside_a_picture_is_heeded_unless_overruled(
+    headers: dict[str, str], word: str, town: Site, tmp_path: Path
+) -> None:
+    town.headers["a.jpg"] = headers
+    url = town.url("/pictures/a.jpg")
+    if word:
+        assert word in not_downloaded(url, tmp_path / "in", "robots").detail
+    else:
+        assert download(url, tmp_path / "in").robots == "allowed"
+    said = download(url, tmp_path / "overruled", obedient=False).robots
+    assert said == (f"overruled: {word}" if word else "not asked")
+
+
+def test_robots_txt_isnt_asked_for_if_it_isnt_to_be_heeded(town: Site, tmp_path: Path) -> None:
+    town.robots = "User-agent: *\nDisallow: /\n"
+    assert download(town.url("/pictures/a.jpg"), tmp_path, obedient=False).robots == "not asked"
+    assert town.asked["/robots.txt"] == 0
+
+
+@pytest.mark.parametrize(
+    ("robots", "allowed"),
+    [
+        ("404", True), ("403", True), ("410", True), ("500", False), ("503", False),
+        ("to?/robots", True), ("loop?1", True), ("silent", False), ("noise", False),
+    ],
+)  # fmt: skip
+def test_a_robots_txt_that_isnt_there_allows_and_one_in_trouble_forbids(
+    robots: str, allowed: bool, town: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9309, sections 2.3.1.3 and 2.3.1.4."""
+    path = f"/status?{robots}" if robots.isdigit() else f"/{robots}"
+    monkeypatch.setattr(web.robots, "address_of", lambda url: town.url(path))
+    limits = Limits(tries=1, total_seconds=0.5)
+    if allowed:
+        assert download(town.url("/pictures/a.jpg"), tmp_path, limits).robots == "allowed"
+    else:
+        not_downloaded(town.url("/pictures/a.jpg"), tmp_path, "robots", "timeout", "connection", limits=limits)
+
+
+def test_whoever_asks_says_who_they_are(town: Site) -> None:
+    fetch(town.url("/fine"), allow_private=True, contact="mail@example.org")
+    assert town.agent.startswith("gravurekit/") and town.agent.endswith(" (mail@example.org)")
+
+
+# ---- pace ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("total", "host", "most"), [(4, 16, 4), (16, 3, 3), (2, 2, 2)])
+def test_no_more_downloads_at_once_than_were_allowed(total: int, host: int, most: int, tmp_path: Path) -> None:
+    """A host that answers nobody before so many have come, or it has waited a while for one more."""
+    here, highest, gate = 0, 0, asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal here, highest
+        await reader.readuntil(b"\r\n\r\n")
+        here += 1
+        highest = max(highest, here)
+        if here == most:
+            asyncio.get_running_loop().call_later(0.1, gate.set)  # time for one too many
+        await gate.wait()
+        here -= 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx")
+        await writer.drain()
+        writer.close()
+
+    async def crowd() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        limits = Limits(connections=total, host=Pace(host))
+        async with server, Web(limits, allow_private=True, obedient=False) as client:
+            urls = [f"http://127.0.0.1:{port}/{n}" for n in range(3 * most)]
+            await asyncio.gather(*(client.download(url, tmp_path) for url in urls))
+
+    asyncio.run(crowd())
+    assert highest == most
+
+
+@pytest.mark.parametrize("limits", [Limits(per_second=2), Limits(host=Pace(8, per_second=2))])
+def test_no_more_downloads_a_second_than_were_allowed(
+    limits: Limits, site: Site, patience: list[float], tmp_path: Path
+) -> None:
+    async def crowd() -> None:
+        async with Web(limits, allow_private=True, obedient=False) as client:
+            for n in range(5):
+                await client.download(site.url(f"/fine?{n}"), tmp_path)
+
+    asyncio.run(crowd())
+    assert sum(patience) == pytest.approx(2.0, abs=0.3)

@@ -51,17 +51,21 @@ class Page(HTMLParser):
 
 
 def made(
-    path: Path, kept: Iterable[Record], dropped: Iterable[Record] = (), measured: dict[str, Any] | None = None
+    path: Path,
+    kept: Iterable[Record],
+    dropped: Iterable[Record] = (),
+    measured: dict[str, Any] | None = None,
+    stage: str = "filter",
 ) -> Path:
-    """A finished folder of filter, made by hand: its pictures are there already."""
+    """A finished folder of a stage, made by hand: its pictures are there already."""
     kept, dropped = list(kept), list(dropped)
-    storage.write_text(path / MARKER, "filter\n")
+    storage.write_text(path / MARKER, f"{stage}\n")
     write_lines(path / METADATA, kept)
     write_lines(path / DROPPED, dropped)
     counts = {"in": len(kept) + len(dropped), "kept": len(kept)}
     for item in dropped:
         counts[item.reason] = counts.get(item.reason, 0) + 1
-    plan = Plan(stage="filter", revision=3, settings={"skip": [], "[too_small]": {"min_side": 201}}, inputs={})
+    plan = Plan(stage=stage, revision=3, settings={"skip": [], "[too_small]": {"min_side": 201}}, inputs={})
     sums = {name: file_sha256(path / name) for name in (METADATA, DROPPED)}
     receipt = Receipt(plan=plan, counts=counts, outputs=sums, measured=measured or {})
     storage.write_json(path / RECEIPT, receipt.model_dump(mode="json"))
@@ -144,6 +148,57 @@ def test_the_same_bytes_again_and_from_worker_processes(world: Path, tmp_path: P
         sheet.write(world / "clean", tmp_path / name, sheet.Settings(), executor, SILENT)
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1] == pages[2]
+
+
+# ---- by keyword or by label ----------------------------------------------------------------------------
+
+
+def groups(source: Path) -> dict[str, tuple[int, list[str]]]:
+    """Of each group of a page how many it says it has, and the titles of its tiles in order."""
+    look(source)
+    page = source.with_suffix(".html").read_text("utf-8")
+    found = {}
+    for part in page.split("<h3>")[1:]:
+        name, count = re.findall(r"<bdi>(.*?)</bdi></h3> <span class=\"n\">(\d+)<", part)[0]
+        found[name] = int(count), re.findall(r'class="title" dir="auto">(.*?)<', part)
+    return found
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> list[Record]:
+    """Pictures as several searches found them, `title` by `title`."""
+    facts = [
+        {"title": "a", "keywords": ("red dress", "kaftan"), "labels": ("dress",), "rank": 2},
+        {"title": "b", "keywords": ("red dress",), "labels": ("dress",), "rank": 1},
+        {"title": "c", "keywords": ("kaftan", "red dress"), "labels": ("kaftan", "dress"), "rank": 1},
+        {"title": "d", "keywords": ("silk dress",), "labels": ("dress",)},
+        {"title": "e", "keywords": ("silk dress",), "labels": ("dress",), "rank": 10},
+        {"title": "f", "labels": ("from a folder",)},
+        {"title": "g"},
+    ]  # fmt: skip
+    found = pictures(tmp_path / "in", len(facts))
+    return [item.but(**fact) for item, fact in zip(found, facts, strict=True)]
+
+
+def test_a_crawl_is_shown_by_keyword_each_picture_once_and_the_best_first(
+    searched: list[Record], tmp_path: Path
+) -> None:
+    folder = made(tmp_path / "in", searched, [Record(key="f" * 16, reason="http-404", keywords=("x",))], stage="crawl")
+    assert groups(folder) == {
+        "from a folder": (1, ["f"]), "kaftan": (1, ["c"]), "red dress": (2, ["b", "a"]), "silk dress": (2, ["e", "d"]),
+        "no keyword": (1, ["g"]), "http-404": (1, []),
+    }  # fmt: skip
+    words = " ".join(look(folder)[1].words.split())
+    assert words.count("label dress") == 4 and words.count("also found for kaftan") == 1
+    assert words.count("also found for red dress") == 1 and "label kaftan" not in words
+
+
+def test_what_the_later_stages_made_is_shown_by_label(searched: list[Record], tmp_path: Path) -> None:
+    found = groups(made(tmp_path / "in", searched))
+    assert {name: (count, set(titles)) for name, (count, titles) in found.items()} == {
+        "dress": (4, set("abde")), "from a folder": (1, {"f"}), "kaftan": (1, {"c"}), "no label": (1, {"g"}),
+    }  # fmt: skip
+    assert "also found for" not in look(tmp_path / "in")[1].words and "also dress" in look(tmp_path / "in")[1].words
 
 
 # ---- words from the web --------------------------------------------------------------------------------
