@@ -19,6 +19,11 @@
 Every message says what failed, where, and what to do next. Only `cli.py` turns an error into an exit code.
 """
 
+# Reasons of a FetchError that may be gone the next time
+MAY_PASS = frozenset(
+    {"timeout", "connection", "short-body", "http-429", "http-500", "http-502", "http-503", "http-504"}
+)
+
 QUARANTINED = 3  # done, but some pictures killed the process that worked on them
 
 

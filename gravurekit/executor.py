@@ -150,9 +150,7 @@ def _start_worker() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    import cv2
-
-    cv2.setNumThreads(1)  # the pool is the parallelism
+    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # the pool is the parallelism; a crawl's workers never load OpenCV
 
 
 def _end_with_the_parent() -> None:

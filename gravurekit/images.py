@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
@@ -168,6 +167,8 @@ def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     cubic when it grows."""
     if pixels.shape[:2] == (height, width):
         return pixels
+    import cv2  # here, because who only decodes does without its 20 MB
+
     shrinks = width * height < pixels.shape[0] * pixels.shape[1]
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
-from gravurekit.errors import Interrupted
+from gravurekit.errors import MAY_PASS, Interrupted
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
@@ -30,17 +30,7 @@ from gravurekit.stages import crawl
 
 RESULTS = Console(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
-WORTH_A_RETRY = {
-    "connection",
-    "timeout",
-    "short-body",
-    "http-403",
-    "http-429",
-    "http-500",
-    "http-502",
-    "http-503",
-    "http-504",
-}
+WORTH_A_RETRY = MAY_PASS | {"http-403"}  # which some hosts say when they mean 429
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
 

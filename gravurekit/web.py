@@ -25,10 +25,9 @@ import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gravurekit import __version__, robots, storage
-from gravurekit.errors import FetchError
+from gravurekit.errors import MAY_PASS, FetchError
 
 MAX_REDIRECTS = 5
-RETRIED = {"timeout", "connection", "http-429", "http-500", "http-502", "http-503", "http-504", "short-body"}
 CHUNK = 1 << 16
 EXPLANATION = 1 << 16  # bytes of an error page that are read
 
@@ -157,7 +156,7 @@ class Web:
                 return await attempt()
             except FetchError as error:
                 asked = patience.get(error.reason, error.retry_after)
-                if tried == self.limits.tries or not (error.reason in RETRIED or error.reason in patience):
+                if tried == self.limits.tries or not (error.reason in MAY_PASS or error.reason in patience):
                     raise
                 pause = 0.5 * 2 ** (tried - 1) * random.uniform(0.5, 1.5) if asked is None else asked
                 if pause > max(self.limits.max_wait, *patience.values(), 0):
@@ -187,17 +186,17 @@ class Web:
         except TimeoutError:
             raise FetchError("timeout", f"no whole answer within {self.limits.total_seconds:g} s") from None
         except (aiohttp.ClientConnectorCertificateError, ssl.SSLError, aiohttp.ClientSSLError) as error:
-            raise FetchError("tls", str(error)) from None
+            raise FetchError("tls", _brief(error)) from None
         except aiohttp.InvalidURL:
             raise FetchError("bad-url", "not a valid URL") from None
         except aiohttp.ClientPayloadError as error:
-            raise FetchError("short-body", str(error)) from None
+            raise FetchError("short-body", _brief(error)) from None
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, BlockedAddress):
                 raise FetchError("blocked-address", str(error.os_error)) from None
-            raise FetchError("connection", str(error)) from None
+            raise FetchError("connection", _brief(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise FetchError("connection", str(error) or type(error).__name__) from None
+            raise FetchError("connection", _brief(error)) from None
 
     def _host(self, url: str) -> "_Host":
         name = urlsplit(url).netloc.rpartition("@")[2].lower()
@@ -380,6 +379,12 @@ async def _refusal(answer: aiohttp.ClientResponse) -> FetchError:
         body = b""
     pause = _retry_after(answer.headers.get("Retry-After"))
     return FetchError(f"http-{answer.status}", f"the host answered {answer.status}", pause, body)
+
+
+def _brief(error: BaseException) -> str:
+    """What an error says in a line; some quote all the bytes that they didn't like."""
+    text = " ".join(word for word in str(error).split() if not word.startswith(("b'", 'b"')))
+    return text[:200] if text.isprintable() and text else type(error).__name__
 
 
 def rebased(url: str, base: str) -> str:

@@ -250,12 +250,12 @@ class _Reaping:
     def _is_wanted(self, item: Result, entry: dict[str, Any] | None) -> bool:
         if entry is None or entry.get("stamp", "") != item.stamp:  # new, or a file that has changed
             return True
-        if "reason" in entry:
-            return self._is_tried_again(entry)
-        proof = self.journal.proofs.get(entry["sha256"])
+        proof = self.journal.proofs.get(entry.get("sha256", ""))
+        if "reason" in (outcome := proof or entry):
+            return self._is_tried_again(outcome)
         if proof is None:  # killed between download and proof
             return not _has(self.orders.out / INCOMING / entry["sha256"], entry)
-        return "file_name" in proof and not _has(self.orders.out / proof["file_name"], entry)
+        return not _has(self.orders.out / proof["file_name"], entry)
 
     def _is_tried_again(self, entry: dict[str, Any]) -> bool:
         again, _, reasons = self.orders.retry.partition(":")
