@@ -34,17 +34,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         links = Path(place, "links.txt")
         links.write_text("".join(f"http://127.0.0.1:{server.server_port}/{quote(name)}\n" for name in expected))
-        command = [
-            sys.executable,
-            "-m",
-            "gravurekit",
-            "crawl",
-            "--source",
-            f"urls:{links}",
-            "--allow-private-addresses",
-        ]
+        command = [sys.executable, "-m", "gravurekit", "crawl", "--source", f"urls:{links}", "--out", f"{place}/raw"]
         began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        done = subprocess.run([*command, "--allow-private-addresses"], capture_output=True, text=True, timeout=600)
         say(f"{done.stdout}{time.monotonic() - began:.1f} s, exit code {done.returncode}")
         compare(expected, Path(place, "raw"))
 
@@ -53,9 +45,8 @@ def compare(expected: dict[str, bool], raw: Path) -> None:
     """Print what became of the files otherwise than expected, and the reasons."""
     kept = {name_of(item.url): item for item in metadata.read_lines(raw / metadata.METADATA)}
     dropped = {name_of(item.url): item for item in metadata.read_lines(raw / metadata.DROPPED)}
-    say(
-        f"{len(expected)} files: {len(kept)} kept, {len(dropped)} dropped, {len(expected.keys() - kept - dropped)} lost"
-    )
+    lost = len(expected.keys() - kept.keys() - dropped.keys())
+    say(f"{len(expected)} files: {len(kept)} kept, {len(dropped)} dropped, {lost} lost")
     say(str(dict(Counter(item.reason for item in dropped.values()).most_common())))
     for name, opens in expected.items():
         if name in kept and not opens:

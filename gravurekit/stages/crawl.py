@@ -168,10 +168,10 @@ def _finish(
         raise SourceError(_nothing(job, harvest, dropped))
     counts = _per_keyword(feeds, kept)
     asked = job.keywords if any(_craft(source).NEEDS_KEYWORDS for source in job.sources) else ()
-    barren = list(dict.fromkeys(keyword.query for keyword in asked if not counts.get(keyword.query)))
+    barren = list(dict.fromkeys(keyword.query for keyword in asked if not counts[keyword.query]))
     if barren:
         watch.note(f"no picture for: {', '.join(barren)}")
-    tallies = {word: tally.counts() | {"kept": counts.get(word, 0)} for word, tally in harvest.tallies.items()}
+    tallies = {word: tally.counts() | {"kept": counts[word]} for word, tally in harvest.tallies.items()}
     facts = {
         "keywords": tallies,
         "searches": harvest.outcomes,
@@ -333,9 +333,11 @@ def _prospect(feed: Feed, rank: int, journal: Journal, job: Job) -> Prospect:
 # ---- counting ------------------------------------------------------------------------------------------
 
 
-def _per_keyword(feeds: Iterable[Feed], kept: Iterable[Record]) -> dict[str, int]:
-    counts = {feed.keyword.query: 0 for feed in feeds if feed.keyword.query}
-    for item in kept:
-        for query in item.keywords:
-            counts[query] = counts.get(query, 0) + 1
+def _per_keyword(feeds: Iterable[Feed], kept: Sequence[Record]) -> dict[str, int]:
+    """How many pictures of the folder each keyword has found, or each source that needs none."""
+    counts = Counter(query for item in kept for query in item.keywords)
+    for feed in feeds:
+        if not feed.keyword.query:
+            urls = {item.url for item in feed.results}
+            counts[feed.source] += sum(item.url in urls for item in kept)
     return counts

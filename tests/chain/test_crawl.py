@@ -62,7 +62,8 @@ def said(result: Result) -> str:
 
 ROADS = {
     "/status?404": "http-404", "/status?403": "http-403", "/status?410": "http-410", "/status?500": "http-500",
-    "/flaky?429&9&3600": "http-429", "/reset": "short-body", "/short": "short-body", "/understated?plain.jpg": "unreadable",
+    "/flaky?429&9&3600": "http-429", "/reset": "short-body", "/short": "short-body",
+    "/understated?plain.jpg": "unreadable",
     "/overstated": "too-big", "/endless": "too-big", "/bomb": "too-big", "/slow": "timeout", "/silent": "timeout",
     "/loop?1": "redirects", "/noise": "connection", "/to?file:///etc/passwd": "bad-url",
     "/to?http://169.254.169.254/latest/meta-data/iam": "blocked-address",
@@ -218,8 +219,10 @@ def test_a_second_source_adds_to_the_folder(site: Site, crawl: Run, tmp_path: Pa
     links = tmp_path / "links.txt"
     storage.write_text(links, "\n".join(pictures(site, 2, 3)) + "\n")
     site.forget()
-    assert crawl(source=f"urls:{links}").exit_code == 0
+    added = crawl(source=f"urls:{links}")
+    assert added.exit_code == 0
     assert site.of("/pictures/") == ["/pictures/3.jpg"]
+    assert added.stdout.splitlines()[-1].split()[1:] == ["2", "1", "1", "0", "2"], "both are in the folder"
     assert {Path(item.url).name: item.keywords for item in kept()} == {
         "1.jpg": ("dress",),
         "2.jpg": ("dress",),
