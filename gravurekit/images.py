@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from gravurekit.errors import PictureError
 
@@ -79,8 +79,7 @@ def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXE
             image.load()  # before any look at EXIF: on PNG that would swallow a decoding failure
             private = _is_private(image)
             format_name = image.format or ""
-            upright = ImageOps.exif_transpose(image)
-            return Picture(_to_srgb(upright), EXTENSIONS[format_name], private)
+            return Picture(_to_srgb(_upright(image)), EXTENSIONS[format_name], private)
         except DECODER_ERRORS as error:
             raise PictureError("unreadable", _brief(error)) from None
 
@@ -123,6 +122,12 @@ def _is_private(image: Image.Image) -> bool:
     return bool(len(image.getexif()) or words or getattr(image, "text", None))
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF or XMP says. Most pictures lie right, and Pillow would copy those too."""
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return ImageOps.exif_transpose(image) if turned else image
+
+
 def _to_srgb(image: Image.Image) -> np.ndarray:
     if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         return _deep_to_rgb(np.asarray(image))
@@ -131,7 +136,7 @@ def _to_srgb(image: Image.Image) -> np.ndarray:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         image = Image.alpha_composite(white, rgba)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _deep_to_rgb(grey: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Only this module writes (a test sees to it), so that a kill, a full disk or a fo
 import errno
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +22,7 @@ from typing import IO, Any
 from gravurekit.errors import Busy, StorageError
 
 ASIDE = ".gravurekit.part"  # the suffix of files that are still being written
+_NUMBERS = itertools.count()  # of arriving files
 
 
 @contextmanager
@@ -75,7 +77,7 @@ class Arrival:
     """A file whose bytes are still coming, and whose name will be their sha256."""
 
     def __init__(self, aside: Path, file: IO[bytes]) -> None:
-        self.size = 0
+        self.size, self.kept = 0, False
         self._aside, self._file = aside, file
         self._sha256 = hashlib.sha256()
 
@@ -92,23 +94,26 @@ class Arrival:
         with _explained(self._aside.parent):
             self._file.close()
             os.replace(self._aside, self._aside.with_name(sha256))
+        self.kept = True
         return sha256
 
 
 @contextmanager
 def arriving(folder: Path) -> Iterator[Arrival]:
     """A file in `folder` for bytes that come piece by piece; without a `keep` it is gone at the end. Thousands come a
-    minute, so none is flushed to the disk by itself: `settle` does that for all."""
+    minute, so none is flushed to the disk by itself: `settle` does that for all. The folder must be this process's."""
     make_folder(folder)
+    aside = folder / f"{next(_NUMBERS)}{ASIDE}"
     with _explained(folder):
-        handle, aside = tempfile.mkstemp(suffix=ASIDE, dir=folder)
-        file = os.fdopen(handle, "wb")
+        file = open(aside, "wb")  # not by mkstemp, which takes longer than all the rest
+    arrival = Arrival(aside, file)
     try:
-        yield Arrival(Path(aside), file)
+        yield arrival
     finally:
         with suppress(OSError):  # of a full disk; what matters was said by `write` or `keep`
             file.close()
-        Path(aside).unlink(missing_ok=True)
+        if not arrival.kept:
+            aside.unlink(missing_ok=True)
 
 
 def settle() -> None:
@@ -139,24 +144,58 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(line.encode() + b"\n" for line in lines)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Add one line to a journal in a single write, so that a kill tears at most that line.
+class LineFile:
+    """A journal: lines are added to the file at `path`, each in a single write, so that a kill tears at most that line.
 
-    A last line that an earlier kill tore is ended first, so that it can't swallow this one.
+    A last line that an earlier kill tore is ended first, so that it can't swallow the next one. The file is made by the
+    first line, and open from then on.
     """
-    make_folder(path.parent)
-    with _explained(path), open(path, "a+b") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                line = "\n" + line
-        file.write((line + "\n").encode())
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def add(self, line: str) -> None:
+        """Add one line. Raises StorageError."""
+        data = (line + "\n").encode()
+        with _explained(self.path):
+            try:
+                if self._opened().write(data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:  # half of it may have been written: look again the next time
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Nothing more comes for now."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            make_folder(self.path.parent)
+            self._file = open(self.path, "a+b", buffering=0)
+            if self._file.tell() > 0:
+                self._file.seek(-1, os.SEEK_END)
+                if self._file.read(1) != b"\n":
+                    self._file.write(b"\n")
+        return self._file
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a journal, as LineFile does."""
+    with closing(LineFile(path)) as file:
+        file.add(line)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`: a hard link where the disk allows it, else a copy. Never a move."""
     make_folder(target.parent)
     with _explained(target):
+        with suppress(OSError):  # a link is whole at once, so where nothing stands in the way that's all
+            os.link(source, target)
+            return
         aside = target.with_name(f"{target.name}.{os.getpid()}{ASIDE}")
         aside.unlink(missing_ok=True)
         try:

@@ -5,6 +5,7 @@ Everything here happens in one event loop, but for the decoding, which an execut
 """
 
 import asyncio
+import gc
 import queue
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -89,6 +90,7 @@ async def reap(orders: Orders, journal: Journal, web: Web, executor: Executor, w
     """Search, download and decode whatever the journal doesn't know yet. Raises StorageError and UsageError."""
     work = _Reaping(orders, journal, web, watch)
     watch.board(work.harvest.tallies)
+    gc.freeze()  # what was imported needn't be looked through again and again while thousands of tasks come and go
     try:
         async with asyncio.TaskGroup() as group:
             decoding = group.create_task(work.prover.work(executor))

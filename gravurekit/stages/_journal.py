@@ -46,6 +46,13 @@ class Journal:
     urls: dict[str, dict[str, Any]] = field(default_factory=dict)
     proofs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._file = storage.LineFile(self.path)
+
+    def close(self) -> None:
+        """Nothing more happens."""
+        self._file.close()
+
     @classmethod
     def load(cls, path: Path) -> "Journal":
         """The journal at `path`; an empty one if there is none. Lines that are torn or no events are as if not
@@ -58,7 +65,7 @@ class Journal:
 
     def add(self, entry: dict[str, Any]) -> None:
         """Write an event down, then know it."""
-        storage.append_line(self.path, json.dumps(entry, ensure_ascii=False))
+        self._file.add(json.dumps(entry, ensure_ascii=False))
         self._take(entry)
 
     def add_feed(self, feed: Feed, limit: int, knobs: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -114,8 +115,8 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         before = _before(job.out)
         for name in audit.changed_or_missing(job.out, before.kept):
             storage.remove(job.out / name)  # no longer what was fetched: it is fetched again
-        journal = Journal.load(job.out / JOURNAL)
-        harvest = asyncio.run(_reap(job, journal, executor, watch))
+        with closing(Journal.load(job.out / JOURNAL)) as journal:
+            harvest = asyncio.run(_reap(job, journal, executor, watch))
         if len(harvest.failures) == len(job.sources) and not harvest.found:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
             raise SourceError(

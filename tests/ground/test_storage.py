@@ -4,10 +4,12 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -237,3 +239,39 @@ def test_json_is_written_for_people_and_for_diffs(tmp_path: Path) -> None:
     storage.write_json(tmp_path / "x.json", {"b": "kırmızı", "a": [1]})
     assert (tmp_path / "x.json").read_bytes() == '{\n  "a": [\n    1\n  ],\n  "b": "kırmızı"\n}\n'.encode()
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1], "b": "kırmızı"}
+
+
+def test_a_line_that_a_full_disk_tore_never_swallows_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = storage.LineFile(tmp_path / "journal")
+    journal.add('{"n": 1}')
+
+    class Full:
+        """The file, whose disk has room for five bytes more."""
+
+        def __init__(self, file: IO[bytes]) -> None:
+            self.write = lambda data: file.write(data[:5])
+            self.close = file.close
+
+    assert journal._file is not None
+    journal._file = Full(journal._file)  # type: ignore[assignment]
+    with pytest.raises(StorageError, match="disk is full"):
+        journal.add('{"n": 2}')
+    journal.add('{"n": 3}')
+    journal.close()
+    assert [entry["n"] for entry in storage.read_json_lines(tmp_path / "journal")] == [1, 3]
+
+
+def test_an_arrival_is_readable_as_the_umask_says(tmp_path: Path) -> None:
+    with storage.arriving(tmp_path / "in") as file:
+        file.write(b"x")
+        sha256 = file.keep()
+    storage.write_bytes(tmp_path / "like", b"x")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "in" / sha256, tmp_path / "like")}
+    assert len(modes) == 1
+
+
+def test_an_arrival_that_isnt_kept_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), storage.arriving(tmp_path) as file:
+        file.write(b"x")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
