@@ -89,6 +89,7 @@ def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool,
     try:
         with terminal.watching(quiet) as watch:
             for summary in work(watch):
+                watch.rest()
                 done.append(summary)
                 if json or not table:
                     terminal.show(summary, json)

@@ -41,6 +41,9 @@ class Watch(Protocol):
     def advance(self, units: int = 1) -> None:
         """So many units more are done."""
 
+    def rest(self) -> None:
+        """Nothing is at work for now, so results can be printed."""
+
     def note(self, text: str) -> None:
         """A line that people should see once."""
 
@@ -54,6 +57,8 @@ class Silent:
     def begin(self, what: str, total: int | None) -> None: ...
 
     def advance(self, units: int = 1) -> None: ...
+
+    def rest(self) -> None: ...
 
     def note(self, text: str) -> None: ...
 

@@ -98,7 +98,7 @@ def differences(old: Plan, new: Plan) -> list[str]:
     if old.revision != new.revision:
         causes.append(f"gravurekit does it otherwise now: revision {old.revision} → {new.revision}")
     before, after = flat(old.settings | {"seed": old.seed}), flat(new.settings | {"seed": new.seed})
-    knobs = [_change(name, before, after) for name in after | before if before.get(name) != after.get(name)]
+    knobs = [_change(name, before, after) for name in after | before if _said(before, name) != _said(after, name)]
     if knobs:
         causes.append(f"settings changed: {', '.join(knobs)}")
     for name in new.inputs | old.inputs:
@@ -116,6 +116,11 @@ def flat(settings: dict[str, Any]) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
+
+
+def _said(knobs: dict[str, Any], name: str) -> Any:
+    """What is said of a knob; a craft that isn't used says as little as one that leaves it empty."""
+    return None if knobs.get(name) == "" else knobs.get(name)
 
 
 def _change(name: str, before: dict[str, Any], after: dict[str, Any]) -> str:

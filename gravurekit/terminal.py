@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -27,12 +27,26 @@ from gravurekit.reference import Knob
 from gravurekit.reports import Sheet
 from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
+from gravurekit.words import clean
 
-RESULTS = Console(highlight=False, soft_wrap=True)
+
+class Screen(Console):
+    """Where people read. No text moves its cursor or changes its colours, whoever wrote it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's, without markup."""
+        super().print(*(_still(item) if isinstance(item, str) else item for item in objects), markup=False, **options)
+
+
+def _still(text: str) -> str:
+    return clean(text).replace("\r", " ")
+
+
+RESULTS = Screen(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
 WORTH_A_RETRY = MAY_PASS | {"http-403"}  # which some hosts say when they mean 429
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
-MESSAGES = Console(stderr=True, highlight=False, soft_wrap=True)
+MESSAGES = Screen(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Board:
@@ -55,7 +69,7 @@ class Board:
             left = f"{tally.waiting / rate:.0f} s" if rate and tally.waiting else ""
             speed = f"{rate:.1f}" if rate else ""
             numbers = (str(count) for count in (tally.found, tally.new, tally.known, tally.duplicate))
-            table.add_row(Text(word), *numbers, _failed(tally), speed, left, Text(tally.state))
+            table.add_row(Text(_still(word)), *numbers, _failed(tally), speed, left, Text(_still(tally.state)))
         return table
 
     def _rate(self, word: str, tally: Tally, now: float) -> float:
@@ -71,63 +85,59 @@ def _failed(tally: Tally) -> str:
 
 
 class Bar:
-    """A Watch: progress bars and live tables with rates and time left when stderr is a terminal, else only the
-    notes."""
+    """A Watch: a progress bar or a live table with rates and time left when stderr is a terminal, else only the
+    notes. One of them is there at a time, and none while results are printed, which it would wipe away."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:>16}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=MESSAGES,
-            transient=True,
-            disable=not MESSAGES.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._live: Live | None = None
+        self._display: Progress | Live | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_board()
-        self._progress.stop()
+        self.rest()
+
+    def _show(self, display: Progress | Live) -> None:
+        self.rest()
+        if MESSAGES.is_terminal:
+            self._display = display
+            display.start()
+
+    def rest(self) -> None:
+        """Nothing is shown until other work begins."""
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
 
     def board(self, tallies: Mapping[str, Tally]) -> None:
-        """The table stands in place of the bar until other work begins."""
-        if MESSAGES.is_terminal:
-            self._progress.stop()
-            self._live = Live(Board(tallies), console=MESSAGES, transient=True, refresh_per_second=4)
-            self._live.start()
-
-    def _end_board(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-            self._progress.start()
+        """A live table takes the place of what was shown before."""
+        self._show(Live(Board(tallies), console=MESSAGES, transient=True, redirect_stdout=False))
 
     def begin(self, what: str, total: int | None) -> None:
-        """A new stretch of work takes the place of the one before."""
-        self._end_board()
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(what, total=total, rate="")
+        """A bar takes the place of what was shown before."""
+        columns = (
+            "{task.description:>16}",
+            BarColumn(),
+            MofNCompleteColumn(),
+            "{task.fields[rate]}",
+            TimeRemainingColumn(),
+        )
+        bar = Progress(*columns, console=MESSAGES, transient=True, redirect_stdout=False)
+        bar.add_task(what, total=total, rate="")
+        self._show(bar)
 
     def advance(self, units: int = 1) -> None:
         """So many units more are done."""
-        if self._task is not None:
-            self._progress.advance(self._task, units)
-            speed = self._progress.tasks[-1].speed if self._progress.tasks else None
-            self._progress.update(self._task, rate=f"{speed:.1f}/s" if speed else "")
+        if isinstance(self._display, Progress):
+            (task,) = self._display.tasks
+            self._display.advance(task.id, units)
+            self._display.update(task.id, rate=f"{task.speed:.1f}/s" if task.speed else "")
 
     def note(self, text: str) -> None:
-        """A line above the bar."""
-        MESSAGES.print(text, markup=False)
+        """A line above what is shown."""
+        MESSAGES.print(text)
 
 
 def show(summary: Summary, as_json: bool) -> None:
@@ -135,16 +145,16 @@ def show(summary: Summary, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(asdict(summary) | {"out": str(summary.out)}) + "\n")
         return
-    RESULTS.print(_line(summary), markup=False)
+    RESULTS.print(_line(summary))
     for file in summary.facts.get("files", []):
-        RESULTS.print(f"  {summary.out / file}", markup=False)
+        RESULTS.print(f"  {summary.out / file}")
     if "keywords" in summary.facts:
         _show_keywords(summary)
 
 
 def _show_keywords(summary: Summary) -> None:
     """What came of each keyword of a crawl, and of each search that brought nothing."""
-    console = RESULTS if RESULTS.is_terminal else Console(highlight=False, width=WIDEST)
+    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
     table = Table(box=None, pad_edge=False, header_style="")
     for name in ("  keyword", "found", "new", "known", "duplicate", "in the folder", "failed"):
         table.add_column(name, justify="left" if name in ("  keyword", "failed") else "right", no_wrap=name != "failed")
@@ -152,15 +162,15 @@ def _show_keywords(summary: Summary) -> None:
         tally = Tally(**{name: counts[name] for name in ("found", "new", "known", "duplicate", "refused")})
         tally.failed.update(counts["failed"])
         numbers = (str(counts[name]) for name in ("found", "new", "known", "duplicate", "kept"))
-        table.add_row(Text(f"  {word}"), *numbers, _failed(tally))
-    console.print(table, markup=False, crop=False)
+        table.add_row(Text(_still(f"  {word}")), *numbers, _failed(tally))
+    console.print(table, crop=False)
     for word, outcomes in summary.facts["searches"].items():
         for source, outcome in outcomes.items():
             if outcome != "found":
-                RESULTS.print(f"  {source}, {word!r}: {outcome}", markup=False)
+                RESULTS.print(f"  {source}, {word!r}: {outcome}")
     again = {reason for counts in summary.facts["keywords"].values() for reason in counts["failed"]}
     if passing := sorted(again & WORTH_A_RETRY):
-        RESULTS.print(f"  to ask again: --retry failed:{','.join(passing)}", markup=False)
+        RESULTS.print(f"  to ask again: --retry failed:{','.join(passing)}")
 
 
 def show_results(prospects: Iterable[crawl.Prospect], as_json: bool) -> None:
@@ -173,9 +183,9 @@ def show_results(prospects: Iterable[crawl.Prospect], as_json: bool) -> None:
             line = asdict(prospect) | asdict(prospect.result)
             sys.stdout.write(json.dumps({name: value for name, value in line.items() if name != "result"}) + "\n")
         elif prospect.state == "new":
-            RESULTS.print(prospect.result.url, markup=False)
+            RESULTS.print(prospect.result.url)
     said = ", ".join(f"{count} {state}" for state, count in states.items())
-    MESSAGES.print(f"{states.total()} results: {said}", markup=False)
+    MESSAGES.print(f"{states.total()} results: {said}")
 
 
 def _line(summary: Summary) -> str:
@@ -196,7 +206,7 @@ def _line(summary: Summary) -> str:
 
 def show_table(done: Sequence[Summary]) -> None:
     """A line a stage on stdout, in columns: what came, what stayed, how long it took, what was dropped why."""
-    console = RESULTS if RESULTS.is_terminal else Console(highlight=False, width=WIDEST)
+    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
     if console.width < NARROW:
         for item in done:
             show(item, as_json=False)
@@ -213,10 +223,10 @@ def show_table(done: Sequence[Summary]) -> None:
             rate = str(item.facts["samples_per_second"])
         state = "fresh" if item.fresh else ""
         table.add_row(item.stage, str(item.came), str(item.kept), seconds, rate, state, str(item.out), dropped)
-    console.print(table, markup=False, crop=False)
+    console.print(table, crop=False)
     for item in done:
         for file in item.facts.get("files", []):
-            RESULTS.print(f"  {item.out / file}", markup=False)
+            RESULTS.print(f"  {item.out / file}")
 
 
 def show_prospect(prospect: Prospect, as_json: bool) -> None:
@@ -226,12 +236,12 @@ def show_prospect(prospect: Prospect, as_json: bool) -> None:
         sys.stdout.write(json.dumps(line | {"reasons": prospect.reasons}) + "\n")
         return
     said = f"would run: {'; '.join(prospect.reasons)}" if prospect.reasons else "fresh"
-    RESULTS.print(f"{prospect.stage:<9} {said}", markup=False)
+    RESULTS.print(f"{prospect.stage:<9} {said}")
 
 
 def show_file(path: Path) -> None:
     """The name of a file that was written, on stdout."""
-    RESULTS.print(str(path), markup=False)
+    RESULTS.print(str(path))
 
 
 def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:
@@ -246,7 +256,7 @@ def show_sheet(made: Sheet, as_json: bool) -> None:
         sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}) + "\n")
         return
     dropped = sum(made.dropped.values())
-    RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}", markup=False)
+    RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}")
 
 
 def show_credits(made: Credits, as_json: bool) -> None:
@@ -257,9 +267,9 @@ def show_credits(made: Credits, as_json: bool) -> None:
     counts = [f"{name} {count}" for name, count in made.licenses.items()]
     if made.unknown:
         counts.append(f"no known licence {made.unknown}")
-    RESULTS.print(f"credits: {made.pictures} pictures ({', '.join(counts)})", markup=False)
+    RESULTS.print(f"credits: {made.pictures} pictures ({', '.join(counts)})")
     for file in made.files:
-        RESULTS.print(f"  {file}", markup=False)
+        RESULTS.print(f"  {file}")
 
 
 def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:
@@ -270,7 +280,7 @@ def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:
 
 def complain(text: str) -> None:
     """An error on stderr."""
-    MESSAGES.print(f"gravurekit: {text}", style="red", markup=False)
+    MESSAGES.print(f"gravurekit: {text}", style="red")
 
 
 def workspace_file(given: Path | None) -> Path | None:

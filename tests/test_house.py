@@ -20,7 +20,7 @@ REPOSITORY = PACKAGE.parent
 # From the cellar to the roof: a room imports only rooms that stand on an earlier line.
 FLOORS = [
     ["errors", "progress"],
-    ["settings", "record", "licenses", "robots"],
+    ["settings", "record", "licenses", "robots", "words"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt"],
     ["images", "metadata", "layers", "web", "parts"],
     ["foreign"],

@@ -20,8 +20,8 @@ from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import DROPPED, file_sha256, owner_of
 from gravurekit.receipt import read_receipt
 from gravurekit.record import Record
-from gravurekit.reports._words import clean, short, web
 from gravurekit.shards import INDEX, LEARNED, MANIFEST
+from gravurekit.words import clean, short, web
 
 PAGE, TABLE = "CREDITS.md", "CREDITS.csv"
 OURS = "<!-- Made by `gravurekit credits`"  # how a page of ours begins

@@ -31,7 +31,7 @@ from gravurekit.progress import Watch
 from gravurekit.receipt import NewerReceipt, Receipt, flat, read_receipt
 from gravurekit.record import Record
 from gravurekit.reports import Sheet
-from gravurekit.reports._words import clean, short, web
+from gravurekit.words import clean, short, web
 
 QUALITY = 80  # of the thumbnails' JPEG
 

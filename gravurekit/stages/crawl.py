@@ -311,7 +311,9 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
         async with web_of(job.settings, job.sources, job.endpoints) as web:
             return await _harvest.survey(orders, web, watch)
 
+    watch.begin("searching", None)
     harvest, feeds = asyncio.run(look_ahead())
+    watch.rest()
     if not feeds:
         said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
         raise SourceError(f"{', '.join(job.sources)} found nothing: try other keywords or another --source{said}")
