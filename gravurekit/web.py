@@ -160,6 +160,7 @@ class Web:
                     raise
                 pause = 0.5 * 2 ** (tried - 1) * random.uniform(0.5, 1.5) if asked is None else asked
                 if pause > max(self.limits.max_wait, *patience.values(), 0):
+                    self._host(url).close(pause, error)
                     raise
                 self._host(url).hush(pause)
         raise AssertionError("the last try returns or raises")
@@ -331,14 +332,23 @@ class _Host:
     def __init__(self, pace: Pace) -> None:
         self.places = asyncio.Semaphore(pace.at_once)
         self._rate = _Rate(pace.per_second)
-        self._quiet_until = 0.0
+        self._quiet_until = self._closed_until = 0.0
+        self._why = ("", "")
+
+    def close(self, seconds: float, error: FetchError) -> None:
+        """It asked for more quiet than we wait for: until then nobody asks it, and all fare as the one who did."""
+        if self._closed_until < time.monotonic():
+            self._closed_until, self._why = time.monotonic() + seconds, (error.reason, error.detail)
 
     def hush(self, seconds: float) -> None:
         """It asked for quiet, so everything that waits for it waits as well."""
         self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 
     async def turn(self) -> None:
-        """Waits until the host may be asked."""
+        """Waits until the host may be asked. Raises FetchError if that takes too long."""
+        if (closed := self._closed_until - time.monotonic()) > 0:
+            reason, detail = self._why
+            raise FetchError(reason, f"{detail} before, and wants more quiet than a run waits for", closed)
         await self._rate.turn()
         while (wait := self._quiet_until - time.monotonic()) > 0:
             await asyncio.sleep(wait)

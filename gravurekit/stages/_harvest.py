@@ -7,83 +7,28 @@ Everything here happens in one event loop, but for the decoding, which an execut
 import asyncio
 import gc
 import queue
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
-from gravurekit import crafts, licenses, metadata, storage
-from gravurekit import settings as base
-from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout, UsageError
+from gravurekit import licenses, metadata, storage
+from gravurekit.errors import FetchError, SourceError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.keywords import Keyword
 from gravurekit.progress import Tally, Watch
-from gravurekit.settings import digest
-from gravurekit.sources import Connection, Result, Terms
-from gravurekit.stages._journal import ALL, Feed, Journal
+from gravurekit.sources import Connection, Result
+from gravurekit.stages._journal import Feed, Journal
 from gravurekit.stages._proof import INCOMING, Task, prove
+from gravurekit.stages._search import Harvest, Orders, is_worth_another, knobs_of
 from gravurekit.web import Web
 
 PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: the next run tries these again
 SEARCHES = 2  # keywords that one source is asked for at the same time
+WAITING = 512  # downloads of one source that are begun or wait: many, so that a slow host holds up no other
 BATCH = 16  # pictures that a worker decodes at a time
-EVERYTHING = 10**9
-MOST_REFUSED = 20  # results that are looked through for each that is wanted, when licences are refused
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What is to be harvested, and into which folder."""
-
-    out: Path
-    keywords: Sequence[Keyword]
-    sources: Sequence[str]
-    tables: Mapping[str, Mapping[str, Any]]
-    terms: Terms
-    per_keyword: int
-    retry: str  # "", "failed", or "failed:REASON,…"
-    copy: bool  # pictures of a folder: copies instead of links
-    max_bytes: int
-    allow_private: bool
-    obedient: bool
-
-
-@dataclass
-class Harvest:
-    """What came of it: the tally of each keyword, and what ended each search that failed."""
-
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)  # by source
-    outcomes: dict[str, dict[str, str]] = field(default_factory=dict)  # by keyword and source
-
-    @property
-    def found(self) -> int:
-        """Results, of all searches together."""
-        return sum(tally.found for tally in self.tallies.values())
-
-    def of(self, source: str, keyword: Keyword) -> Tally:
-        """The tally of a keyword, or of a source that needs none."""
-        return self.tallies.setdefault(keyword.query or source, Tally())
-
-
-def knobs_of(source: str, orders: Orders) -> tuple[ModuleType, base.Settings, str]:
-    """A source's craft, its settings, and the digest of all that decides what it answers to a query."""
-    name = source.partition(":")[0]
-    craft = crafts.load("sources", name)
-    settings = crafts.settings_of("sources", "crawl", name, orders.tables)
-    terms = {"license": orders.terms.license, "safe": orders.terms.safe} if craft.NEEDS_KEYWORDS else {}
-    return craft, settings, digest([settings.model_dump(mode="json"), terms])
-
-
-def outcome_of(error: FetchError | SourceError) -> str:
-    """In one word, why a search brought nothing."""
-    if isinstance(error, Blocked):
-        return "blocked"
-    if isinstance(error, UnknownLayout):
-        return "unknown layout"
-    return "unreachable" if isinstance(error, FetchError) else "failed"
 
 
 async def reap(orders: Orders, journal: Journal, web: Web, executor: Executor, watch: Watch) -> Harvest:
@@ -106,30 +51,6 @@ async def reap(orders: Orders, journal: Journal, web: Web, executor: Executor, w
     return work.harvest
 
 
-async def survey(orders: Orders, web: Web, watch: Watch) -> tuple[Harvest, list[Feed]]:
-    """Only search: what each source finds for each keyword, in the order in which they were named."""
-    harvest = Harvest()
-
-    async def ask(source: str) -> list[Feed]:
-        craft, settings, _ = knobs_of(source, orders)
-        limit = orders.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
-        feeds = []
-        try:
-            async with craft.connect(source.partition(":")[2], settings, web, orders.terms) as connection:
-                for keyword in orders.keywords if craft.NEEDS_KEYWORDS else [ALL]:
-                    results = wanted(connection.search(keyword.query), limit, orders.terms)
-                    feeds.append(Feed(source, keyword, tuple([item async for item in results])))
-        except (FetchError, SourceError) as error:
-            harvest.failures[source] = str(error)
-            watch.note(f"{source} can't be used: {error}")
-        return [feed for feed in feeds if feed.results]
-
-    found = await asyncio.gather(*(ask(source) for source in orders.sources))
-    places = {keyword: place for place, keyword in enumerate(orders.keywords)}
-    feeds = [feed for several in found for feed in several]
-    return harvest, sorted(feeds, key=lambda feed: places.get(feed.keyword, -1))
-
-
 def _first_of(several: BaseException) -> BaseException:
     while isinstance(several, BaseExceptionGroup):
         several = several.exceptions[0]
@@ -140,8 +61,8 @@ class _Reaping:
     """One harvest while it goes on."""
 
     def __init__(self, orders: Orders, journal: Journal, web: Web, watch: Watch) -> None:
-        self.orders, self.journal, self.web, self.watch = orders, journal, web, watch
-        self.harvest = Harvest()
+        self.orders, self.journal, self.web = orders, journal, web
+        self.harvest = Harvest(watch, len(orders.sources) == 1)
         self.prover = _Prover(orders.out, journal)
         self._seen: set[str] = set()  # links that were offered
         self._owners: dict[str, Tally] = {}  # by sha256: to whose credit the picture goes
@@ -155,17 +76,12 @@ class _Reaping:
         try:
             async with craft.connect(source.partition(":")[2], settings, self.web, self.orders.terms) as connection:
                 async with asyncio.TaskGroup() as downloads:
-                    well = _Well(source, connection, downloads, 4 * self.web.limits.connections)
+                    well = _Well(source, connection, downloads)
                     if craft.NEEDS_KEYWORDS:  # the others are asked for everything anew
                         await self._glean(well)
                     await self._search_all(well, craft, asked)
         except (FetchError, SourceError) as error:
-            self._failed(source, error)
-
-    def _failed(self, source: str, error: FetchError | SourceError) -> None:
-        self.harvest.failures.setdefault(source, str(error))
-        if len(self.orders.sources) > 1:  # of a single source the run's own error tells
-            self.watch.note(f"{source} can't be used: {error}")
+            self.harvest.failed(source, error)
 
     async def _glean(self, well: "_Well") -> None:
         """What earlier searches found, and isn't here."""
@@ -176,17 +92,16 @@ class _Reaping:
 
     async def _search_all(self, well: "_Well", craft: ModuleType, asked: str) -> None:
         """Ask for all keywords that aren't answered yet, a few at the same time."""
-        limit = self.orders.per_keyword if craft.NEEDS_KEYWORDS else EVERYTHING
-        keywords = iter(self.orders.keywords if craft.NEEDS_KEYWORDS else [ALL])
+        keywords = iter(self.orders.keywords_of(well.source))
 
         async def some() -> None:
             for keyword in keywords:
                 # a source without keywords lies on this disk: looking again costs nothing, and files may have come
                 had, alike = self.journal.asked.get((well.source, keyword.query), (0, ""))
-                if had >= limit and alike == asked and craft.NEEDS_KEYWORDS:
-                    self._note(well.source, keyword, "found")
+                if had >= self.orders.limit_of(well.source) and alike == asked and craft.NEEDS_KEYWORDS:
+                    self.harvest.note(well.source, keyword, "found")
                     continue
-                if not await self._search(well, keyword, limit, asked):
+                if not await self._search(well, keyword, asked):
                     for _ in keywords:  # the others wouldn't fare better
                         pass
 
@@ -194,32 +109,14 @@ class _Reaping:
             for _ in range(SEARCHES):
                 searches.create_task(some())
 
-    async def _search(self, well: "_Well", keyword: Keyword, limit: int, asked: str) -> bool:
+    async def _search(self, well: "_Well", keyword: Keyword, asked: str) -> bool:
         """Ask for one keyword; whether it makes sense to ask this source for another."""
-        tally = self.harvest.of(well.source, keyword)
-        tally.state = "searching"
-        found: list[Result] = []
-        try:
-            async for item in wanted(well.connection.search(keyword.query), limit, self.orders.terms):
-                found.append(item)
-                await self._offer(well, item, tally)
-        except (FetchError, SourceError) as error:
-            if found:  # what it had found before is kept, and it is asked again next time
-                self.journal.add_feed(Feed(well.source, keyword, tuple(found)), 0, asked)
-            self._note(well.source, keyword, outcome_of(error), str(error))
-            self._failed(well.source, error)
-            return isinstance(error, UnknownLayout)
+        offer = partial(self._offer, well)
+        found, error = await self.harvest.ask(well.connection, well.source, keyword, self.orders, offer)
         if found:  # an empty answer isn't believed for good: it may be a block in disguise
+            limit = 0 if error else self.orders.limit_of(well.source)  # what was cut short is asked for again
             self.journal.add_feed(Feed(well.source, keyword, tuple(found)), limit, asked)
-        self._note(well.source, keyword, "found" if found else "nothing found")
-        return True
-
-    def _note(self, source: str, keyword: Keyword, outcome: str, why: str = "") -> None:
-        name = source.partition(":")[0]
-        self.harvest.outcomes.setdefault(keyword.query or source, {})[source] = f"{outcome}: {why}" if why else outcome
-        self.harvest.of(source, keyword).state = "" if outcome == "found" else f"{name}: {outcome}"
-        if outcome == "nothing found":
-            self.watch.note(f"{name} found nothing for {keyword.query!r}")
+        return is_worth_another(error)
 
     # ---- downloading -----------------------------------------------------------------------------------
 
@@ -335,22 +232,9 @@ class _Well:
     source: str
     connection: Connection
     downloads: asyncio.TaskGroup
-    waiting: int
 
     def __post_init__(self) -> None:
-        self.free = asyncio.Semaphore(self.waiting)
-
-
-async def wanted(results: Any, limit: int, terms: Terms) -> AsyncGenerator[Result, None]:
-    """Results until `limit` of them have a licence that will do, and those between them."""
-    good = looked = 0
-    async with aclosing(cast(AsyncGenerator[Result, None], results)) as stream:
-        async for item in stream:
-            looked += 1
-            good += licenses.meets(item.license, terms.license)
-            yield item
-            if good == limit or looked >= MOST_REFUSED * limit:
-                return
+        self.free = asyncio.Semaphore(WAITING)
 
 
 def _has(path: Path, entry: dict[str, Any]) -> bool:

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -26,9 +25,9 @@ from gravurekit.record import Record
 from gravurekit.settings import digest
 from gravurekit.sources import Result, Terms
 from gravurekit.stages._journal import Feed, Journal, in_order, to_records, unlicensed
+from gravurekit.stages._search import Harvest, Orders, craft_of, survey
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
-    from gravurekit.stages._harvest import Harvest, Orders
     from gravurekit.web import Web
 
 REVISION = 2
@@ -160,7 +159,7 @@ def _with_what_was(job: Job, before: _Before, kept: list[Record], dropped: list[
 
 
 def _finish(
-    job: Job, journal: Journal, before: _Before, harvest: "Harvest", began: float, watch: Watch
+    job: Job, journal: Journal, before: _Before, harvest: Harvest, began: float, watch: Watch
 ) -> Summary:  # fmt: skip
     feeds = in_order(journal, job.keywords, job.sources)
     kept, dropped = to_records(feeds, journal, job.settings.license)
@@ -168,7 +167,7 @@ def _finish(
     if not kept:
         raise SourceError(_nothing(job, harvest, dropped))
     counts = _per_keyword(feeds, kept)
-    asked = job.keywords if any(_craft(source).NEEDS_KEYWORDS for source in job.sources) else ()
+    asked = job.keywords if any(craft_of(source).NEEDS_KEYWORDS for source in job.sources) else ()
     barren = list(dict.fromkeys(keyword.query for keyword in asked if not counts[keyword.query]))
     if barren:
         watch.note(f"no picture for: {', '.join(barren)}")
@@ -194,7 +193,7 @@ def check(job: Job) -> None:
         crafts.load("sources", name)
     crafts.check_tables("sources", "crawl", job.tables)
     for source in job.sources:
-        craft = _craft(source)
+        craft = craft_of(source)
         if craft.NEEDS_KEYWORDS and not job.keywords:
             raise UsageError(f"source {source} needs keywords: gravurekit crawl keywords/dresses.txt --source {source}")
         if job.settings.license != "any" and not craft.TELLS_LICENSES:
@@ -202,10 +201,6 @@ def check(job: Job) -> None:
                 f"source {source} tells no licences, so nothing of it could be kept with --license "
                 f"{job.settings.license}: take another --source, or --license any"
             )
-
-
-def _craft(source: str) -> ModuleType:
-    return crafts.load("sources", source.partition(":")[0])
 
 
 def _plan(job: Job) -> Plan:
@@ -227,7 +222,7 @@ def _plan(job: Job) -> Plan:
     return Plan(stage="crawl", revision=REVISION, settings=knobs, inputs=inputs)
 
 
-def _nothing(job: Job, harvest: "Harvest", dropped: Sequence[Record]) -> str:
+def _nothing(job: Job, harvest: Harvest, dropped: Sequence[Record]) -> str:
     said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
     if not dropped:
         return f"{', '.join(job.sources)} found nothing: try other keywords or another --source{said}"
@@ -238,9 +233,7 @@ def _nothing(job: Job, harvest: "Harvest", dropped: Sequence[Record]) -> str:
     )
 
 
-def _orders(job: Job) -> "Orders":
-    from gravurekit.stages._harvest import Orders
-
+def _orders(job: Job) -> Orders:
     knobs = job.settings
     return Orders(
         out=job.out,
@@ -271,13 +264,13 @@ def web_of(settings: Settings, sources: Iterable[str], endpoints: Mapping[str, s
         per_second=settings.rate,
         host=Pace(settings.per_host, settings.host_rate),
     )
-    used = [_craft(source) for source in sources]
+    used = [craft_of(source) for source in sources]
     paces = {host: pace for craft in used for host, pace in getattr(craft, "PACES", {}).items()}
     private, contact = settings.allow_private_addresses, settings.contact
     return Web(limits, endpoints, private, contact, settings.robots, paces)
 
 
-async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) -> "Harvest":
+async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) -> Harvest:
     from gravurekit.stages._harvest import reap
 
     async with web_of(job.settings, job.sources, job.endpoints) as web:
@@ -301,22 +294,18 @@ class Prospect:
 
 def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     """What a crawl would fetch: the sources are asked, nothing is downloaded or written. Keyword by keyword, the
-    sources taking turns. Raises as `run` does."""
-    from gravurekit.stages import _harvest
-
+    sources taking turns. Raises as `run` does, and at the end SourceError if a source failed or a keyword brought
+    nothing."""
     check(job)
     journal, orders = Journal.load(job.out / JOURNAL), _orders(job)
 
-    async def look_ahead() -> "tuple[Harvest, list[Feed]]":
+    async def look_ahead() -> tuple[Harvest, list[Feed]]:
         async with web_of(job.settings, job.sources, job.endpoints) as web:
-            return await _harvest.survey(orders, web, watch)
+            return await survey(orders, web, watch)
 
     watch.begin("searching", None)
     harvest, feeds = asyncio.run(look_ahead())
     watch.rest()
-    if not feeds:
-        said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
-        raise SourceError(f"{', '.join(job.sources)} found nothing: try other keywords or another --source{said}")
     by_keyword: dict[str, list[list[Prospect]]] = {}
     for feed in feeds:
         prospects = [_prospect(feed, rank, journal, job) for rank in range(1, len(feed.results) + 1)]
@@ -324,6 +313,11 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     for columns in by_keyword.values():
         for row in zip_longest(*columns):
             yield from (prospect for prospect in row if prospect)
+    barren = [word for word, tally in harvest.tallies.items() if not tally.found]
+    if barren or harvest.failures:
+        said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
+        nothing = f"nothing was found for: {', '.join(barren)}" if barren else "a source failed"
+        raise SourceError(f"{nothing}: try other keywords or another --source{said}")
 
 
 def _prospect(feed: Feed, rank: int, journal: Journal, job: Job) -> Prospect:

@@ -62,7 +62,7 @@ def said(result: Result) -> str:
 
 ROADS = {
     "/status?404": "http-404", "/status?403": "http-403", "/status?410": "http-410", "/status?500": "http-500",
-    "/flaky?429&9&3600": "http-429", "/reset": "short-body", "/short": "short-body",
+    "/reset": "short-body", "/short": "short-body",
     "/understated?plain.jpg": "unreadable",
     "/overstated": "too-big", "/endless": "too-big", "/bomb": "too-big", "/slow": "timeout", "/silent": "timeout",
     "/loop?1": "redirects", "/noise": "connection", "/to?file:///etc/passwd": "bad-url",
@@ -145,6 +145,18 @@ def test_an_address_that_is_none_or_answers_nobody_is_dropped(url: str, voyage: 
     assert found[url].reason in ELSEWHERE[url]
 
 
+def test_a_host_that_wants_to_be_left_alone_costs_only_itself(site: Site, crawl: Run) -> None:
+    with serving() as other:
+        other.bodies = {"9.jpg": drawn(9)}
+        patience = site.url("/flaky?429&9&3600")
+        site.results = {"dress": [patience, *pictures(site, 1, 2), other.url("/pictures/9.jpg")]}
+        assert crawl("dress", "--per-host", "1").exit_code == 0
+        assert [Path(item.url).name for item in kept()] == ["9.jpg"] and not site.of("/pictures/")
+        assert {item.reason for item in dropped().values()} == {"http-429"}
+        again = crawl("dress", "--retry", "failed:http-429", "--per-host", "1")
+        assert again.exit_code == 0 and len(kept()) == 1 and not site.of("/pictures/")
+
+
 # ---- what a search comes to ----------------------------------------------------------------------------
 
 
@@ -193,6 +205,15 @@ def test_an_empty_answer_isnt_believed_for_good(site: Site, crawl: Run) -> None:
     site.results["late"] = pictures(site, 2)
     result = crawl("good", "late")
     assert result.exit_code == 0 and "nothing came the last time for: late" in result.stderr and len(kept()) == 2
+
+
+def test_a_look_ahead_says_what_brings_nothing_and_goes_on(site: Site, crawl: Run) -> None:
+    site.results = {"good": pictures(site, 1), "better": pictures(site, 2)}
+    site.pages = {"changed": STRANGE}
+    result = crawl("good", "changed", "empty", "better", "--dry-run")
+    assert [Path(line).name for line in result.stdout.split()] == ["1.jpg", "2.jpg"] and result.exit_code == 4
+    assert "changed, empty" in str(result.exception) and "layout" in str(result.exception)
+    assert "bing found nothing for 'empty'" in result.stderr and not site.of("/pictures/")
 
 
 # ---- memory --------------------------------------------------------------------------------------------

@@ -103,6 +103,21 @@ def test_patience_has_an_end(after: str, asked: int, site: Site, patience: list[
     assert error.retry_after == float(after) and sum(site.asked.values()) == asked and not patience
 
 
+def test_a_host_that_wants_more_quiet_than_we_wait_for_isnt_asked_again(site: Site, patience: list[float]) -> None:
+    async def crowd() -> list[Any]:
+        async with Web(Limits(host=Pace(at_once=1)), allow_private=True) as client:
+            urls = [site.url("/flaky?429&99&3600"), site.url("/fine?1"), site.url("/fine?2")]
+            return await asyncio.gather(*map(client.get, urls), return_exceptions=True)
+
+    errors = asyncio.run(crowd())
+    assert [error.reason for error in errors] == ["http-429"] * 3 and sum(site.asked.values()) == 1
+    assert (
+        errors[1].detail
+        == errors[2].detail
+        == "the host answered 429 before, and wants more quiet than a run waits for"
+    )
+
+
 def test_a_host_that_asked_for_quiet_is_left_quiet_by_all(site: Site, patience: list[float]) -> None:
     async def crowd() -> list[bytes]:
         async with Web(Limits(host=Pace(at_once=1)), allow_private=True) as client:
