@@ -278,10 +278,14 @@ def examine(
 
 def _endpoints(given: list[str] | None) -> dict[str, str] | None:
     pairs = [text.partition("=") for text in given or []]
+    found: dict[str, str] = {}
     for name, equals, address in pairs:
-        if not (name and equals and address.startswith(("http://", "https://"))):
+        if not (name and equals and address):
             raise UsageError(f"--endpoint {name}{equals}{address}: write it as NAME=http://HOST:PORT")
-    return {name: address for name, _, address in pairs} or None
+        if name in found:
+            raise UsageError(f"--endpoint {name} is given twice: a source has one address")
+        found[name] = address
+    return found or None
 
 
 def work_in(folder: Path) -> None:

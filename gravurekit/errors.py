@@ -19,11 +19,6 @@
 Every message says what failed, where, and what to do next. Only `cli.py` turns an error into an exit code.
 """
 
-# Reasons of a FetchError that may be gone the next time
-MAY_PASS = frozenset(
-    {"timeout", "connection", "short-body", "http-429", "http-500", "http-502", "http-503", "http-504"}
-)
-
 QUARANTINED = 3  # done, but some pictures killed the process that worked on them
 
 
@@ -135,3 +130,8 @@ class FetchError(Exception):
 
     def __reduce__(self) -> tuple[type["FetchError"], tuple[str, str, float | None, bytes]]:
         return type(self), (self.reason, self.detail, self.retry_after, self.body)
+
+
+def may_pass(reason: str) -> bool:
+    """Whether a FetchError with this reason may be gone the next time."""
+    return reason in ("timeout", "connection", "short-body", "http-429") or reason.startswith("http-5")

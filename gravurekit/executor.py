@@ -6,7 +6,6 @@ that were in flight run again one by one, alone, and one that kills its process 
 Exceptions of the function itself are not deaths: they are raised in the caller.
 """
 
-import itertools
 import multiprocessing
 import os
 import signal
@@ -33,40 +32,47 @@ class Outcome(Generic[Result]):
 
 
 class Executor(Protocol):
-    """Runs a top-level function over tasks, which are asked for one by one, as workers get free. The same outcomes
-    whichever executor and however many workers."""
+    """Runs a top-level function over tasks, which are asked for one by one, as workers get free. A task that is None
+    says that there is none yet, so that what is finished can be given out meanwhile. The same outcomes whichever
+    executor and however many workers."""
 
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]: ...
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task | None]) -> Iterator[Outcome[Result]]: ...
 
 
 class Serial:
     """One task after the other in this process."""
 
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]:
-        for index, task in enumerate(tasks):
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task | None]) -> Iterator[Outcome[Result]]:
+        for index, task in enumerate(task for task in tasks if task is not None):
             yield Outcome(index, function(task))
 
 
 class _Line(Generic[Task]):
     """Tasks with their numbers, taken one by one: a task may exist only by the time that it is asked for."""
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self._coming = iter(enumerate(tasks))
-        self._here: deque[tuple[int, Task]] = deque()
+    def __init__(self, tasks: Iterable[Task | None]) -> None:
+        self.ended = False
+        self._coming = iter(tasks)
+        self._back: deque[tuple[int, Task]] = deque()
+        self._count = 0
 
-    def has_more(self) -> bool:
-        """Whether there is a next one; waits until that is known."""
-        if not self._here:
-            self._here.extend(itertools.islice(self._coming, 1))
-        return bool(self._here)
-
-    def take(self) -> tuple[int, Task]:
-        """The next one; only after `has_more`."""
-        return self._here.popleft()
+    def take(self) -> tuple[int, Task] | None:
+        """The next one; None if there is none yet, or no more. Waits as long as the tasks make it wait."""
+        if self._back:
+            return self._back.popleft()
+        try:
+            task = next(self._coming)
+        except StopIteration:
+            self.ended = True
+            return None
+        if task is None:
+            return None
+        self._count += 1
+        return self._count - 1, task
 
     def put_back(self, item: tuple[int, Task]) -> None:
         """It is the next one again."""
-        self._here.appendleft(item)
+        self._back.appendleft(item)
 
 
 class Local:
@@ -75,9 +81,12 @@ class Local:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
-    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Outcome[Result]]:
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task | None]) -> Iterator[Outcome[Result]]:
         line = _Line(tasks)
-        while line.has_more():
+        while not line.ended:
+            if (first := line.take()) is None:
+                continue
+            line.put_back(first)
             suspects = yield from self._until_a_worker_dies(function, line)
             for index, task in suspects:
                 yield self._alone(function, index, task)
@@ -88,17 +97,17 @@ class Local:
         in_flight: dict[Future[Result], tuple[int, Task]] = {}
         with _pool(self.jobs) as pool:
             while True:
-                while len(in_flight) < 2 * self.jobs and line.has_more():
-                    item = line.take()
+                while (free := len(in_flight) < 2 * self.jobs and not line.ended) and (item := line.take()):
                     try:
                         with _no_interrupts():
                             in_flight[pool.submit(function, item[1])] = item
                     except BrokenProcessPool:
                         line.put_back(item)
                         return list(in_flight.values())
-                if not in_flight:
+                if not in_flight and line.ended:
                     return []
-                done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
+                # with room for more, a look will do: the next task may be there
+                done, _ = wait(in_flight, timeout=0 if free else None, return_when=FIRST_COMPLETED)
                 for future in sorted(done, key=lambda future: in_flight[future][0]):
                     try:
                         value = future.result()

@@ -1,6 +1,7 @@
 """Keyword files: a keyword a line, `#` starts a comment, `label: query` gives several queries one label."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +20,16 @@ def parse(text: str) -> list[Keyword]:
     """The keywords of a file's text, in order, without repetitions. Empty queries and labels are left out."""
     found: dict[Keyword, None] = {}
     for line in text.splitlines():
-        words = line.split("#", 1)[0].strip()
-        label, colon, query = (part.strip() for part in words.partition(":"))
-        if colon and query:
-            found[Keyword(query, label or query)] = None
-        elif label:
-            found[Keyword(label, label)] = None
+        if keyword := _keyword(line.split("#", 1)[0]):
+            found[keyword] = None
     return list(found)
+
+
+def _keyword(words: str) -> Keyword | None:
+    """`label: query`, or what is both; None if nothing is said. The colon of "12:30 clock" makes no label."""
+    label, *rest = (part.strip() for part in re.split(r":(?:\s|$)", words.strip(), maxsplit=1))
+    query = rest[0] if rest and rest[0] else label
+    return Keyword(query, label or query) if query else None
 
 
 def read(path: Path) -> list[Keyword]:
@@ -48,6 +52,8 @@ def resolve(words: list[str]) -> list[Keyword]:
     found: dict[Keyword, None] = {}
     for word in words:
         path = Path(word)
-        for keyword in read(path) if path.suffix == ".txt" or os.path.isfile(path) else parse(word):
+        if path.suffix == ".txt" or os.path.isfile(path):
+            found |= dict.fromkeys(read(path))
+        elif keyword := _keyword(word):  # and "c# code" has no comment
             found[keyword] = None
     return list(found)

@@ -122,7 +122,7 @@ def read(said: str, url: str = "") -> License:
         return License(there or "", url)
     if not here or there is None:
         return License(here or words, url or _address(here))
-    if name := _stricter(here, there):
+    if name := stricter(here, there):
         return License(name, url if name == there else _address(name))
     return License(f"{words}, but {url}", url)
 
@@ -141,7 +141,7 @@ def _conditions(name: str) -> frozenset[str] | None:
     return frozenset(found[1].split("-")) if found else CONDITIONS.get(name)
 
 
-def _stricter(one: str, other: str) -> str:
+def stricter(one: str, other: str) -> str:
     """Of two names for the licence of one work the one that asks more; if they ask the same, the second. Empty if each
     asks something that the other doesn't, or one isn't known."""
     here, there = _conditions(one), _conditions(other)
@@ -161,7 +161,7 @@ def _of_words(words: str) -> str:
     plain = _SPACES.sub(" ", words.lower()).strip(" .")
     outside, bracket, inside = plain.removesuffix(")").partition("(")
     if bracket and plain.endswith(")"):  # "Public Domain Dedication (CC0)"
-        return _stricter(_of_phrase(outside.strip()), _of_phrase(inside.strip()))
+        return stricter(_of_phrase(outside.strip()), _of_phrase(inside.strip()))
     return _of_phrase(plain)
 
 

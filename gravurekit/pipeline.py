@@ -160,7 +160,8 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 def _crawl(knobs: crawl.Settings, tables: Tables, paths: Paths) -> crawl.Job:
     words = keywords.resolve(list(paths.keywords))
-    return crawl.Job(Path(paths.raw), words, paths.sources, knobs, tables, paths.endpoints)
+    sources = tuple(dict.fromkeys(paths.sources))
+    return crawl.Job(Path(paths.raw), words, sources, knobs, tables, paths.endpoints)
 
 
 def _filter(knobs: filter.Settings, tables: Tables, paths: Paths) -> filter.Job:

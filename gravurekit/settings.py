@@ -40,11 +40,17 @@ def digest(value: Any) -> str:
 
 
 def layered(kind: type[Kind], table: str, *layers: Mapping[str, Any]) -> Kind:
-    """Settings of `kind` from its defaults and `layers`, later ones winning; None means "not said".
+    """Settings of `kind` from its defaults and `layers`, later ones winning, in a table of texts key by key; None means
+    "not said".
 
     Raises UsageError that names the table, the key, the nearest valid key and the limit that was broken.
     """
-    said = {key: value for layer in layers for key, value in layer.items() if value is not None}
+    said: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            both = isinstance(value, dict) and isinstance(said.get(key), dict)
+            if value is not None:
+                said[key] = said[key] | value if both else value
     try:
         return kind.model_validate_json(json.dumps(said))
     except ValidationError as error:

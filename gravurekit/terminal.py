@@ -19,7 +19,7 @@ from rich.text import Text
 
 from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
-from gravurekit.errors import MAY_PASS, Interrupted
+from gravurekit.errors import Interrupted, may_pass
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
@@ -44,7 +44,6 @@ def _still(text: str) -> str:
 
 RESULTS = Screen(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
-WORTH_A_RETRY = MAY_PASS | {"http-403"}  # which some hosts say when they mean 429
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 MESSAGES = Screen(stderr=True, highlight=False, soft_wrap=True)
 
@@ -169,7 +168,8 @@ def _show_keywords(summary: Summary) -> None:
             if outcome != "found":
                 RESULTS.print(f"  {source}, {word!r}: {outcome}")
     again = {reason for counts in summary.facts["keywords"].values() for reason in counts["failed"]}
-    if passing := sorted(again & WORTH_A_RETRY):
+    # 403 is what some hosts say when they mean 429
+    if passing := sorted(reason for reason in again if may_pass(reason) or reason == "http-403"):
         RESULTS.print(f"  to ask again: --retry failed:{','.join(passing)}")
 
 

@@ -1,66 +1,48 @@
-"""The one way out to the web: bounded bytes and time, public addresses only, patience, and manners.
+"""The one way out to the web: bounded bytes and time, addresses that may be asked, patience, and manners.
 
-Every hop of a redirect is checked, and the address that was checked is the one connected to, because the check sits in
-the resolver that the connection uses.
+Every hop of a redirect is a request of its own: it is checked, waits for its turn at its own host, and heeds what that
+host says.
 """
 
 import asyncio
 import email.utils
 import ipaddress
 import random
-import socket
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import yarl
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gravurekit import __version__, robots, storage
-from gravurekit.errors import MAY_PASS, FetchError
+from gravurekit import __version__, addresses, robots, storage
+from gravurekit.errors import FetchError, may_pass
+from gravurekit.pace import KNOWN_PACES, Host, Pace, Places
 
 MAX_REDIRECTS = 5
 CHUNK = 1 << 16
 EXPLANATION = 1 << 16  # bytes of an error page that are read
 
-# Where clouds tell a machine its keys, beside 169.254.0.0/16 and fe80::/10, which are link-local
-METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Taken = TypeVar("Taken")
 Take = Callable[[aiohttp.ClientResponse], Awaitable[Taken]]
 NOTHING: Mapping[str, str] = {}
-
-
-class BlockedAddress(OSError):
-    """A host name that stands for an address which isn't public."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How gently a host is asked: requests at once, and a second (0: as fast as it answers)."""
-
-    at_once: int = 8
-    per_second: float = 0.0
-
-
-# Hosts with rules of their own that many sources lead to
-KNOWN_PACES = {"upload.wikimedia.org": Pace(at_once=2)}
+IN_NO_HURRY: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one fetch may cost, and how many there may be at once."""
 
-    max_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = 64 * 1024 * 1024  # of a picture
+    page_bytes: int = 16 * 1024 * 1024  # of a source's page
     connect_seconds: float = 10.0
     first_byte_seconds: float = 30.0
     total_seconds: float = 60.0
@@ -81,6 +63,23 @@ class Download:
     robots: str
 
 
+class _Settled(FetchError):
+    """Asking again wouldn't change it."""
+
+
+@dataclass(frozen=True)
+class _Request(Generic[Taken]):
+    """What is asked of each host on the way, and what is done with the last one's answer. `heedful`: robots.txt counts;
+    `place`: to be had among all requests of its kind; `patience`: reasons that pass at this host, with the seconds to
+    wait."""
+
+    take: Take[Taken]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    heedful: bool = False
+    place: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
+    patience: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass
 class Web:
     """A guarded HTTP client. `endpoints` replaces scheme, host and port of a source's pages (`{"bing": "http://…"}`);
@@ -99,7 +98,7 @@ class Web:
         return f"{robots.AGENT}/{__version__}" + (f" ({self.contact})" if self.contact else "")
 
     async def __aenter__(self) -> Self:
-        resolver = _GuardedResolver(self.allow_private)
+        resolver = addresses.GuardedResolver(self.allow_private)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(resolver=resolver, limit=0, ttl_dns_cache=300),
             headers={"User-Agent": self.user_agent, "Accept-Language": "en;q=0.8,*;q=0.5"},
@@ -108,9 +107,9 @@ class Web:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, Host] = {}
         self._rules: dict[str, asyncio.Task[robots.Rules | FetchError]] = {}
-        self._connections = _Places(self.limits.connections, self.limits.per_second)
+        self._connections = Places(self.limits.connections, self.limits.per_second)
         return self
 
     async def __aexit__(
@@ -122,7 +121,7 @@ class Web:
         await self._session.close()
 
     async def get_page(
-        self, source: str, url: str, headers: Mapping[str, str] = NOTHING, patience: Mapping[str, float] | None = None
+        self, source: str, url: str, headers: Mapping[str, str] = NOTHING, patience: Mapping[str, float] = IN_NO_HURRY
     ) -> bytes:
         """`get` of a source's page, at the endpoint that was set for that source, if one was."""
         address = rebased(url, self.endpoints[source]) if source in self.endpoints else url
@@ -130,57 +129,80 @@ class Web:
 
     async def get(
         self, url: str, trusted: bool = False, headers: Mapping[str, str] = NOTHING,
-        patience: Mapping[str, float] | None = None,
+        patience: Mapping[str, float] = IN_NO_HURRY,
     ) -> bytes:  # fmt: skip
         """The body behind `url`. `trusted`: an address of our own, private or not, is right. `patience`: reasons that
         pass at this host, with the seconds to wait. Raises FetchError."""
-        once = partial(self._follow, url, trusted, self._body, headers)
-        return await self._patiently(url, partial(self._in_turn, url, trusted, once, nullcontext()), patience or {})
+        return await self._patiently(url, trusted, _Request(self._body, headers, patience=patience))
 
     async def download(self, url: str, folder: Path, trusted: bool = False) -> Download:
         """Put a picture into `folder`. Never more than a chunk of it is in memory. Raises FetchError, StorageError."""
-        heedful = self.obedient and not trusted
-        if heedful:
-            await self._heed(url)
         headers = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
         take = partial(self._save, folder=folder, trusted=trusted)
-        once = partial(self._follow, url, trusted, take, headers, heedful)
-        return await self._patiently(url, partial(self._in_turn, url, trusted, once, self._connections), {})
+        heedful = self.obedient and not trusted
+        return await self._patiently(url, trusted, _Request(take, headers, heedful, self._connections))
 
-    async def _patiently(
-        self, url: str, attempt: Callable[[], Awaitable[Taken]], patience: Mapping[str, float]
-    ) -> Taken:
-        """The outcome of `attempt`, tried again with growing pauses where that may help."""
+    async def _patiently(self, url: str, trusted: bool, request: _Request[Taken]) -> Taken:
+        """What a request comes to, tried again where that may help: after growing pauses, or when the host listens."""
         for tried in range(1, self.limits.tries + 1):
             try:
-                return await attempt()
+                return await self._walk(url, trusted, request)
             except FetchError as error:
-                asked = patience.get(error.reason, error.retry_after)
-                if tried == self.limits.tries or not (error.reason in MAY_PASS or error.reason in patience):
+                asked = request.patience.get(error.reason, error.retry_after)
+                passes = may_pass(error.reason) or error.reason in request.patience
+                ends = tried == self.limits.tries or isinstance(error, _Settled)
+                if ends or not passes or (asked or 0) > self._longest(request):
                     raise
-                pause = 0.5 * 2 ** (tried - 1) * random.uniform(0.5, 1.5) if asked is None else asked
-                if pause > max(self.limits.max_wait, *patience.values(), 0):
-                    self._host(url).close(pause, error)
-                    raise
-                self._host(url).hush(pause)
+                if asked is None:
+                    await asyncio.sleep(0.5 * 2 ** (tried - 1) * random.uniform(1, 2))
         raise AssertionError("the last try returns or raises")
 
-    async def _in_turn(
-        self, url: str, trusted: bool, once: Callable[[], Awaitable[Taken]], place: AbstractAsyncContextManager[None]
-    ) -> Taken:
-        """One attempt, when it is its turn at its host, and has a `place` among all."""
-        self._check(url, trusted)
-        host = self._host(url)
-        async with host.places:
-            await host.turn()
-            async with place:
-                return await self._told(url, once)
+    def _longest(self, request: _Request[Taken]) -> float:
+        """The longest quiet that is waited for, in seconds."""
+        return max(self.limits.max_wait, *request.patience.values(), 0)
 
-    async def _told(self, url: str, once: Callable[[], Awaitable[Taken]]) -> Taken:
-        """One attempt in bounded time; whatever goes wrong becomes a FetchError."""
-        name = urlsplit(url).netloc
+    async def _walk(self, url: str, trusted: bool, request: _Request[Taken]) -> Taken:
+        """A request, wherever it is sent on to; each host in its turn."""
+        left = self.limits.total_seconds
+        for _ in range(MAX_REDIRECTS + 1):
+            self._check(url, trusted)
+            if request.heedful:
+                await self._heed(url)
+            host = self._host(url)
+            async with host.turn(request.place):
+                began = time.monotonic()
+                try:
+                    taken = await self._told(url, partial(self._hop, url, request), left)
+                except FetchError as error:
+                    asked = request.patience.get(error.reason, error.retry_after)
+                    if asked is not None:
+                        host.hush(asked, error, self._longest(request))
+                    raise
+                left -= time.monotonic() - began
+            if not isinstance(taken, _Onward):
+                return taken
+            if _origin(taken.url) != _origin(url):  # keys are for the host that they were given to
+                kept = {name: value for name, value in request.headers.items() if name != "Authorization"}
+                request = replace(request, headers=kept)
+            url, trusted = taken.url, False
+        raise FetchError("redirects", f"more than {MAX_REDIRECTS} redirects")
+
+    async def _hop(self, url: str, request: _Request[Taken]) -> "Taken | _Onward":
+        async with await self._answer(url, request.headers) as answer:
+            if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
+                try:
+                    return _Onward(urljoin(url, answer.headers["Location"]))
+                except ValueError as error:
+                    raise FetchError("bad-url", f"redirect: {error}") from None
+            if answer.status != 200:
+                raise await _refusal(answer)
+            return await request.take(answer)
+
+    async def _told(self, url: str, once: Callable[[], Awaitable[Taken]], seconds: float) -> Taken:
+        """One request in bounded time; whatever goes wrong becomes a FetchError."""
+        name = urlsplit(url).netloc.rpartition("@")[2]
         try:
-            async with asyncio.timeout(self.limits.total_seconds):
+            async with asyncio.timeout(max(seconds, 0)):
                 return await once()
         except aiohttp.ConnectionTimeoutError:
             raise FetchError("connection", f"{name}: no connection in {self.limits.connect_seconds:g} s") from None
@@ -193,36 +215,22 @@ class Web:
         except aiohttp.ClientPayloadError as error:
             raise FetchError("short-body", _brief(error)) from None
         except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, BlockedAddress):
+            if isinstance(error.os_error, addresses.BlockedAddress):
                 raise FetchError("blocked-address", str(error.os_error)) from None
             raise FetchError("connection", _brief(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchError("connection", _brief(error)) from None
 
-    def _host(self, url: str) -> "_Host":
-        name = urlsplit(url).netloc.rpartition("@")[2].lower()
-        if name not in self._hosts:
-            self._hosts[name] = _Host(self.paces.get(name) or KNOWN_PACES.get(name) or self.limits.host)
-        return self._hosts[name]
+    def pace_of(self, url: str) -> Pace:
+        """How gently the host of a URL is asked."""
+        name = host_of(url)
+        return self.paces.get(name) or KNOWN_PACES.get(name) or self.limits.host
 
-    async def _follow(
-        self, url: str, trusted: bool, take: Take[Taken], headers: Mapping[str, str], heedful: bool = False
-    ) -> Taken:
-        for hop in range(MAX_REDIRECTS + 1):
-            self._check(url, trusted)
-            if heedful and hop:
-                await self._heed(url)
-            async with await self._answer(url, headers) as answer:
-                if answer.status in (301, 302, 303, 307, 308) and "Location" in answer.headers:
-                    try:
-                        url, trusted = urljoin(url, answer.headers["Location"]), False
-                    except ValueError as error:
-                        raise FetchError("bad-url", f"redirect: {error}") from None
-                    continue
-                if answer.status != 200:
-                    raise await _refusal(answer)
-                return await take(answer)
-        raise FetchError("redirects", f"more than {MAX_REDIRECTS} redirects")
+    def _host(self, url: str) -> Host:
+        name = host_of(url)
+        if name not in self._hosts:
+            self._hosts[name] = Host(self.pace_of(url), self.limits.max_wait)
+        return self._hosts[name]
 
     async def _answer(self, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """The head of an answer; a host that stays silent isn't waited for as long as one that sends."""
@@ -237,7 +245,7 @@ class Web:
 
     async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
-        async for chunk in self._chunks(answer):
+        async for chunk in _chunks(answer, self.limits.page_bytes):
             body += chunk
         return bytes(body)
 
@@ -247,20 +255,9 @@ class Web:
             raise FetchError("robots", f"its host says {refused!r}: not for training")
         said = "" if trusted else "allowed" if self.obedient else f"overruled: {refused}" if refused else "not asked"
         with storage.arriving(folder) as file:
-            async for chunk in self._chunks(answer):
+            async for chunk in _chunks(answer, self.limits.max_bytes):
                 file.write(chunk)
             return Download(file.keep(), file.size, said)
-
-    async def _chunks(self, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """The body, until it is too big."""
-        size, most = 0, self.limits.max_bytes
-        if (answer.content_length or 0) > most:
-            raise FetchError("too-big", f"{answer.content_length} bytes announced, at most {most} are taken")
-        async for chunk in answer.content.iter_chunked(CHUNK):
-            size += len(chunk)
-            if size > most:
-                raise FetchError("too-big", f"more than {most} bytes")
-            yield chunk
 
     async def _heed(self, url: str) -> None:
         """Raises FetchError if the robots.txt of the URL's host forbids it, or the host can't be reached."""
@@ -270,9 +267,9 @@ class Web:
             self._rules[address] = asyncio.create_task(self._rules_at(address))
         rules = await asyncio.shield(self._rules[address])
         if isinstance(rules, FetchError):  # a new one each time: a raised error collects what it was raised through
-            raise FetchError(rules.reason, rules.detail)
+            raise _Settled(rules.reason, rules.detail)
         if not rules.allow(url):
-            raise FetchError("robots", f"{address} forbids it")
+            raise _Settled("robots", f"{address} forbids it")
 
     async def _rules_at(self, address: str) -> robots.Rules | FetchError:
         """A host's robots.txt. RFC 9309: one that isn't there allows all, a server in trouble allows nothing."""
@@ -280,12 +277,8 @@ class Web:
         async def beginning(answer: aiohttp.ClientResponse) -> robots.Rules:
             return robots.Rules(await _read_at_most(answer, robots.MAX_BYTES))
 
-        async def attempt() -> robots.Rules:
-            await self._host(address).turn()
-            return await self._told(address, partial(self._follow, address, False, beginning, NOTHING))
-
         try:
-            return await self._patiently(address, attempt, {})
+            return await self._patiently(address, False, _Request(beginning))
         except FetchError as error:
             if error.reason.startswith("http-5"):
                 return FetchError("robots", f"{address}: {error.detail}, so nothing may be fetched there")
@@ -298,77 +291,50 @@ class Web:
             parts = yarl.URL(url)  # what aiohttp will ask for: "１２７.0.0.1" is 127.0.0.1 there
         except ValueError as error:
             raise FetchError("bad-url", str(error)) from None
-        if parts.scheme not in ("http", "https") or not parts.raw_host:
+        if parts.scheme not in ("http", "https"):
             raise FetchError("bad-url", f"{parts.scheme or 'no scheme'}: only http and https are fetched")
+        if not parts.raw_host:
+            raise FetchError("bad-url", "it names no host")
         if trusted:
             return
         try:
             address = ipaddress.ip_address(parts.raw_host)
         except ValueError:
             return  # a name: the resolver checks what it stands for
-        if not may_be_asked(address, self.allow_private):
-            raise FetchError("blocked-address", f"{parts.raw_host} isn't {_wanted(self.allow_private)}")
+        if not addresses.may_be_asked(address, self.allow_private):
+            raise FetchError("blocked-address", f"{parts.raw_host} isn't {addresses.wanted(self.allow_private)}")
 
 
-class _Rate:
-    """Turns at even distances."""
+@dataclass(frozen=True)
+class _Onward:
+    """Where an answer leads to."""
 
-    def __init__(self, per_second: float) -> None:
-        self._distance = 1 / per_second if per_second else 0.0
-        self._next = 0.0
-
-    async def turn(self) -> None:
-        """Waits for the next turn."""
-        now = time.monotonic()
-        mine = max(now, self._next)
-        self._next = mine + self._distance
-        if mine > now:
-            await asyncio.sleep(mine - now)
+    url: str
 
 
-class _Host:
-    """A host's places, its rate, and the quiet that it asked for."""
-
-    def __init__(self, pace: Pace) -> None:
-        self.places = asyncio.Semaphore(pace.at_once)
-        self._rate = _Rate(pace.per_second)
-        self._quiet_until = self._closed_until = 0.0
-        self._why = ("", "")
-
-    def close(self, seconds: float, error: FetchError) -> None:
-        """It asked for more quiet than we wait for: until then nobody asks it, and all fare as the one who did."""
-        if self._closed_until < time.monotonic():
-            self._closed_until, self._why = time.monotonic() + seconds, (error.reason, error.detail)
-
-    def hush(self, seconds: float) -> None:
-        """It asked for quiet, so everything that waits for it waits as well."""
-        self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
-
-    async def turn(self) -> None:
-        """Waits until the host may be asked. Raises FetchError if that takes too long."""
-        if (closed := self._closed_until - time.monotonic()) > 0:
-            reason, detail = self._why
-            raise FetchError(reason, f"{detail} before, and wants more quiet than a run waits for", closed)
-        await self._rate.turn()
-        while (wait := self._quiet_until - time.monotonic()) > 0:
-            await asyncio.sleep(wait)
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
-class _Places:
-    """Places among all downloads, given away at a rate."""
+def host_of(url: str) -> str:
+    """The host of a URL, with its port if it has one, in small letters; empty if it has none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
 
-    def __init__(self, count: int, per_second: float) -> None:
-        self._places = asyncio.Semaphore(count)
-        self._rate = _Rate(per_second)
 
-    async def __aenter__(self) -> None:
-        await self._places.acquire()
-        await self._rate.turn()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._places.release()
+async def _chunks(answer: aiohttp.ClientResponse, most: int) -> AsyncIterator[bytes]:
+    """The body, until it is too big."""
+    size = 0
+    if (answer.content_length or 0) > most:
+        raise FetchError("too-big", f"{answer.content_length} bytes announced, at most {most} are taken")
+    async for chunk in answer.content.iter_chunked(CHUNK):
+        size += len(chunk)
+        if size > most:
+            raise FetchError("too-big", f"more than {most} bytes")
+        yield chunk
 
 
 async def _read_at_most(answer: aiohttp.ClientResponse, most: int) -> bytes:
@@ -403,62 +369,14 @@ def rebased(url: str, base: str) -> str:
     return urlunsplit((to.scheme, to.netloc, parts.path, parts.query, ""))
 
 
-def is_public(address: Address) -> bool:
-    """Whether an address lies in the open internet: not private, loopback, link-local, shared, multicast, reserved."""
-    address = _unmapped(address)
-    return address.is_global and not address.is_multicast
-
-
-def may_be_asked(address: Address, private: bool) -> bool:
-    """Whether an address may be connected to: a public one, and if `private` addresses are right, also this machine and
-    private networks; those where clouds hand out their keys never."""
-    address = _unmapped(address)
-    if address.is_link_local or address in METADATA:
-        return False
-    return private or is_public(address)
-
-
-def _unmapped(address: Address) -> Address:
-    """An IPv4 address that is written as an IPv6 one, as itself."""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
-def _wanted(private: bool) -> str:
-    return "an address that is ever fetched from" if private else "a public address"
-
-
-class _GuardedResolver(AbstractResolver):
-    """Resolves names, and gives back only addresses that may be asked."""
-
-    def __init__(self, allow_private: bool) -> None:
-        self._inner = aiohttp.ThreadedResolver()
-        self._allow_private = allow_private
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        right = [item for item in found if self._is_right(item["host"])]
-        if found and not right:
-            raise BlockedAddress(f"{host} stands for {found[0]['host']}, which isn't {_wanted(self._allow_private)}")
-        return right
-
-    def _is_right(self, address: str) -> bool:
-        return may_be_asked(ipaddress.ip_address(address.partition("%")[0]), self._allow_private)
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
 def _retry_after(value: str | None) -> float | None:
     """Seconds of a Retry-After header, given as seconds or as an HTTP date."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]+\s*", value):
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+        return max(0.0, moment.timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError, OSError):  # years of many digits, zones beyond the earth
         return None
-    return max(0.0, moment.timestamp() - time.time())

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -36,9 +36,13 @@ class Site:
     pages: dict[str, bytes] = field(default_factory=dict)  # by the words of a search: what is answered instead
     bodies: dict[str, bytes] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)  # the same: a bare status
+    padding: dict[str, int] = field(default_factory=dict)  # the same: so many bytes more
+    gate: Callable[[], bool] = lambda: True  # what `/held` waits for
     answers: dict[str, bytes] = field(default_factory=dict)  # by path: JSON of an API
     robots: str = ""
     agent: str = ""
+    headers_seen: dict[str, str] = field(default_factory=dict)  # of the last request
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -71,6 +75,7 @@ class Hostile(BaseHTTPRequestHandler):
         self.site.asked[self.path] += 1
         self.site.order.append(self.path)
         self.site.agent = self.headers.get("User-Agent", "")
+        self.site.headers_seen = dict(self.headers.items())
         self.close_connection = True
         name = path.strip("/").replace("-", "_") or "fine"
         try:
@@ -109,7 +114,8 @@ class Hostile(BaseHTTPRequestHandler):
         items = [{"murl": item, "t": words} if isinstance(item, str) else item for item in found]
         rows = "".join(row.format(html.escape(json.dumps(item))) for item in items)
         page = f'<div class="dgControl"><ul>{rows}</ul></div>'.encode() if rows else NOTHING_FOUND
-        self.answer(200, self.site.pages.get(words, page))
+        page = self.site.pages.get(words, page) + b" " * self.site.padding.get(words, 0)
+        self.answer(self.site.statuses.get(words, 200), page)
 
     # ---- whatever goes wrong ---------------------------------------------------------------------------
 
@@ -120,7 +126,9 @@ class Hostile(BaseHTTPRequestHandler):
         self.answer(200, self.path.encode())
 
     def status(self, query: str) -> None:
-        self.answer(int(query.partition("&")[0]))
+        """`STATUS`, or `STATUS&RETRY-AFTER`."""
+        status, _, patience = query.partition("&")
+        self.answer(int(status), **({"Retry_After": patience} if patience else {}))
 
     def flaky(self, query: str) -> None:
         """`STATUS&FAILURES&RETRY-AFTER`: so many failures, then a body, or the picture `&NAME`."""
@@ -175,6 +183,18 @@ class Hostile(BaseHTTPRequestHandler):
 
     def silent(self, query: str) -> None:
         self.site.ended.wait(20)
+
+    def held(self, query: str) -> None:
+        """Nothing, but only once the gate is open."""
+        while not self.site.gate() and not self.site.ended.wait(0.01):
+            pass
+        self.answer(404)
+
+    def garbled(self, query: str) -> None:
+        """A redirect to bytes that are no text."""
+        self.wfile.write(
+            b"HTTP/1.1 302 Found\r\nLocation: http://\xff\xe2\x84\x80.example/\r\nContent-Length: 0\r\n\r\n"
+        )
 
     def noise(self, query: str) -> None:
         self.wfile.write(b"\x00\xff not HTTP \r\n\r\n")

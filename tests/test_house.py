@@ -21,7 +21,7 @@ REPOSITORY = PACKAGE.parent
 FLOORS = [
     ["errors", "progress"],
     ["settings", "record", "licenses", "robots", "words"],
-    ["storage", "color", "executor", "keywords", "crafts", "receipt"],
+    ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace"],
     ["images", "metadata", "layers", "web", "parts"],
     ["foreign"],
     ["audit"],

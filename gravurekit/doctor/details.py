@@ -10,7 +10,8 @@ from gravurekit import storage
 from gravurekit.audit import Fault
 from gravurekit.doctor.trouble import MISSHAPEN, reason
 from gravurekit.receipt import Receipt
-from gravurekit.stages.crawl import INCOMING, JOURNAL
+from gravurekit.stages._journal import INCOMING
+from gravurekit.stages.crawl import JOURNAL
 
 # names that a training has; model/trainer.py and model/checkpoint.py define them, but need torch
 STATE, LOG, KEY = "state.safetensors", "log.jsonl", "gravurekit"

@@ -14,8 +14,6 @@ from gravurekit.pipeline import Wishes
 from gravurekit.sources import Terms
 from gravurekit.stages import crawl
 
-EMBEDDED = {"sample"}  # sources of our own on this machine: asked without a network too
-FILES = {"folder", "urls"}  # sources of one's own, looked at only if they are chosen
 QUERY = "dress"  # what an engine is asked for; all of them have some
 PATIENCE, CONNECT = 10.0, 5.0  # seconds for an engine in all, and until it is connected
 TODO = {
@@ -30,10 +28,12 @@ def look(wishes: Wishes, online: bool, findings: list[Finding]) -> tuple[Engine,
     """The sources that [paths] names, and every other one that is searched."""
     known = crafts.names("sources")
     chosen = [source for source in dict.fromkeys(wishes.settings("paths").sources) if _craft(source) in known]
-    others = [name for name in known if name not in FILES and name not in map(_craft, chosen)]
+    # files of one's own are looked at only if they are chosen
+    searched = [name for name in known if crafts.load("sources", name).NEEDS_KEYWORDS]
+    others = [name for name in searched if name not in map(_craft, chosen)]
     found = {source: Engine(source, source in chosen, "not asked") for source in [*chosen, *others]}
     found |= {source: _folder(source) for source in chosen if _craft(source) == "folder"}
-    asked = [name for name, item in found.items() if item.state == "not asked" and (online or _craft(name) in EMBEDDED)]
+    asked = [name for name, item in found.items() if item.state == "not asked" and (online or not _asks_a_host(name))]
     for source, answer in zip(asked, asyncio.run(_ask(asked, wishes)), strict=True):
         found[source] = _engine(source, source in chosen, answer)
     for item in found.values():
@@ -46,6 +46,10 @@ def look(wishes: Wishes, online: bool, findings: list[Finding]) -> tuple[Engine,
 
 def _craft(source: str) -> str:
     return source.partition(":")[0]
+
+
+def _asks_a_host(source: str) -> bool:
+    return bool(crafts.load("sources", _craft(source)).ASKS_A_HOST)
 
 
 def _folder(source: str) -> Engine:

@@ -3,7 +3,9 @@
     class Settings(Settings)                               its knobs, the table [crawl.NAME]
     NEEDS_KEYWORDS = True                                  False: it gives what it has, whatever the keyword
     TELLS_LICENSES = True                                  False: its results come without licences
+    ASKS_A_HOST = True                                     False: it asks nobody whom `--endpoint` could replace
     PACES = {"api.example.org": Pace(at_once=1)}           optional: how gently these hosts must be asked
+    check(argument)                                        optional: raises UsageError for what `connect` would refuse
     connect(argument, settings, web, terms)                an async context manager that gives a Connection;
                                                            `argument` is what follows the colon in `--source NAME:…`
 
@@ -48,7 +50,7 @@ Search = Callable[[str], AsyncIterator[Result]]
 
 
 def _itself(url: str) -> str:
-    return ""
+    return url
 
 
 @dataclass(frozen=True)

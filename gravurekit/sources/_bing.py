@@ -44,8 +44,8 @@ def read_page(page: bytes) -> list[Result]:
     root = _pages.tree(page if b"iusc" in page else page[: _pages.BEGINNING])
     items = _ITEMS(root)
     read = [about for item in items if (about := _about(item))]
-    if read:
-        return [_result(about) for about in read if _pages.address(about["murl"])]
+    if found := [_result(about) for about in read if _pages.address(about["murl"])]:
+        return found
     if items:
         raise _pages.unknown("bing", f"none of the {len(items)} results of a page can be read")
     if _pages.is_wall(root):

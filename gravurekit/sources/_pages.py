@@ -13,7 +13,7 @@ from lxml import etree, html  # type: ignore[import-untyped]
 
 from gravurekit.errors import Blocked, FetchError, UnknownLayout
 from gravurekit.sources import Result
-from gravurekit.sources._text import MAX_URL, encodable, plain
+from gravurekit.sources._text import link, plain
 
 Fetch = Callable[[str], Awaitable[bytes]]
 Read = Callable[[bytes], list[Result]]
@@ -90,11 +90,9 @@ def is_wall(root: Any) -> bool:
 
 
 def address(value: object) -> str:
-    """A web address as the engine gave it; "" for what is none, or isn't fit for one."""
-    if not isinstance(value, str) or len(value) > MAX_URL:
-        return ""
-    text = encodable(value.strip())
-    return text if text.lower().startswith(("http://", "https://")) else ""
+    """A web address as the engine gave it, if it has one whole; "" for what is none."""
+    whole = isinstance(value, str) and value.strip().lower().startswith(("http://", "https://"))
+    return link(value) if whole else ""
 
 
 def title(value: object) -> str:

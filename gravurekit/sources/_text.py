@@ -37,7 +37,7 @@ def plain(value: object) -> str:
 
 def link(value: object) -> str:
     """A web address, as it can be asked for: `//host/…` gets its https, spaces and letters beyond ASCII are encoded,
-    the fragment falls off. "" for what is none."""
+    the fragment and any password fall off. "" for what is none."""
     if not isinstance(value, str) or len(value) > MAX_URL:
         return ""
     text = encodable(value.strip())
@@ -48,7 +48,10 @@ def link(value: object) -> str:
         return ""
     if parts.scheme not in ("http", "https") or not host:
         return ""
-    return parts._replace(path=_quoted(parts.path), query=_quoted(parts.query), fragment="").geturl()
+    netloc = parts.netloc.rpartition("@")[2]
+    if _CONTROL.search(netloc):
+        return ""
+    return parts._replace(netloc=netloc, path=_quoted(parts.path), query=_quoted(parts.query), fragment="").geturl()
 
 
 def _quoted(text: str) -> str:

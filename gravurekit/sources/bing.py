@@ -15,6 +15,7 @@ from gravurekit.web import Web
 
 NEEDS_KEYWORDS = True
 TELLS_LICENSES = False
+ASKS_A_HOST = True
 
 
 class Settings(settings.Settings):

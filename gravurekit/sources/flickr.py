@@ -20,12 +20,14 @@ from pydantic import Field
 
 from gravurekit import licenses, settings
 from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout, UsageError
+from gravurekit.pace import Pace
 from gravurekit.sources import Connection, Result, Terms
 from gravurekit.sources._text import at, encodable, link, parsed, plain
-from gravurekit.web import Pace, Web
+from gravurekit.web import Web
 
 NEEDS_KEYWORDS = True
 TELLS_LICENSES = True
+ASKS_A_HOST = True
 PACES = {"api.flickr.com": Pace(at_once=1, per_second=1.0)}
 
 KEY = "FLICKR_API_KEY"
@@ -88,12 +90,17 @@ class Page:
     pages: int
 
 
+def check(argument: str) -> None:
+    """Raises UsageError if there is no key."""
+    if not re.fullmatch(r"[0-9A-Za-z]+", os.environ.get(KEY, "").strip()):
+        raise UsageError(f"flickr needs a key of your own: {GET_A_KEY}")
+
+
 @asynccontextmanager
 async def connect(argument: str, settings: Settings, web: Web, terms: Terms) -> AsyncIterator[Connection]:
     """A Connection to Flickr's photo search. Raises UsageError if there is no key."""
-    key = os.environ.get(KEY, "").strip()
-    if not re.fullmatch(r"[0-9A-Za-z]+", key):
-        raise UsageError(f"flickr needs a key of your own: {GET_A_KEY}")
+    check(argument)
+    key = os.environ[KEY].strip()
 
     async def fetch(url: str) -> bytes:
         try:

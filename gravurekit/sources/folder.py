@@ -13,6 +13,7 @@ from gravurekit.web import Web
 
 NEEDS_KEYWORDS = False
 TELLS_LICENSES = False
+ASKS_A_HOST = False
 
 
 class Settings(settings.Settings):

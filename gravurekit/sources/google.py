@@ -12,11 +12,13 @@ from typing import Literal
 from pydantic import Field
 
 from gravurekit import settings
+from gravurekit.pace import Pace
 from gravurekit.sources import Connection, Terms, _google
-from gravurekit.web import Pace, Web
+from gravurekit.web import Web
 
 NEEDS_KEYWORDS = True
 TELLS_LICENSES = False
+ASKS_A_HOST = True
 PACES = {"www.google.com": Pace(at_once=1)}
 
 

@@ -16,12 +16,14 @@ from pydantic import Field
 
 from gravurekit import licenses, settings
 from gravurekit.errors import Blocked, FetchError, UnknownLayout
+from gravurekit.pace import Pace
 from gravurekit.sources import Connection, Result, Terms
 from gravurekit.sources._text import at, link, parsed, plain
-from gravurekit.web import Pace, Web
+from gravurekit.web import Web
 
 NEEDS_KEYWORDS = True
 TELLS_LICENSES = True
+ASKS_A_HOST = True
 PACES = {"www.loc.gov": Pace(at_once=1, per_second=0.3), "tile.loc.gov": Pace(at_once=2, per_second=2)}
 
 ADDRESS = "https://www.loc.gov/photos/"

@@ -14,6 +14,7 @@ from gravurekit.web import Web, rebased
 
 NEEDS_KEYWORDS = True
 TELLS_LICENSES = False
+ASKS_A_HOST = False
 
 # The engine's port changes from run to run; in Records its pictures keep this name, which no real host can have.
 HOST = "http://sample.invalid"

@@ -19,9 +19,11 @@ from gravurekit.errors import UsageError
 from gravurekit.sources import Connection, Result, Terms
 from gravurekit.sources._text import encodable, link, plain
 from gravurekit.web import Web
+from gravurekit.words import clean
 
 NEEDS_KEYWORDS = False
 TELLS_LICENSES = True
+ASKS_A_HOST = False
 
 COLUMNS = ("url", "page_url", "title", "caption", "creator", "license", "license_url", "label")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -68,7 +70,8 @@ def read(path: Path) -> list[Result]:
 def _items(path: Path, lines: list[str]) -> Iterator[Result]:
     kind = path.suffix.lower()
     if kind == ".txt":
-        return (Result(url=url) for line in lines if (url := line.strip()) and not line.startswith("#"))
+        found = (line.strip() for line in lines if not line.startswith("#"))
+        return (Result(url=link(url) or clean(url)) for url in found if url)
     if kind in DELIMITERS:
         return _of_table(path, lines, DELIMITERS[kind])
     if kind == ".jsonl":
@@ -112,7 +115,7 @@ def _result(about: Mapping[str, Any], where: str) -> Result:
         raise UsageError(f"{where}: no `url`: give it one, or take it out")
     license = licenses.read(_word(about, "license"), _word(about, "license_url"))
     return Result(
-        url=url,
+        url=link(url) or clean(url),  # one that is none is handed on, to be counted
         page_url=link(about.get("page_url")),
         title=plain(about.get("title")) or plain(about.get("caption")),
         creator=plain(about.get("creator")),

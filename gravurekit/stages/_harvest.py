@@ -7,12 +7,13 @@ Everything here happens in one event loop, but for the decoding, which an execut
 import asyncio
 import gc
 import queue
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from gravurekit import licenses, metadata, storage
 from gravurekit.errors import FetchError, SourceError, UsageError
@@ -20,14 +21,14 @@ from gravurekit.executor import Executor
 from gravurekit.keywords import Keyword
 from gravurekit.progress import Tally, Watch
 from gravurekit.sources import Connection, Result
-from gravurekit.stages._journal import Feed, Journal
-from gravurekit.stages._proof import INCOMING, Task, prove
-from gravurekit.stages._search import Harvest, Orders, is_worth_another, knobs_of
-from gravurekit.web import Web
+from gravurekit.stages._journal import INCOMING, Feed, Journal
+from gravurekit.stages._proof import Task, prove
+from gravurekit.stages._search import Harvest, Memory, Orders, is_worth_another, knobs_of
+from gravurekit.web import Web, host_of
+from gravurekit.words import clean
 
-PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: the next run tries these again
 SEARCHES = 2  # keywords that one source is asked for at the same time
-WAITING = 512  # downloads of one source that are begun or wait: many, so that a slow host holds up no other
+LOOK = 0.2  # seconds that a batch is waited for before what is decoded is looked at
 BATCH = 16  # pictures that a worker decodes at a time
 
 
@@ -35,13 +36,17 @@ async def reap(orders: Orders, journal: Journal, web: Web, executor: Executor, w
     """Search, download and decode whatever the journal doesn't know yet. Raises StorageError and UsageError."""
     work = _Reaping(orders, journal, web, watch)
     watch.board(work.harvest.tallies)
+    workers = max(256, 2 * web.limits.connections)  # most of them wait for their turn
     gc.freeze()  # what was imported needn't be looked through again and again while thousands of tasks come and go
     try:
         async with asyncio.TaskGroup() as group:
             decoding = group.create_task(work.prover.work(executor))
+            downloading = [group.create_task(work.download()) for _ in range(workers)]
             async with asyncio.TaskGroup() as searching:
                 for source in orders.sources:
                     searching.create_task(work.source(source))
+            for task in downloading:
+                task.cancel()
             work.prover.close()
             await decoding
     except ExceptionGroup as several:  # a full disk, say: one is enough to tell
@@ -64,8 +69,13 @@ class _Reaping:
         self.orders, self.journal, self.web = orders, journal, web
         self.harvest = Harvest(watch, len(orders.sources) == 1)
         self.prover = _Prover(orders.out, journal)
+        self.memory = Memory(orders, journal)
+        self._links = _Links(self._at_once)
+        self._counted: set[tuple[str, str, str]] = set()  # source, keyword and link of each result
         self._seen: set[str] = set()  # links that were offered
-        self._owners: dict[str, Tally] = {}  # by sha256: to whose credit the picture goes
+        self._holders: dict[
+            str, list[Tally]
+        ] = {}  # by sha256: who found the picture; it goes to the first one's credit
         self._paths = {item.url: item.path for feed in journal.feeds.values() for item in feed.results if item.path}
 
     # ---- searching -------------------------------------------------------------------------------------
@@ -75,11 +85,11 @@ class _Reaping:
         craft, settings, asked = knobs_of(source, self.orders)
         try:
             async with craft.connect(source.partition(":")[2], settings, self.web, self.orders.terms) as connection:
-                async with asyncio.TaskGroup() as downloads:
-                    well = _Well(source, connection, downloads)
-                    if craft.NEEDS_KEYWORDS:  # the others are asked for everything anew
-                        await self._glean(well)
-                    await self._search_all(well, craft, asked)
+                well = _Well(source, connection)
+                if craft.NEEDS_KEYWORDS:  # the others are asked for everything anew
+                    await self._glean(well)
+                await self._search_all(well, craft, asked)
+                await well.empty()
         except (FetchError, SourceError) as error:
             self.harvest.failed(source, error)
 
@@ -88,7 +98,7 @@ class _Reaping:
         for (source, _), feed in list(self.journal.feeds.items()):
             if source == well.source:
                 for item in feed.results:
-                    await self._offer(well, item, self.harvest.of(source, feed.keyword))
+                    await self._offer(well, feed.keyword, item, self.harvest.of(source, feed.keyword))
 
     async def _search_all(self, well: "_Well", craft: ModuleType, asked: str) -> None:
         """Ask for all keywords that aren't answered yet, a few at the same time."""
@@ -111,7 +121,7 @@ class _Reaping:
 
     async def _search(self, well: "_Well", keyword: Keyword, asked: str) -> bool:
         """Ask for one keyword; whether it makes sense to ask this source for another."""
-        offer = partial(self._offer, well)
+        offer = partial(self._offer, well, keyword)
         found, error = await self.harvest.ask(well.connection, well.source, keyword, self.orders, offer)
         if found:  # an empty answer isn't believed for good: it may be a block in disguise
             limit = 0 if error else self.orders.limit_of(well.source)  # what was cut short is asked for again
@@ -120,8 +130,11 @@ class _Reaping:
 
     # ---- downloading -----------------------------------------------------------------------------------
 
-    async def _offer(self, well: "_Well", item: Result, tally: Tally) -> None:
-        """Take a result on: download it, unless that was done, or mustn't be."""
+    async def _offer(self, well: "_Well", keyword: Keyword, item: Result, tally: Tally) -> None:
+        """Take a result on: have it downloaded, unless that was done, or mustn't be."""
+        if (place := (well.source, keyword.query, item.url)) in self._counted:
+            return  # an earlier run found it there as well
+        self._counted.add(place)
         tally.found += 1
         if item.url in self._seen:
             tally.duplicate += 1
@@ -131,12 +144,11 @@ class _Reaping:
             return
         self._seen.add(item.url)
         self._refuse_namesake(item)
-        entry = self.journal.urls.get(item.url)
-        if not self._is_wanted(item, entry):
-            self._count_known(entry or {}, tally)
-            return
-        await well.free.acquire()
-        well.downloads.create_task(self._take(well, item, tally))
+        if self.memory.is_wanted(item):
+            well.fill()
+            self._links.put(_Link(well, item, tally, well.connection.locate(item.url)))
+        else:
+            self._count_known(self.journal.urls[item.url], tally)
 
     def _refuse_namesake(self, item: Result) -> None:
         """Two folders of one name would give different files one URL, and one of them would be lost in silence."""
@@ -146,31 +158,42 @@ class _Reaping:
                 f"{item.path} and {before} would both be {item.url}: rename a folder, or use another --out"
             )
 
-    def _is_wanted(self, item: Result, entry: dict[str, Any] | None) -> bool:
-        if entry is None or entry.get("stamp", "") != item.stamp:  # new, or a file that has changed
-            return True
-        proof = self.journal.proofs.get(entry.get("sha256", ""))
-        if "reason" in (outcome := proof or entry):
-            return self._is_tried_again(outcome)
-        if proof is None:  # killed between download and proof
-            return not _has(self.orders.out / INCOMING / entry["sha256"], entry)
-        return not _has(self.orders.out / proof["file_name"], entry)
+    def _at_once(self, link: "_Link") -> int:
+        """How many links like this one are worth being begun at the same time."""
+        return self.web.limits.connections if link.item.path else self.web.pace_of(link.address).at_once
 
-    def _is_tried_again(self, entry: dict[str, Any]) -> bool:
-        again, _, reasons = self.orders.retry.partition(":")
-        if again and (not reasons or entry["reason"] in reasons.split(",")):
-            return True
-        overruled = any(entry.get(knob, value) != value for knob, value in self._limits(entry["reason"]).items())
-        return entry["reason"] in PASSING or overruled
+    async def download(self) -> None:
+        """One of many that do the same: download what waits, until cancelled."""
+        while True:
+            host, link = await self._links.get()
+            try:
+                await self._take(link.item, link.tally, link.address)
+            finally:
+                link.well.drain()
+                self._links.done(host)
 
-    def _limits(self, reason: str) -> dict[str, Any]:
-        """The knob that a link is refused by: with another value it is tried again."""
-        knobs: dict[str, dict[str, Any]] = {
-            "too-big": {"max_bytes": self.orders.max_bytes},
-            "blocked-address": {"allow_private_addresses": self.orders.allow_private},
-            "robots": {"robots": self.orders.obedient},
-        }
-        return knobs.get(reason, {})
+    async def _take(self, item: Result, tally: Tally, address: str) -> None:
+        try:
+            entry = await self._receive(item, address)
+        except FetchError as error:
+            entry = {"reason": error.reason, "detail": clean(error.detail)} | self.memory.limits_of(error.reason)
+            tally.failed[error.reason] += 1
+        self.journal.add({"url": item.url, **entry, **({"stamp": item.stamp} if item.stamp else {})})
+        if sha256 := entry.get("sha256"):
+            self._came(sha256, tally)
+
+    def _came(self, sha256: str, tally: Tally) -> None:
+        """A picture came; whoever finds it first has it decoded."""
+        holders = self._holders.setdefault(sha256, [])
+        holders.append(tally)
+        if len(holders) == 1:
+            self.prover.take(sha256, partial(self._proven, holders))
+        elif proof := self.journal.proofs.get(sha256):
+            _count(proof, tally, "duplicate")
+
+    def _proven(self, holders: list[Tally], proof: dict[str, Any]) -> None:
+        for tally in holders:
+            _count(proof, tally, "new" if tally is holders[0] else "duplicate")
 
     def _count_known(self, entry: dict[str, Any], tally: Tally) -> None:
         """A result of which an earlier run has made something."""
@@ -178,71 +201,92 @@ class _Reaping:
         outcome = self.journal.proofs.get(sha256, entry)
         if "reason" in outcome:
             tally.failed[outcome["reason"]] += 1
-        elif sha256 in self._owners:
-            tally.duplicate += 1
-        else:
-            self._owners[sha256] = tally
-            if sha256 in self.journal.proofs:
-                tally.known += 1
-            else:  # killed between download and proof
-                self._prove(sha256, tally)
-
-    async def _take(self, well: "_Well", item: Result, tally: Tally) -> None:
-        try:
-            entry = await self._receive(item, well.connection.locate(item.url))
-        except FetchError as error:
-            entry = {"reason": error.reason, "detail": error.detail} | self._limits(error.reason)
-            tally.failed[error.reason] += 1
-        finally:
-            well.free.release()
-        self.journal.add({"url": item.url, **entry, **({"stamp": item.stamp} if item.stamp else {})})
-        if sha256 := entry.get("sha256"):
+        elif sha256 in self.journal.proofs:
+            holders = self._holders.setdefault(sha256, [])
+            holders.append(tally)
+            _count(outcome, tally, "known" if len(holders) == 1 else "duplicate")
+        else:  # killed between download and proof
             self._came(sha256, tally)
 
-    def _came(self, sha256: str, tally: Tally) -> None:
-        if sha256 in self._owners:
-            tally.duplicate += 1
-            return
-        self._owners[sha256] = tally
-        self._prove(sha256, tally)
-
-    def _prove(self, sha256: str, tally: Tally) -> None:
-        def proven(proof: dict[str, Any]) -> None:
-            if "reason" in proof:
-                tally.failed[proof["reason"]] += 1
-            else:
-                tally.new += 1
-
-        self.prover.take(sha256, proven)
-
     async def _receive(self, item: Result, address: str) -> dict[str, Any]:
-        """The picture's bytes now lie in `incoming/`, under their sha256. `address`: where one of our own servers has
-        it, if one has."""
+        """The picture's bytes now lie in `incoming/`, under their sha256."""
         if item.path:
             return await asyncio.to_thread(_receive_file, Path(item.path), self.orders)
-        got = await self.web.download(address or item.url, self.orders.out / INCOMING, trusted=bool(address))
+        got = await self.web.download(address, self.orders.out / INCOMING, trusted=address != item.url)
         entry: dict[str, Any] = {"sha256": got.sha256, "bytes": got.size}
         return entry | ({"robots": got.robots} if got.robots else {})
 
 
-@dataclass
+def _count(proof: dict[str, Any], tally: Tally, if_good: str) -> None:
+    if "reason" in proof:
+        tally.failed[proof["reason"]] += 1
+    else:
+        setattr(tally, if_good, getattr(tally, if_good) + 1)
+
+
 class _Well:
-    """A source that is being harvested. `free` holds back its search while many of its downloads wait."""
+    """A source that is being harvested, and how many of its links are still on their way."""
 
-    source: str
-    connection: Connection
-    downloads: asyncio.TaskGroup
+    def __init__(self, source: str, connection: Connection) -> None:
+        self.source, self.connection = source, connection
+        self._left = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
 
-    def __post_init__(self) -> None:
-        self.free = asyncio.Semaphore(WAITING)
+    def fill(self) -> None:
+        """A link more."""
+        self._left += 1
+        self._empty.clear()
+
+    def drain(self) -> None:
+        """A link less."""
+        self._left -= 1
+        if not self._left:
+            self._empty.set()
+
+    async def empty(self) -> None:
+        """Waits until there is none left."""
+        await self._empty.wait()
 
 
-def _has(path: Path, entry: dict[str, Any]) -> bool:
-    """Whether a file is there, and of the size that came: a power cut leaves empty ones."""
-    try:
-        return path.stat().st_size == entry.get("bytes", path.stat().st_size)
-    except OSError:
-        return False
+class _Link(NamedTuple):
+    """A link that is to be downloaded. `address`: where it lies, which is another place for our own servers."""
+
+    well: _Well
+    item: Result
+    tally: Tally
+    address: str
+
+
+class _Links:
+    """Links that wait, host by host: the hosts take turns, and none has more than `at_once` of them under way, so that
+    a slow one holds up no other."""
+
+    def __init__(self, at_once: Callable[[_Link], int]) -> None:
+        self._at_once = at_once
+        self._waiting: dict[str, deque[_Link]] = {}
+        self._turns: Counter[str] = Counter()  # of each host, those that are taken or may be
+        self._next: asyncio.Queue[str] = asyncio.Queue()
+
+    def put(self, link: _Link) -> None:
+        """A link more."""
+        host = "" if link.item.path else host_of(link.address)
+        self._waiting.setdefault(host, deque()).append(link)
+        if self._turns[host] < self._at_once(link):
+            self._turns[host] += 1
+            self._next.put_nowait(host)
+
+    async def get(self) -> tuple[str, _Link]:
+        """A host whose turn it is, and its next link; to be followed by `done`."""
+        while True:
+            host = await self._next.get()
+            if self._waiting[host]:
+                return host, self._waiting[host].popleft()
+            self._turns[host] -= 1
+
+    def done(self, host: str) -> None:
+        """A link of this host is done with."""
+        self._next.put_nowait(host)
 
 
 def _receive_file(path: Path, orders: Orders) -> dict[str, Any]:
@@ -283,40 +327,45 @@ class _Prover:
 
     async def work(self, executor: Executor) -> None:
         """Decode until closed."""
-        loop = asyncio.get_running_loop()
+        loop, proven = asyncio.get_running_loop(), asyncio.Queue[list[dict[str, Any]] | None]()
 
         def decode() -> None:
-            for proofs in self._proofs(executor):
-                loop.call_soon_threadsafe(self._enter, proofs)
+            try:
+                for proofs in self._proofs(executor):
+                    loop.call_soon_threadsafe(proven.put_nowait, proofs)
+            finally:
+                loop.call_soon_threadsafe(proven.put_nowait, None)
 
-        await asyncio.to_thread(decode)
-
-    def _enter(self, proofs: Iterable[dict[str, Any]]) -> None:
-        for proof in proofs:
-            self._journal.add(proof)
-            self._listeners.pop(proof["sha256"])(proof)
+        decoding = asyncio.create_task(asyncio.to_thread(decode))
+        while (proofs := await proven.get()) is not None:
+            for proof in proofs:
+                self._journal.add(proof)
+                self._listeners.pop(proof["sha256"])(proof)
+        await decoding
 
     def _proofs(self, executor: Executor) -> Iterator[list[dict[str, Any]]]:
         for outcome in executor.map(prove, self._batches()):
             names = self._names.pop(outcome.index)
             yield outcome.value or list(self._one_by_one(names, executor))
 
-    def _batches(self) -> Iterator[Task]:
+    def _batches(self) -> Iterator[Task | None]:
         number = 0
-        while (names := self._next()) and not self._stopped:
-            self._names[number] = names
-            yield self._out, names
-            number += 1
+        while (names := self._next()) is not None and not self._stopped:
+            if names:
+                self._names[number] = names
+                number += 1
+            yield (self._out, names) if names else None
 
-    def _next(self) -> tuple[str, ...]:
-        """What has come, up to a batch; waits for the first. Empty if no more will come."""
+    def _next(self) -> tuple[str, ...] | None:
+        """What has come, up to a batch; waits a moment for the first. None if no more will come."""
         names: list[str] = []
-        while len(names) < BATCH and not (names and self._coming.empty()):
-            sha256 = self._coming.get()
-            if sha256 is None:
-                self._coming.put(None)  # for the next time
-                break
-            names.append(sha256)
+        with suppress(queue.Empty):
+            while len(names) < BATCH and not (names and self._coming.empty()):
+                sha256 = self._coming.get(timeout=LOOK)
+                if sha256 is None:
+                    self._coming.put(None)  # for the next time
+                    return tuple(names) or None
+                names.append(sha256)
         return tuple(names)
 
     def _one_by_one(self, names: tuple[str, ...], executor: Executor) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The crawl's memory, `raw/journal.jsonl`, a line an event, and the Records that follow from it.
 
+{"order": {"keywords": [[label, query], …], "sources": [source, …]}}                 what was named until now, in order
 {"feed": [source, query], "label": …, "limit": …, "knobs": …, "results": […]}       a finished search
 {"url": …, "sha256": …, "bytes": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
 {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
@@ -16,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gravurekit import licenses, storage
 from gravurekit import record as records
-from gravurekit import storage
 from gravurekit.keywords import Keyword
 from gravurekit.licenses import Wish, meets
 from gravurekit.record import Record
 from gravurekit.sources import Result
 
+INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
 ALL = Keyword("", "")  # the keyword of sources that need none
 
 
@@ -45,6 +47,8 @@ class Journal:
     asked: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     urls: dict[str, dict[str, Any]] = field(default_factory=dict)
     proofs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keywords: list[Keyword] = field(default_factory=list)  # all that were ever named, in order
+    sources: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._file = storage.LineFile(self.path)
@@ -68,8 +72,22 @@ class Journal:
         self._file.add(json.dumps(entry, ensure_ascii=False))
         self._take(entry)
 
+    def name(self, keywords: Sequence[Keyword], sources: Sequence[str]) -> None:
+        """What this run was asked for: its order counts, and that of earlier runs where it says nothing."""
+        queries = list(dict.fromkeys(keyword.query for keyword in keywords))
+        earlier = [keyword for keyword in self.keywords if keyword.query not in queries]
+        order = merged([keyword.query for keyword in self.keywords], queries)
+        named = [keyword for query in order for keyword in [*keywords, *earlier] if keyword.query == query]
+        everywhere = merged(self.sources, sources)
+        if (named, everywhere) != (self.keywords, self.sources):
+            pairs = [[keyword.label, keyword.query] for keyword in named]
+            self.add({"order": {"keywords": pairs, "sources": everywhere}})
+
     def add_feed(self, feed: Feed, limit: int, knobs: str) -> None:
-        """Write a finished search down."""
+        """Write a finished search down, unless that was done."""
+        key = feed.source, feed.keyword.query
+        if self.feeds.get(key) == feed and self.asked.get(key) == (limit, knobs):
+            return
         told = (dataclasses.asdict(item) for item in feed.results)
         results = [{name: value for name, value in item.items() if value} for item in told]
         self.add(
@@ -83,9 +101,12 @@ class Journal:
         )
 
     def _take(self, entry: dict[str, Any]) -> None:
-        if "feed" in entry:
-            source, query = entry["feed"]
-            found = tuple(Result(**item) for item in entry["results"])
+        if "order" in entry:
+            keywords = [Keyword(str(query), str(label)) for label, query in entry["order"]["keywords"]]
+            self.keywords, self.sources = keywords, [str(source) for source in entry["order"]["sources"]]
+        elif "feed" in entry:
+            source, query = map(str, entry["feed"])
+            found = tuple(_result(item) for item in entry["results"])
             asked = (int(entry["limit"]), str(entry.get("knobs", "")))
             self.feeds[source, query] = Feed(source, Keyword(query, entry["label"]), found)
             self.asked[source, query] = asked
@@ -97,21 +118,47 @@ class Journal:
             self.proofs[entry["sha256"]] = entry
 
 
+def _result(item: dict[str, Any]) -> Result:
+    """A result of a feed. Raises TypeError if it is none."""
+    if not all(isinstance(value, str) for value in item.values()):
+        raise TypeError
+    return Result(**item)
+
+
+def merged(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """All of both, each once: what is in `now` in its order, in the places that `before` has for it; what is new there
+    behind what it follows, else before what it precedes, else last."""
+    both = iter([item for item in dict.fromkeys(now) if item in before])
+    order = [next(both) if item in now else item for item in dict.fromkeys(before)]
+    for place, item in enumerate(now):
+        if item in order:
+            continue
+        follower = next((other for other in now[place:] if other in order), None)
+        if place:
+            order.insert(order.index(now[place - 1]) + 1, item)
+        else:
+            order.insert(order.index(follower) if follower is not None else len(order), item)
+    return order
+
+
 def _says(entry: dict[str, Any], *keys: str) -> bool:
     """Whether an event has text under each of these keys."""
     return all(isinstance(entry.get(key), str) for key in keys)
 
 
-def in_order(journal: Journal, keywords: Sequence[Keyword], sources: Sequence[str]) -> list[Feed]:
-    """All feeds, also those of earlier runs: this run's keywords first, within each its sources, in their order."""
-    asked = [(source, keyword) for keyword in [*keywords, ALL] for source in sources]
+def in_order(journal: Journal) -> list[Feed]:
+    """All feeds, also those of earlier runs: by keyword, within each by source; those without keywords last."""
+    named = [(source, keyword) for keyword in [*journal.keywords, ALL] for source in journal.sources]
     feeds = [
         dataclasses.replace(journal.feeds[source, keyword.query], keyword=keyword)
-        for source, keyword in asked
+        for source, keyword in named
         if (source, keyword.query) in journal.feeds
     ]
-    known = {(source, keyword.query) for source, keyword in asked}
-    return feeds + [feed for key, feed in journal.feeds.items() if key not in known]
+    known = {(source, keyword.query) for source, keyword in named}
+    return feeds + [journal.feeds[key] for key in sorted(journal.feeds.keys() - known)]  # of a damaged journal
+
+
+_INTERRUPTED = {"reason": "not-fetched", "detail": "a crawl was interrupted: ask its source again"}
 
 
 @dataclass
@@ -123,6 +170,17 @@ class _Find:
     rank: int
     labels: dict[str, int] = field(default_factory=dict)
     queries: dict[str, int] = field(default_factory=dict)
+
+    def hear(self, item: Result, source: str, place: int) -> None:
+        """Another source, or another search, tells of the same link. A licence is better than none, of two the stricter
+        one counts, and if each asks something of its own, nothing is allowed."""
+        here, there = self.result.license, item.license
+        if here == there or not there:
+            return
+        if not here or licenses.stricter(here, there) == there:
+            self.result, self.source, self.rank = item, source, place
+        elif licenses.stricter(here, there) != here:
+            self.result = dataclasses.replace(self.result, license=f"{here}, but {there}", license_url="")
 
     def note(self, labels: dict[str, int], queries: dict[str, int]) -> None:
         for known, new in ((self.labels, labels), (self.queries, queries)):
@@ -136,13 +194,13 @@ def to_records(feeds: Iterable[Feed], journal: Journal, wish: Wish) -> tuple[lis
     refused, also for a picture that an earlier run took under another one."""
     kept: dict[str, _Find] = {}
     dropped = []
-    for url, find in _finds(feeds, wish).items():
+    for url, find in _finds(feeds).items():
         if not meets(find.result.license, wish):
             dropped.append(_dead(find, "", "license", unlicensed(find.result.license, wish)))
             continue
-        entry = journal.urls.get(url, {"reason": "not-fetched", "detail": "the crawl was interrupted"})
+        entry = journal.urls.get(url, _INTERRUPTED)
         sha256 = entry.get("sha256", "")
-        outcome = journal.proofs.get(sha256, entry)
+        outcome = journal.proofs.get(sha256, _INTERRUPTED if sha256 else entry)
         if "reason" in outcome:
             dropped.append(_dead(find, sha256, outcome["reason"], outcome["detail"]))
         elif (first := kept.setdefault(sha256, find)) is not find:
@@ -157,15 +215,14 @@ def unlicensed(name: str, wish: Wish) -> str:
     return f"{name or 'no licence is known'}: not what --license {wish} asks for"
 
 
-def _finds(feeds: Iterable[Feed], wish: Wish) -> dict[str, _Find]:
+def _finds(feeds: Iterable[Feed]) -> dict[str, _Find]:
     finds: dict[str, _Find] = {}
     for rank, feed in enumerate(feeds):
         source = feed.source.partition(":")[0]
         for place, item in enumerate(feed.results, start=1):
             place = place if feed.keyword.query else 0  # what no search has found has no rank
             find = finds.setdefault(item.url, _Find(item, source, place))
-            if meets(item.license, wish) and not meets(find.result.license, wish):  # another source knows more of it
-                find.result, find.source, find.rank = item, source, place
+            find.hear(item, source, place)
             label = feed.keyword.label or item.label
             find.note({label: rank} if label else {}, {feed.keyword.query: rank} if feed.keyword.query else {})
     return finds

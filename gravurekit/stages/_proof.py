@@ -9,8 +9,8 @@ from typing import Any
 from gravurekit import images, storage
 from gravurekit.errors import PictureError
 from gravurekit.record import key_of
-
-INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
+from gravurekit.stages._journal import INCOMING
+from gravurekit.words import clean
 
 Task = tuple[Path, tuple[str, ...]]
 
@@ -26,7 +26,7 @@ def _proof(out: Path, sha256: str) -> dict[str, Any]:
     try:
         picture = images.read(path)
     except PictureError as error:
-        return {"sha256": sha256, "reason": error.reason, "detail": error.detail}
+        return {"sha256": sha256, "reason": error.reason, "detail": clean(error.detail)}
     name = f"images/{key_of(sha256)}.{picture.extension}"
     storage.link_or_copy(path, out / name)
     return {"sha256": sha256, "file_name": name, "width": picture.width, "height": picture.height}

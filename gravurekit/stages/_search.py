@@ -18,7 +18,8 @@ from gravurekit.keywords import Keyword
 from gravurekit.progress import Tally, Watch
 from gravurekit.settings import digest
 from gravurekit.sources import Connection, Result, Terms
-from gravurekit.stages._journal import ALL, Feed
+from gravurekit.stages._journal import ALL, INCOMING, Feed, Journal
+from gravurekit.words import clean
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
     from gravurekit.web import Web
@@ -91,7 +92,7 @@ class Harvest:
                 found.append(item)
                 await take(item, tally)
         except (FetchError, SourceError) as error:
-            self.note(source, keyword, outcome_of(error), str(error))
+            self.note(source, keyword, outcome_of(error), clean(str(error)))
             self.failed(source, error)
             return found, error
         self.note(source, keyword, "found" if found else "nothing found")
@@ -107,9 +108,10 @@ class Harvest:
 
     def failed(self, source: str, error: FetchError | SourceError) -> None:
         """A source can't be used, or not any more."""
-        self.failures.setdefault(source, str(error))
+        said = clean(str(error)).removeprefix(f"{source.partition(':')[0]}: ")
+        self.failures.setdefault(source, said)
         if not self.alone:
-            self.watch.note(f"{source} can't be used: {error}")
+            self.watch.note(f"{source} can't be used: {said}")
 
 
 def knobs_of(source: str, orders: Orders) -> tuple[ModuleType, base.Settings, str]:
@@ -119,6 +121,52 @@ def knobs_of(source: str, orders: Orders) -> tuple[ModuleType, base.Settings, st
     settings = crafts.settings_of("sources", "crawl", name, orders.tables)
     terms = {"license": orders.terms.license, "safe": orders.terms.safe} if craft.NEEDS_KEYWORDS else {}
     return craft, settings, digest([settings.model_dump(mode="json"), terms])
+
+
+PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: a new run tries these again
+
+
+class Memory:
+    """Which links are to be asked for, after all that earlier runs made of them."""
+
+    def __init__(self, orders: Orders, journal: Journal) -> None:
+        self._orders, self._journal = orders, journal
+
+    def is_wanted(self, item: Result) -> bool:
+        """Whether a result is to be downloaded, for the first time or again."""
+        entry = self._journal.urls.get(item.url)
+        if entry is None or entry.get("stamp", "") != item.stamp:  # new, or a file that has changed
+            return True
+        proof = self._journal.proofs.get(entry.get("sha256", ""))
+        if "reason" in (outcome := proof or entry):
+            return self._is_tried_again(outcome)
+        if proof is None:  # killed between download and proof
+            return not _has(self._orders.out / INCOMING / entry["sha256"], entry)
+        return not _has(self._orders.out / proof["file_name"], entry)
+
+    def _is_tried_again(self, entry: dict[str, Any]) -> bool:
+        again, _, reasons = self._orders.retry.partition(":")
+        if again and (not reasons or entry["reason"] in reasons.split(",")):
+            return True
+        overruled = any(entry.get(knob, value) != value for knob, value in self.limits_of(entry["reason"]).items())
+        return entry["reason"] in PASSING or overruled
+
+    def limits_of(self, reason: str) -> dict[str, Any]:
+        """The knob that a link is refused by: with another value it is tried again."""
+        knobs: dict[str, dict[str, Any]] = {
+            "too-big": {"max_bytes": self._orders.max_bytes},
+            "blocked-address": {"allow_private_addresses": self._orders.allow_private},
+            "robots": {"robots": self._orders.obedient},
+        }
+        return knobs.get(reason, {})
+
+
+def _has(path: Path, entry: dict[str, Any]) -> bool:
+    """Whether a file is there, and of the size that came: a power cut leaves empty ones."""
+    try:
+        return path.stat().st_size == entry.get("bytes", path.stat().st_size)
+    except OSError:
+        return False
 
 
 def outcome_of(error: FetchError | SourceError) -> str:
@@ -132,6 +180,8 @@ def outcome_of(error: FetchError | SourceError) -> str:
 
 def is_worth_another(error: FetchError | SourceError | None) -> bool:
     """Whether it makes sense to ask a source for another keyword after this one."""
+    if isinstance(error, FetchError):
+        return error.reason.startswith("http-") or error.reason == "too-big"  # it is there, and answers
     return error is None or isinstance(error, UnknownLayout)
 
 

@@ -1,14 +1,16 @@
 """crawl: keywords → raw/. Searches, downloads, proves that each picture decodes, remembers where it came from."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -22,17 +24,16 @@ from gravurekit.licenses import Wish, meets
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
-from gravurekit.settings import digest
+from gravurekit.settings import did_you_mean, digest
 from gravurekit.sources import Result, Terms
-from gravurekit.stages._journal import Feed, Journal, in_order, to_records, unlicensed
-from gravurekit.stages._search import Harvest, Orders, craft_of, survey
+from gravurekit.stages._journal import INCOMING, Feed, Journal, in_order, to_records, unlicensed
+from gravurekit.stages._search import Harvest, Memory, Orders, craft_of, survey
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
     from gravurekit.web import Web
 
 REVISION = 2
 JOURNAL = "journal.jsonl"
-INCOMING = "incoming"
 
 
 class Settings(base.Settings):
@@ -69,6 +70,12 @@ class Settings(base.Settings):
     store: Literal["link", "copy"] = Field("link", description="Pictures of a folder source: hard links or copies.")
 
 
+# Why a link fails, beside http-404 and the like
+REASONS = {
+    "connection", "timeout", "short-body", "tls", "redirects", "bad-url", "blocked-address", "robots", "too-big",
+    "empty", "not-an-image", "unreadable", "too-many-pixels", "quarantined", "not-fetched",
+}  # fmt: skip
+
 # What changes how a crawl goes, and not what comes of it
 MANNERS = {"retry", "contact", "connections", "per_host", "rate", "host_rate", "connect_timeout", "first_byte_timeout"}
 
@@ -93,6 +100,8 @@ def look(job: Job) -> State:
         return State(None, (f"failed the last time: {', '.join(failed)}",))
     if state.done and (barren := state.done.facts.get("nothing for")):
         return State(None, (f"nothing came the last time for: {', '.join(barren)}",))
+    if state.done and not state.done.kept:
+        return State(None, ("no picture came the last time",))
     if state.done and job.settings.retry:
         return State(None, ("failed links are asked for again",))
     if state.done and not (job.out / JOURNAL).is_file():
@@ -115,6 +124,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         for name in audit.changed_or_missing(job.out, before.kept):
             storage.remove(job.out / name)  # no longer what was fetched: it is fetched again
         with closing(Journal.load(job.out / JOURNAL)) as journal:
+            journal.name(job.keywords, job.sources)
             harvest = asyncio.run(_reap(job, journal, executor, watch))
         if len(harvest.failures) == len(job.sources) and not harvest.found:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
@@ -158,18 +168,13 @@ def _with_what_was(job: Job, before: _Before, kept: list[Record], dropped: list[
     dropped += [item for item in before.dropped if item.url not in links]
 
 
-def _finish(
-    job: Job, journal: Journal, before: _Before, harvest: Harvest, began: float, watch: Watch
-) -> Summary:  # fmt: skip
-    feeds = in_order(journal, job.keywords, job.sources)
-    kept, dropped = to_records(feeds, journal, job.settings.license)
+def _finish(job: Job, journal: Journal, before: _Before, harvest: Harvest, began: float, watch: Watch) -> Summary:
+    feeds = in_order(journal)
+    kept, dropped = _with_files(job.out, *to_records(feeds, journal, job.settings.license))
     _with_what_was(job, before, kept, dropped)
-    if not kept:
-        raise SourceError(_nothing(job, harvest, dropped))
     counts = _per_keyword(feeds, kept)
-    asked = job.keywords if any(craft_of(source).NEEDS_KEYWORDS for source in job.sources) else ()
-    barren = list(dict.fromkeys(keyword.query for keyword in asked if not counts[keyword.query]))
-    if barren:
+    barren = _barren(job, harvest, counts)
+    if barren and kept:
         watch.note(f"no picture for: {', '.join(barren)}")
     tallies = {word: tally.counts() | {"kept": counts[word]} for word, tally in harvest.tallies.items()}
     facts = {
@@ -179,9 +184,37 @@ def _finish(
         "nothing for": barren,
     }
     storage.settle()
-    summary = folder.finish(job.out, _plan(job), kept, dropped, time.monotonic() - began, facts)
+    if kept or dropped:
+        summary = folder.finish(job.out, _plan(job), kept, dropped, time.monotonic() - began, facts)
     storage.remove(job.out / INCOMING)
+    if not kept:
+        raise SourceError(_nothing(job, harvest, dropped))
     return summary
+
+
+def _with_files(out: Path, kept: list[Record], dropped: list[Record]) -> tuple[list[Record], list[Record]]:
+    """A picture whose file is gone, of a source that this run wasn't to ask, is dropped until that is asked."""
+    here = [item for item in kept if (out / item.file_name).is_file()]
+    gone = [item for item in kept if not (out / item.file_name).is_file()]
+    lost = {"file_name": "", "reason": "lost", "detail": "its file is gone: ask its source again"}
+    return here, [*dropped, *(item.but(**lost) for item in gone)]
+
+
+def _per_keyword(feeds: Iterable[Feed], kept: Sequence[Record]) -> Counter[str]:
+    """How many pictures of the folder each keyword has found, or each source that needs none."""
+    counts = Counter(query for item in kept for query in item.keywords)
+    for feed in feeds:
+        if not feed.keyword.query:
+            urls = {item.url for item in feed.results}
+            counts[feed.source] += sum(item.url in urls for item in kept)
+    return counts
+
+
+def _barren(job: Job, harvest: Harvest, counts: Counter[str]) -> list[str]:
+    """The keywords, and sources without keywords, of which nothing was found, or nothing is in the folder."""
+    asked = [keyword.query or source for source in job.sources for keyword in _orders(job).keywords_of(source)]
+    found = {word for word, tally in harvest.tallies.items() if tally.found}
+    return [word for word in dict.fromkeys(asked) if word not in found or not counts[word]]
 
 
 def check(job: Job) -> None:
@@ -189,11 +222,14 @@ def check(job: Job) -> None:
     folder.check_places(job.out, "crawl")
     if not job.sources:
         raise UsageError(f"no source given: --source {' | '.join(crafts.names('sources'))}")
-    for name in job.endpoints:
-        crafts.load("sources", name)
+    for name, address in job.endpoints.items():
+        _check_endpoint(name, address)
+    _check_retry(job.settings.retry)
     crafts.check_tables("sources", "crawl", job.tables)
     for source in job.sources:
         craft = craft_of(source)
+        if hasattr(craft, "check"):
+            craft.check(source.partition(":")[2])
         if craft.NEEDS_KEYWORDS and not job.keywords:
             raise UsageError(f"source {source} needs keywords: gravurekit crawl keywords/dresses.txt --source {source}")
         if job.settings.license != "any" and not craft.TELLS_LICENSES:
@@ -201,6 +237,24 @@ def check(job: Job) -> None:
                 f"source {source} tells no licences, so nothing of it could be kept with --license "
                 f"{job.settings.license}: take another --source, or --license any"
             )
+
+
+def _check_endpoint(name: str, address: str) -> None:
+    if not crafts.load("sources", name).ASKS_A_HOST:
+        raise UsageError(f"source {name} asks no host, so it can have no other --endpoint")
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = None
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment:
+        raise UsageError(f"endpoint {name} = {address!r}: write it as http://HOST:PORT, without a path")
+
+
+def _check_retry(retry: str) -> None:
+    for reason in filter(None, retry.partition(":")[2].split(",")):
+        if reason not in REASONS and not re.fullmatch(r"http-[1-5][0-9][0-9]", reason):
+            raise UsageError(f"--retry {retry}: no link fails for {reason!r}{did_you_mean(reason, REASONS)}")
 
 
 def _plan(job: Job) -> Plan:
@@ -237,7 +291,7 @@ def _orders(job: Job) -> Orders:
     knobs = job.settings
     return Orders(
         out=job.out,
-        keywords=job.keywords,
+        keywords=list({keyword.query: keyword for keyword in reversed(job.keywords)}.values())[::-1],
         sources=job.sources,
         tables=job.tables,
         terms=Terms(knobs.license, knobs.safe, knobs.contact),
@@ -252,7 +306,8 @@ def _orders(job: Job) -> Orders:
 
 def web_of(settings: Settings, sources: Iterable[str], endpoints: Mapping[str, str]) -> "Web":
     """The client that asks `sources` with the manners of `settings`, and those that each source declares."""
-    from gravurekit.web import Limits, Pace, Web
+    from gravurekit.pace import Pace
+    from gravurekit.web import Limits, Web
 
     limits = Limits(
         max_bytes=settings.max_bytes,
@@ -282,8 +337,8 @@ async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) ->
 
 @dataclass(frozen=True)
 class Prospect:
-    """A result that a crawl would come upon. `state`: new, known (an earlier run asked for it), or refused (for its
-    licence)."""
+    """A result that a crawl would come upon. `state`: new (it would be asked for), known (an earlier run did that),
+    duplicate (it was listed before), or refused (for its licence)."""
 
     keyword: str
     source: str
@@ -297,7 +352,8 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     sources taking turns. Raises as `run` does, and at the end SourceError if a source failed or a keyword brought
     nothing."""
     check(job)
-    journal, orders = Journal.load(job.out / JOURNAL), _orders(job)
+    orders = _orders(job)
+    memory = Memory(orders, Journal.load(job.out / JOURNAL))
 
     async def look_ahead() -> tuple[Harvest, list[Feed]]:
         async with web_of(job.settings, job.sources, job.endpoints) as web:
@@ -308,11 +364,14 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     watch.rest()
     by_keyword: dict[str, list[list[Prospect]]] = {}
     for feed in feeds:
-        prospects = [_prospect(feed, rank, journal, job) for rank in range(1, len(feed.results) + 1)]
+        prospects = [_prospect(feed, rank, memory, job) for rank in range(1, len(feed.results) + 1)]
         by_keyword.setdefault(feed.keyword.query, []).append(prospects)
+    seen: set[str] = set()
     for columns in by_keyword.values():
-        for row in zip_longest(*columns):
-            yield from (prospect for prospect in row if prospect)
+        for prospect in filter(None, chain.from_iterable(zip_longest(*columns))):
+            again = prospect.result.url in seen
+            seen.add(prospect.result.url)
+            yield replace(prospect, state="duplicate") if again else prospect
     barren = [word for word, tally in harvest.tallies.items() if not tally.found]
     if barren or harvest.failures:
         said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
@@ -320,21 +379,8 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
         raise SourceError(f"{nothing}: try other keywords or another --source{said}")
 
 
-def _prospect(feed: Feed, rank: int, journal: Journal, job: Job) -> Prospect:
+def _prospect(feed: Feed, rank: int, memory: Memory, job: Job) -> Prospect:
     result = feed.results[rank - 1]
-    known = "known" if result.url in journal.urls else "new"
-    state = known if meets(result.license, job.settings.license) else "refused"
+    state = "new" if memory.is_wanted(result) else "known"
+    state = state if meets(result.license, job.settings.license) else "refused"
     return Prospect(feed.keyword.query, feed.source.partition(":")[0], rank, state, result)
-
-
-# ---- counting ------------------------------------------------------------------------------------------
-
-
-def _per_keyword(feeds: Iterable[Feed], kept: Sequence[Record]) -> dict[str, int]:
-    """How many pictures of the folder each keyword has found, or each source that needs none."""
-    counts = Counter(query for item in kept for query in item.keywords)
-    for feed in feeds:
-        if not feed.keyword.query:
-            urls = {item.url for item in feed.results}
-            counts[feed.source] += sum(item.url in urls for item in kept)
-    return counts

@@ -19,7 +19,7 @@ class Deadly:
         self.poison = poison
 
     def map(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Outcome[Any]]:
-        for index, task in enumerate(tasks):
+        for index, task in enumerate(task for task in tasks if task is not None):
             dies = self.poison in repr(task)
             yield Outcome(index, None if dies else function(task), died=dies)
 
