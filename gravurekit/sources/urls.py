@@ -4,7 +4,8 @@
     .csv, .tsv     a table whose header has a column `url`, and any of COLUMNS
     .jsonl         a JSON object a line, with the same names; so the metadata.jsonl of a folder will do
 
-All are UTF-8, with or without BOM. An address that can't be fetched becomes a dropped Record, like any dead link.
+All are UTF-8, with or without BOM. A password in an address is left out, because addresses are written down. An
+address that can't be fetched becomes a dropped Record, like any dead link.
 """
 
 import csv

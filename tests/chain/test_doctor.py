@@ -75,7 +75,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def look(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Diagnosis]:
     """`examine` that asks no engine; whatever it finds is printable, is JSON, and has left no trace."""
-    monkeypatch.setattr(engines, "EMBEDDED", set())
+    monkeypatch.setattr(engines, "_asks_a_host", lambda source: True)
 
     def looked(wishes: Wishes | None = None, **options: Any) -> Diagnosis:
         before = contents(here)

@@ -110,9 +110,10 @@ def test_plain_pages_link_to_pictures() -> None:
     source, found_on = "https://a.example/1 ö.webp?w=1&h=2%20", "https://p.example/?a=1&b=2"
     asked = f"imgurl={quote(source, safe='')}&amp;imgrefurl={quote(found_on, safe='')}&amp;w=1&amp;h=2"
     body = f'<a href="/search?q=x">x</a><a href="/imgres?{asked}"><img></a>'
-    assert _google.read_page(page(body=body)) == [Result(url=source, page_url=found_on)]
+    asked_for = "https://a.example/1%20%C3%B6.webp?w=1&h=2%20"
+    assert _google.read_page(page(body=body)) == [Result(url=asked_for, page_url=found_on)]
     whole = '<a href="https://www.google.com/imgres?imgurl=https://a.example/2&amp;tbm=isch">x</a>'
-    assert urls(page(body=body + whole)) == [source, "https://a.example/2"]
+    assert urls(page(body=body + whole)) == [asked_for, "https://a.example/2"]
 
 
 @pytest.mark.parametrize("href", ["/imgres?", "/imgres?imgurl=", "/imgres?imgurl=x", "http://[/imgres?imgurl=http://a.example/",

@@ -61,6 +61,8 @@ def test_no_text_takes_long(piece: str) -> None:
         ("//a.example/x.jpg#h=1&w=2", "https://a.example/x.jpg"),
         (" http://a.example:8080/a b/ü%20.jpg?q=ö&r=1 2 ", "http://a.example:8080/a%20b/%C3%BC%20.jpg?q=%C3%B6&r=1%202"),
         ("https://a.example/100% wool.jpg", "https://a.example/100%25%20wool.jpg"),
+        ("http://user:word@a.example/x", "http://a.example/x"),
+        ("https://a.example/\x1b]0;x\x07\n", "https://a.example/%1B]0;x%07"),
         ("https://a.example/%2F%e9", "https://a.example/%2F%e9"),
         ("https://müller.example/x", "https://müller.example/x"),
         ("https://a.example/\ud83d", "https://a.example/"),

@@ -40,7 +40,7 @@ def test_default_loses_to_file_and_file_to_flag(table: str, key: str) -> None:
     kind = CLASSES[table]
     default, (one, other) = kind.model_fields[key].default, values(kind, key)
     cases = [({}, {}, default), ({key: one}, {}, one), ({}, {key: one}, one), ({key: one}, {key: other}, other),
-             ({key: one}, {key: default}, default)]  # fmt: skip
+             ({key: one}, {key: default}, one if isinstance(default, dict) else default)]  # fmt: skip
     if "." not in table:  # what --set doesn't say isn't there
         cases.append(({key: one}, {key: None}, one))
     for file, flags, expected in cases:
