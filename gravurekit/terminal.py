@@ -27,7 +27,7 @@ from gravurekit.reference import Knob
 from gravurekit.reports import Sheet
 from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
-from gravurekit.words import clean
+from gravurekit.words import clean, short
 
 
 class Screen(Console):
@@ -68,13 +68,18 @@ class Board:
             left = f"{tally.waiting / rate:.0f} s" if rate and tally.waiting else ""
             speed = f"{rate:.1f}" if rate else ""
             numbers = (str(count) for count in (tally.found, tally.new, tally.known, tally.duplicate))
-            table.add_row(Text(_still(word)), *numbers, _failed(tally), speed, left, Text(_still(tally.state)))
+            table.add_row(_word(word), *numbers, _failed(tally), speed, left, Text(_still(tally.state)))
         return table
 
     def _rate(self, word: str, tally: Tally, now: float) -> float:
         done = tally.found - tally.waiting
         began, before = self._began.setdefault(word, (now, done))
         return (done - before) / (now - began) if now - began > 1 and tally.waiting else 0.0
+
+
+def _word(text: str) -> Text:
+    """A keyword, which may be a book."""
+    return Text(short(_still(text), 48))
 
 
 def _failed(tally: Tally) -> str:
@@ -160,8 +165,10 @@ def _show_keywords(summary: Summary) -> None:
     for word, counts in summary.facts["keywords"].items():
         tally = Tally(**{name: counts[name] for name in ("found", "new", "known", "duplicate", "refused")})
         tally.failed.update(counts["failed"])
-        numbers = (str(counts[name]) for name in ("found", "new", "known", "duplicate", "kept"))
-        table.add_row(Text(_still(f"  {word}")), *numbers, _failed(tally))
+        if summary.fresh:  # what was new then is known now
+            tally.known, tally.new = tally.known + tally.new, 0
+        numbers = (str(n) for n in (tally.found, tally.new, tally.known, tally.duplicate, counts["kept"]))
+        table.add_row(_word(f"  {word}"), *numbers, _failed(tally))
     console.print(table, crop=False)
     for word, outcomes in summary.facts["searches"].items():
         for source, outcome in outcomes.items():
