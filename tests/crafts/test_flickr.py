@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import astuple
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wild import gathered
 
-from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout, UsageError
+from gravurekit.errors import Blocked, FetchError, UnknownLayout, UsageError
 from gravurekit.licenses import Wish, meets
 from gravurekit.sources import Result, Terms, flickr
 from gravurekit.sources.flickr import Settings
@@ -73,18 +74,7 @@ def search(
     host: Host, query: str = "dress", terms: Terms = Terms(), **knobs: Any
 ) -> tuple[list[Result], Exception | None]:
     """What a search gives, and what ended it if it didn't just end."""
-    found: list[Result] = []
-
-    async def searched() -> None:
-        results: AsyncIterator[Result] = flickr.search(query, Settings(**knobs), terms, host.fetch)
-        async for result in results:
-            found.append(result)
-
-    try:
-        asyncio.run(searched())
-    except (SourceError, FetchError, UsageError) as error:
-        return found, error
-    return found, None
+    return gathered(flickr.search(query, Settings(**knobs), terms, host.fetch))
 
 
 # ---- one answer -----------------------------------------------------------------------------------------

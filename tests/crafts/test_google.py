@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from wild import read_or_refused
 
-from gravurekit.errors import Blocked, SourceError, UnknownLayout
+from gravurekit.errors import Blocked, UnknownLayout
 from gravurekit.sources import Result, Terms, _google, google
 
 URLS = ["https://a.example/1.webp", "https://b.example/picture", "https://c.example/three.png?w=1&h=2"]
@@ -176,27 +177,15 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-def fit(answer: bytes) -> None:
-    """Reads a page that may be anything; what comes of it must be fit to be written."""
-    try:
-        found = _google.read_page(answer)
-    except SourceError as error:
-        str(error).encode()
-    else:
-        for result in found:
-            assert result.url.lower().startswith("http")
-            (result.url + result.page_url + result.title).encode()
-
-
 @given(st.lists(PIECES | st.binary(max_size=12), max_size=8).map(b"".join))
 def test_any_bytes_are_results_or_a_failure_of_the_source(answer: bytes) -> None:
-    fit(answer)
+    read_or_refused(_google.read_page, answer)
 
 
 @given(JSON, JSON, JSON)
 def test_any_data_is_results_or_a_failure_of_the_source(url: object, found_on: object, title: object) -> None:
-    fit(page(script([entry(1, url, found_on, title), title])))
-    fit(page(script(url)))
+    read_or_refused(_google.read_page, page(script([entry(1, url, found_on, title), title])))
+    read_or_refused(_google.read_page, page(script(url)))
 
 
 def test_hostile_pages_end_soon() -> None:

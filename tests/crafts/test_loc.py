@@ -1,16 +1,15 @@
 """The Library of Congress: copies in many sizes, rights in many words, a 404 that means nothing found, captchas."""
 
 import asyncio
-import copy
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import astuple
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wild import VALUES, fit, spoiled
 
 from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout
 from gravurekit.sources import Result, Terms, loc
@@ -285,37 +284,13 @@ def test_an_open_source_asks_through_the_web() -> None:
     assert loc.PACES["www.loc.gov"].per_second * 60 < 20
 
 
-WORDS = st.text(st.characters(), max_size=8)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.sampled_from(["//a/b c", "https://é/ü#x"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in nested objects and lists, as its container and its key."""
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        yield value, key
-        yield from places(value[key])
-
-
-def spoiled(whole: Any, draw: Callable[..., Any]) -> Any:
-    """An answer in which one place holds something else."""
-    answer = copy.deepcopy(whole)
-    container, key = draw(st.sampled_from(list(places(answer))))
-    container[key] = draw(VALUES)
-    return answer
-
-
 @given(data=st.data())
 def test_whatever_a_host_answers_is_a_result_or_a_failure_of_the_source(data: st.DataObject) -> None:
     wild = spoiled(page(item(1), item(2)), data.draw) if data.draw(st.booleans()) else data.draw(VALUES)
     try:
         whole = loc.read_page(json.dumps(wild).encode())
         for result in loc.results(whole.items.values(), loc.Settings()):
-            assert result.url.startswith(("https://", "http://"))
-            "".join(astuple(result)).encode()
+            fit(result)
         found(wild, page(item(3), following=None))
     except SourceError as error:
         assert str(error).startswith("loc: ")

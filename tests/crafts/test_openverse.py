@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wild import gathered
 
-from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout, UsageError
+from gravurekit.errors import Blocked, FetchError, UnknownLayout, UsageError
 from gravurekit.licenses import Wish
 from gravurekit.sources import Result, Terms, openverse
 from gravurekit.sources.openverse import ANONYMOUS, REGISTERED, Allowance, Settings
@@ -76,18 +77,7 @@ def search(
     host: Host, query: str = "dress", terms: Terms = Terms(), allowance: Allowance = ANONYMOUS, **knobs: Any
 ) -> tuple[list[Result], Exception | None]:
     """What a search gives, and what ended it if it didn't just end."""
-    found: list[Result] = []
-
-    async def searched() -> None:
-        results: AsyncIterator[Result] = openverse.search(query, Settings(**knobs), terms, host.fetch, allowance)
-        async for result in results:
-            found.append(result)
-
-    try:
-        asyncio.run(searched())
-    except (SourceError, FetchError, UsageError) as error:
-        return found, error
-    return found, None
+    return gathered(openverse.search(query, Settings(**knobs), terms, host.fetch, allowance))
 
 
 # ---- one answer -----------------------------------------------------------------------------------------
