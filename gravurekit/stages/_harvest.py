@@ -73,9 +73,7 @@ class _Reaping:
         self._links = _Links(self._at_once)
         self._counted: set[tuple[str, str, str]] = set()  # source, keyword and link of each result
         self._seen: set[str] = set()  # links that were offered
-        self._holders: dict[
-            str, list[Tally]
-        ] = {}  # by sha256: who found the picture; it goes to the first one's credit
+        self._holders: dict[str, list[Tally]] = {}  # who found a picture, by its sha256; the first has the credit
         self._paths = {item.url: item.path for feed in journal.feeds.values() for item in feed.results if item.path}
 
     # ---- searching -------------------------------------------------------------------------------------
@@ -87,18 +85,18 @@ class _Reaping:
             async with craft.connect(source.partition(":")[2], settings, self.web, self.orders.terms) as connection:
                 well = _Well(source, connection)
                 if craft.NEEDS_KEYWORDS:  # the others are asked for everything anew
-                    await self._glean(well)
+                    self._glean(well)
                 await self._search_all(well, craft, asked)
                 await well.empty()
         except (FetchError, SourceError) as error:
             self.harvest.failed(source, error)
 
-    async def _glean(self, well: "_Well") -> None:
+    def _glean(self, well: "_Well") -> None:
         """What earlier searches found, and isn't here."""
         for (source, _), feed in list(self.journal.feeds.items()):
             if source == well.source:
                 for item in feed.results:
-                    await self._offer(well, feed.keyword, item, self.harvest.of(source, feed.keyword))
+                    self._offer(well, feed.keyword, item, self.harvest.of(source, feed.keyword))
 
     async def _search_all(self, well: "_Well", craft: ModuleType, asked: str) -> None:
         """Ask for all keywords that aren't answered yet, a few at the same time."""
@@ -130,7 +128,7 @@ class _Reaping:
 
     # ---- downloading -----------------------------------------------------------------------------------
 
-    async def _offer(self, well: "_Well", keyword: Keyword, item: Result, tally: Tally) -> None:
+    def _offer(self, well: "_Well", keyword: Keyword, item: Result, tally: Tally) -> None:
         """Take a result on: have it downloaded, unless that was done, or mustn't be."""
         if (place := (well.source, keyword.query, item.url)) in self._counted:
             return  # an earlier run found it there as well
@@ -192,8 +190,8 @@ class _Reaping:
             _count(proof, tally, "duplicate")
 
     def _proven(self, holders: list[Tally], proof: dict[str, Any]) -> None:
-        for tally in holders:
-            _count(proof, tally, "new" if tally is holders[0] else "duplicate")
+        for place, tally in enumerate(holders):
+            _count(proof, tally, "duplicate" if place else "new")
 
     def _count_known(self, entry: dict[str, Any], tally: Tally) -> None:
         """A result of which an earlier run has made something."""

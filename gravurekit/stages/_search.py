@@ -4,7 +4,7 @@ No page is asked for here; the sources do that, through the Web that they are gi
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ class Orders:
         return self.per_keyword if craft_of(source).NEEDS_KEYWORDS else EVERYTHING
 
 
-Take = Callable[[Result, Tally], Awaitable[None]]
+Take = Callable[[Result, Tally], None]
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Harvest:
         try:
             async for item in wanted(connection.search(keyword.query), orders.limit_of(source), orders.terms):
                 found.append(item)
-                await take(item, tally)
+                take(item, tally)
         except (FetchError, SourceError) as error:
             self.note(source, keyword, outcome_of(error), clean(str(error)))
             self.failed(source, error)
@@ -189,7 +189,7 @@ async def survey(orders: Orders, web: "Web", watch: Watch) -> tuple[Harvest, lis
     """Only search: what each source finds for each keyword, in the order in which they were named."""
     harvest = Harvest(watch, len(orders.sources) == 1)
 
-    async def pass_by(item: Result, tally: Tally) -> None:
+    def pass_by(item: Result, tally: Tally) -> None:
         tally.found += 1
 
     async def ask(source: str) -> list[Feed]:

@@ -148,6 +148,13 @@ def test_a_source_that_is_named_twice_is_asked_once(site: Site, gravurekit: Run)
 # ---- more of the same ----------------------------------------------------------------------------------
 
 
+def test_a_copy_under_the_same_keyword_is_no_second_picture(site: Site, gravurekit: Run) -> None:
+    site.bodies["copy.jpg"] = site.bodies["1.jpg"]
+    site.results = {"a": [*pictures(site, 1), site.url("/pictures/copy.jpg"), *pictures(site, 2)]}
+    result = gravurekit(*of_bing(site, "a"))
+    assert result.stdout.splitlines()[-1].split() == ["a", "3", "2", "0", "1", "2"]
+
+
 def test_results_that_are_known_are_counted_once(site: Site, gravurekit: Run) -> None:
     site.results = {"a": pictures(site, 1, 2, 3, 4)}
     assert gravurekit(*of_bing(site, "a"), "--per-keyword", "2").exit_code == 0

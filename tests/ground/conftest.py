@@ -1,15 +1,25 @@
-"""What the ground floor's tests share: drawn pictures, their files, and functions that worker processes can import."""
+"""What the ground floor's tests share: drawn pictures, their files, functions that worker processes can import,
+and a web without a network."""
 
+import asyncio
 import importlib
 import io
+import random
+import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
+from hostile import Site, serving
 from PIL import Image
+
+from gravurekit import pace, web
 
 Encode = Callable[..., bytes]
 
@@ -50,3 +60,46 @@ def tasks() -> Iterator[ModuleType]:
     sys.path.insert(0, here)
     yield importlib.import_module("worker_tasks")
     sys.path.remove(here)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Site]:
+    with serving() as site:
+        yield site
+
+
+@pytest.fixture
+def site(server: Site) -> Site:
+    server.forget()
+    return server
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, none of which took its time."""
+    made: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        made.append(seconds)
+
+    monkeypatch.setattr(random, "uniform", lambda low, high: low)
+    clock = {"monotonic": lambda: time.monotonic() + sum(made), "time": time.time}
+    for module in (web, pace):
+        monkeypatch.setattr(module, "time", SimpleNamespace(**clock))
+        monkeypatch.setattr(module, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": pause}))
+    return made
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What each name stands for, instead of a name server."""
+    known: dict[str, list[str]] = {}
+
+    async def resolve(_: object, host: str, port: int = 0, family: int = socket.AF_INET) -> list[dict[str, Any]]:
+        return [
+            {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
+            for address in known[host]
+        ]
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+    return known
