@@ -41,6 +41,7 @@ class Site:
     gate: Callable[[], bool] = lambda: True  # what `/held` waits for
     answers: dict[str, bytes] = field(default_factory=dict)  # by path: JSON of an API
     robots: str = ""
+    refuses: int = 0  # a status for every request
     agent: str = ""
     headers_seen: dict[str, str] = field(default_factory=dict)  # of the last request
     ended: threading.Event = field(default_factory=threading.Event)
@@ -79,7 +80,9 @@ class Hostile(BaseHTTPRequestHandler):
         self.close_connection = True
         name = path.strip("/").replace("-", "_") or "fine"
         try:
-            if path in self.site.answers:
+            if self.site.refuses:
+                self.answer(self.site.refuses)
+            elif path in self.site.answers:
                 self.answer(200, self.site.answers[path], Content_Type="application/json")
             elif path.startswith("/pictures/"):
                 self.picture(path.removeprefix("/pictures/"))
