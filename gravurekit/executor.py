@@ -159,9 +159,6 @@ def _start_worker() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    # C libraries that decode pictures talk to stderr, in the middle of what people look at; what Python raises in a
-    # worker is told in the parent
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # the pool is the parallelism; a crawl's workers never load OpenCV
 
 
