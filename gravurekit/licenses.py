@@ -141,6 +141,14 @@ def _conditions(name: str) -> frozenset[str] | None:
     return frozenset(found[1].split("-")) if found else CONDITIONS.get(name)
 
 
+def both(one: str, other: str) -> str:
+    """The name of a licence of which two sources tell. One that says something is better than one that doesn't, of two
+    the stricter one counts, and if each asks something of its own, nothing is allowed."""
+    if not one or not other:
+        return one or other
+    return stricter(one, other) or f"{one}, but {other}"
+
+
 def stricter(one: str, other: str) -> str:
     """Of two names for the licence of one work the one that asks more; if they ask the same, the second. Empty if each
     asks something that the other doesn't, or one isn't known."""

@@ -1,6 +1,7 @@
 """How gently hosts are asked: so many requests at once, so many a second, and quiet for as long as one asks for it."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +22,9 @@ class Pace:
 
 # Hosts with rules of their own that many sources lead to
 KNOWN_PACES = {"upload.wikimedia.org": Pace(at_once=2)}
+
+
+MOST_REFUSALS = 3  # that a host may give after it had its quiet
 
 
 class Rate:
@@ -68,32 +72,43 @@ class Host:
         self._rate = Rate(pace.per_second)
         self._longest = longest
         self._quiet_until = 0.0
-        self._why: FetchError | None = None
+        self._refusals = 0  # one after the other, each of them after it had had its quiet
+        self._why: FetchError | None = None  # why it isn't asked at all until then
 
     def hush(self, seconds: float, why: FetchError, longest: float = 0.0) -> None:
-        """It asked for quiet, so everything that waits for it waits as well; if that takes longer than we wait, it
-        isn't asked at all until then."""
-        until = time.monotonic() + seconds
+        """It asked for quiet, so everything that waits for it waits as well. If that takes longer than we wait, or it
+        asks again and again, nobody asks it until then."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._refusals += 1
+        ends = self._refusals >= MOST_REFUSALS
+        until = math.inf if ends else now + seconds
         if until > self._quiet_until:
             self._quiet_until = until
-            self._why = why if seconds > max(self._longest, longest) else None
+            self._why = why if ends or seconds > max(self._longest, longest) else None
+
+    def listens(self) -> None:
+        """It answered as it should."""
+        self._refusals = 0
 
     @asynccontextmanager
     async def turn(self, place: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
-        """A turn at this host, and a `place` among all, for as long as the context lasts. Raises FetchError if the host
-        wants more quiet than we wait for."""
+        """A turn at this host, and a `place` among all, for as long as the context lasts. Raises FetchError if nobody
+        asks it any more."""
         async with self._places:
             while True:
                 await self._quiet()
+                await self._rate.turn()
+                if time.monotonic() < self._quiet_until:  # somebody was told so meanwhile
+                    continue
                 async with place:
-                    if time.monotonic() < self._quiet_until:  # somebody was told so meanwhile
+                    if time.monotonic() < self._quiet_until:
                         continue
-                    await self._rate.turn()
                     yield
                     return
 
     async def _quiet(self) -> None:
         while (wait := self._quiet_until - time.monotonic()) > 0:
             if self._why is not None:
-                raise FetchError(self._why.reason, f"{self._why.detail} before, and wants long quiet", wait)
+                raise FetchError("not-asked", f"{self._why.detail} to others, and wants quiet for long")
             await asyncio.sleep(wait * random.uniform(1, 1.2))  # not all at the same moment

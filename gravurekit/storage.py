@@ -22,7 +22,7 @@ from typing import IO, Any
 from gravurekit.errors import Busy, StorageError
 
 ASIDE = ".gravurekit.part"  # the suffix of files that are still being written
-_NUMBERS = itertools.count()  # of arriving files
+_NUMBERS = itertools.count()  # of files aside: threads may put the same file at the same time
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         with suppress(OSError):  # a link is whole at once, so where nothing stands in the way that's all
             os.link(source, target)
             return
-        aside = target.with_name(f"{target.name}.{os.getpid()}{ASIDE}")
+        aside = target.with_name(f"{target.name}.{os.getpid()}.{next(_NUMBERS)}{ASIDE}")
         aside.unlink(missing_ok=True)
         try:
             try:
@@ -219,7 +219,7 @@ def copy(source: Path, target: Path) -> None:
     """Copy the bytes of `source` to `target`, whole or not at all; later changes of `source` don't reach it."""
     make_folder(target.parent)
     with _explained(target):
-        aside = target.with_name(f"{target.name}.{os.getpid()}{ASIDE}")
+        aside = target.with_name(f"{target.name}.{os.getpid()}.{next(_NUMBERS)}{ASIDE}")
         try:
             _copy_to_disk(source, aside)
             os.replace(aside, target)

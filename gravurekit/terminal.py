@@ -84,7 +84,7 @@ def _word(text: str) -> Text:
 
 def _failed(tally: Tally) -> str:
     """How many failed, for which reasons."""
-    failed = tally.failed + Counter({"license": tally.refused})
+    failed = Counter(dict(tally.failed)) + Counter({"license": tally.refused})  # a copy: it changes meanwhile
     return ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
 
 
@@ -176,7 +176,7 @@ def _show_keywords(summary: Summary) -> None:
                 RESULTS.print(f"  {source}, {word!r}: {outcome}")
     again = {reason for counts in summary.facts["keywords"].values() for reason in counts["failed"]}
     # 403 is what some hosts say when they mean 429
-    if passing := sorted(reason for reason in again if may_pass(reason) or reason == "http-403"):
+    if passing := sorted(reason for reason in again if may_pass(reason) or reason in ("http-403", "not-asked")):
         RESULTS.print(f"  to ask again: --retry failed:{','.join(passing)}")
 
 

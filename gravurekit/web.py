@@ -12,6 +12,7 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,7 @@ from gravurekit.errors import FetchError, may_pass
 from gravurekit.pace import KNOWN_PACES, Host, Pace, Places
 
 MAX_REDIRECTS = 5
+RESOLVERS = 128
 CHUNK = 1 << 16
 EXPLANATION = 1 << 16  # bytes of an error page that are read
 
@@ -98,6 +100,8 @@ class Web:
         return f"{robots.AGENT}/{__version__}" + (f" ({self.contact})" if self.contact else "")
 
     async def __aenter__(self) -> Self:
+        # names are resolved in these threads, and a dead name server holds one for long
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(RESOLVERS))
         resolver = addresses.GuardedResolver(self.allow_private)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(resolver=resolver, limit=0, ttl_dns_cache=300),
@@ -144,10 +148,14 @@ class Web:
 
     async def _patiently(self, url: str, trusted: bool, request: _Request[Taken]) -> Taken:
         """What a request comes to, tried again where that may help: after growing pauses, or when the host listens."""
+        before: FetchError | None = None
         for tried in range(1, self.limits.tries + 1):
             try:
                 return await self._walk(url, trusted, request)
             except FetchError as error:
+                if before is not None and error.reason == "not-asked":
+                    raise before from None  # it was asked, and that was the answer
+                before = error
                 asked = request.patience.get(error.reason, error.retry_after)
                 passes = may_pass(error.reason) or error.reason in request.patience
                 ends = tried == self.limits.tries or isinstance(error, _Settled)
@@ -175,9 +183,10 @@ class Web:
                     taken = await self._told(url, partial(self._hop, url, request), left)
                 except FetchError as error:
                     asked = request.patience.get(error.reason, error.retry_after)
-                    if asked is not None:
+                    if asked is not None and (may_pass(error.reason) or error.reason in request.patience):
                         host.hush(asked, error, self._longest(request))
                     raise
+                host.listens()
                 left -= time.monotonic() - began
             if not isinstance(taken, _Onward):
                 return taken

@@ -21,7 +21,7 @@ from gravurekit.executor import Executor
 from gravurekit.keywords import Keyword
 from gravurekit.progress import Tally, Watch
 from gravurekit.sources import Connection, Result
-from gravurekit.stages._journal import INCOMING, Feed, Journal
+from gravurekit.stages._journal import INCOMING, Feed, Journal, licenses_of
 from gravurekit.stages._proof import Task, prove
 from gravurekit.stages._search import Harvest, Memory, Orders, is_worth_another, knobs_of
 from gravurekit.web import Web, host_of
@@ -29,6 +29,7 @@ from gravurekit.words import clean
 
 SEARCHES = 2  # keywords that one source is asked for at the same time
 LOOK = 0.2  # seconds that a batch is waited for before what is decoded is looked at
+WORKERS = 1024  # that download; most of them wait for slow hosts, of which each may keep a few
 BATCH = 16  # pictures that a worker decodes at a time
 
 
@@ -36,12 +37,11 @@ async def reap(orders: Orders, journal: Journal, web: Web, executor: Executor, w
     """Search, download and decode whatever the journal doesn't know yet. Raises StorageError and UsageError."""
     work = _Reaping(orders, journal, web, watch)
     watch.board(work.harvest.tallies)
-    workers = max(256, 2 * web.limits.connections)  # most of them wait for their turn
     gc.freeze()  # what was imported needn't be looked through again and again while thousands of tasks come and go
     try:
         async with asyncio.TaskGroup() as group:
             decoding = group.create_task(work.prover.work(executor))
-            downloading = [group.create_task(work.download()) for _ in range(workers)]
+            downloading = [group.create_task(work.download()) for _ in range(WORKERS)]
             async with asyncio.TaskGroup() as searching:
                 for source in orders.sources:
                     searching.create_task(work.source(source))
@@ -74,6 +74,8 @@ class _Reaping:
         self._counted: set[tuple[str, str, str]] = set()  # source, keyword and link of each result
         self._seen: set[str] = set()  # links that were offered
         self._holders: dict[str, list[Tally]] = {}  # who found a picture, by its sha256; the first has the credit
+        self._proving: set[str] = set()  # by sha256
+        self._licenses = licenses_of(journal.feeds.values())
         self._paths = {item.url: item.path for feed in journal.feeds.values() for item in feed.results if item.path}
 
     # ---- searching -------------------------------------------------------------------------------------
@@ -137,7 +139,9 @@ class _Reaping:
         if item.url in self._seen:
             tally.duplicate += 1
             return
-        if not licenses.meets(item.license, self.orders.terms.license):
+        if item.license:
+            self._licenses[item.url] = licenses.both(self._licenses.get(item.url, ""), item.license)
+        if not licenses.meets(self._licenses.get(item.url, ""), self.orders.terms.license):
             tally.refused += 1
             return
         self._seen.add(item.url)
@@ -184,13 +188,18 @@ class _Reaping:
         """A picture came; whoever finds it first has it decoded."""
         holders = self._holders.setdefault(sha256, [])
         holders.append(tally)
-        if len(holders) == 1:
-            self.prover.take(sha256, partial(self._proven, holders))
-        elif proof := self.journal.proofs.get(sha256):
+        if sha256 in self._proving:
+            return
+        proof = self.journal.proofs.get(sha256, {})
+        if len(holders) > 1 or ("file_name" in proof and (self.orders.out / proof["file_name"]).is_file()):
             _count(proof, tally, "duplicate")
+        else:
+            self._proving.add(sha256)
+            self.prover.take(sha256, partial(self._proven, sha256))
 
-    def _proven(self, holders: list[Tally], proof: dict[str, Any]) -> None:
-        for place, tally in enumerate(holders):
+    def _proven(self, sha256: str, proof: dict[str, Any]) -> None:
+        self._proving.discard(sha256)
+        for place, tally in enumerate(self._holders[sha256]):
             _count(proof, tally, "duplicate" if place else "new")
 
     def _count_known(self, entry: dict[str, Any], tally: Tally) -> None:

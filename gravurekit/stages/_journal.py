@@ -63,7 +63,7 @@ class Journal:
         written: what they told is asked for again."""
         journal = cls(path)
         for entry in storage.read_json_lines(path):
-            with suppress(KeyError, TypeError, ValueError, AttributeError):
+            with suppress(KeyError, TypeError, ValueError, AttributeError, OverflowError):
                 journal._take(entry)
         return journal
 
@@ -102,27 +102,26 @@ class Journal:
 
     def _take(self, entry: dict[str, Any]) -> None:
         if "order" in entry:
-            keywords = [Keyword(str(query), str(label)) for label, query in entry["order"]["keywords"]]
-            self.keywords, self.sources = keywords, [str(source) for source in entry["order"]["sources"]]
+            keywords = [Keyword(_text(query), _text(label)) for label, query in entry["order"]["keywords"]]
+            self.keywords, self.sources = keywords, [_text(source) for source in entry["order"]["sources"]]
         elif "feed" in entry:
-            source, query = map(str, entry["feed"])
+            source, query = map(_text, entry["feed"])
             found = tuple(_result(item) for item in entry["results"])
             asked = (int(entry["limit"]), str(entry.get("knobs", "")))
-            self.feeds[source, query] = Feed(source, Keyword(query, entry["label"]), found)
+            label = _text(entry["label"])
+            self.feeds[source, query] = Feed(source, Keyword(query, label), found)
             self.asked[source, query] = asked
         elif _says(entry, "url", "sha256") or _says(entry, "url", "reason", "detail"):
             self.urls[entry["url"]] = entry
         elif _says(entry, "sha256", "reason", "detail") or (
-            _says(entry, "sha256", "file_name") and entry.keys() >= {"width", "height"}
+            _says(entry, "sha256", "file_name") and all(type(entry.get(side)) is int for side in ("width", "height"))
         ):
             self.proofs[entry["sha256"]] = entry
 
 
 def _result(item: dict[str, Any]) -> Result:
     """A result of a feed. Raises TypeError if it is none."""
-    if not all(isinstance(value, str) for value in item.values()):
-        raise TypeError
-    return Result(**item)
+    return Result(**{name: _text(value) for name, value in item.items()})
 
 
 def merged(before: Sequence[str], now: Sequence[str]) -> list[str]:
@@ -143,7 +142,19 @@ def merged(before: Sequence[str], now: Sequence[str]) -> list[str]:
 
 def _says(entry: dict[str, Any], *keys: str) -> bool:
     """Whether an event has text under each of these keys."""
-    return all(isinstance(entry.get(key), str) for key in keys)
+    return all(_is_text(entry.get(key)) for key in keys)
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is text that can be written."""
+    return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value
+
+
+def _text(value: Any) -> str:
+    """A text that can be written. Raises TypeError if it is none."""
+    if not _is_text(value):
+        raise TypeError
+    return str(value)
 
 
 def in_order(journal: Journal) -> list[Feed]:
@@ -161,6 +172,16 @@ def in_order(journal: Journal) -> list[Feed]:
 _INTERRUPTED = {"reason": "not-fetched", "detail": "a crawl was interrupted: ask its source again"}
 
 
+def licenses_of(feeds: Iterable[Feed]) -> dict[str, str]:
+    """What all feeds together say of the licence of each link, where they say anything."""
+    told: dict[str, str] = {}
+    for feed in feeds:
+        for item in feed.results:
+            if item.license:
+                told[item.url] = licenses.both(told.get(item.url, ""), item.license)
+    return told
+
+
 @dataclass
 class _Find:
     """What is known of one URL: where it was found first, and with the rank of the keyword each label and query."""
@@ -172,15 +193,14 @@ class _Find:
     queries: dict[str, int] = field(default_factory=dict)
 
     def hear(self, item: Result, source: str, place: int) -> None:
-        """Another source, or another search, tells of the same link. A licence is better than none, of two the stricter
-        one counts, and if each asks something of its own, nothing is allowed."""
-        here, there = self.result.license, item.license
-        if here == there or not there:
+        """Another source, or another search, tells of the same link."""
+        name = licenses.both(self.result.license, item.license)
+        if name == self.result.license:
             return
-        if not here or licenses.stricter(here, there) == there:
+        if name == item.license:
             self.result, self.source, self.rank = item, source, place
-        elif licenses.stricter(here, there) != here:
-            self.result = dataclasses.replace(self.result, license=f"{here}, but {there}", license_url="")
+        else:
+            self.result = dataclasses.replace(self.result, license=name, license_url="")
 
     def note(self, labels: dict[str, int], queries: dict[str, int]) -> None:
         for known, new in ((self.labels, labels), (self.queries, queries)):

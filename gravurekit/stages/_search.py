@@ -123,7 +123,7 @@ def knobs_of(source: str, orders: Orders) -> tuple[ModuleType, base.Settings, st
     return craft, settings, digest([settings.model_dump(mode="json"), terms])
 
 
-PASSING = {"connection", "timeout"}  # the network's fault rather than the link's: a new run tries these again
+PASSING = {"connection", "timeout", "not-asked"}  # no fault of the link's: a new run tries these again
 
 
 class Memory:

@@ -26,7 +26,7 @@ from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.settings import did_you_mean, digest
 from gravurekit.sources import Result, Terms
-from gravurekit.stages._journal import INCOMING, Feed, Journal, in_order, to_records, unlicensed
+from gravurekit.stages._journal import INCOMING, Feed, Journal, in_order, licenses_of, to_records, unlicensed
 from gravurekit.stages._search import Harvest, Memory, Orders, craft_of, survey
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
@@ -73,7 +73,7 @@ class Settings(base.Settings):
 # Why a link fails, beside http-404 and the like
 REASONS = {
     "connection", "timeout", "short-body", "tls", "redirects", "bad-url", "blocked-address", "robots", "too-big",
-    "empty", "not-an-image", "unreadable", "too-many-pixels", "quarantined", "not-fetched",
+    "empty", "not-an-image", "unreadable", "too-many-pixels", "quarantined", "not-fetched", "not-asked",
 }  # fmt: skip
 
 # What changes how a crawl goes, and not what comes of it
@@ -172,7 +172,7 @@ def _finish(job: Job, journal: Journal, before: _Before, harvest: Harvest, began
     feeds = in_order(journal)
     kept, dropped = _with_files(job.out, *to_records(feeds, journal, job.settings.license))
     _with_what_was(job, before, kept, dropped)
-    counts = _per_keyword(feeds, kept)
+    counts = _per_keyword(feeds, kept, dropped)
     barren = _barren(job, harvest, counts)
     if barren and kept:
         watch.note(f"no picture for: {', '.join(barren)}")
@@ -200,13 +200,13 @@ def _with_files(out: Path, kept: list[Record], dropped: list[Record]) -> tuple[l
     return here, [*dropped, *(item.but(**lost) for item in gone)]
 
 
-def _per_keyword(feeds: Iterable[Feed], kept: Sequence[Record]) -> Counter[str]:
+def _per_keyword(feeds: Iterable[Feed], kept: Sequence[Record], dropped: Sequence[Record]) -> Counter[str]:
     """How many pictures of the folder each keyword has found, or each source that needs none."""
     counts = Counter(query for item in kept for query in item.keywords)
+    keys = {item.url: item.key for item in kept} | {item.url: item.kept_key for item in dropped if item.kept_key}
     for feed in feeds:
         if not feed.keyword.query:
-            urls = {item.url for item in feed.results}
-            counts[feed.source] += sum(item.url in urls for item in kept)
+            counts[feed.source] = len({keys[item.url] for item in feed.results if item.url in keys})
     return counts
 
 
@@ -353,7 +353,8 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     nothing."""
     check(job)
     orders = _orders(job)
-    memory = Memory(orders, Journal.load(job.out / JOURNAL))
+    journal = Journal.load(job.out / JOURNAL)
+    memory = Memory(orders, journal)
 
     async def look_ahead() -> tuple[Harvest, list[Feed]]:
         async with web_of(job.settings, job.sources, job.endpoints) as web:
@@ -362,14 +363,15 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     watch.begin("searching", None)
     harvest, feeds = asyncio.run(look_ahead())
     watch.rest()
+    told = licenses_of([*journal.feeds.values(), *feeds])
     by_keyword: dict[str, list[list[Prospect]]] = {}
     for feed in feeds:
-        prospects = [_prospect(feed, rank, memory, job) for rank in range(1, len(feed.results) + 1)]
+        prospects = [_prospect(feed, rank, memory, told, job) for rank in range(1, len(feed.results) + 1)]
         by_keyword.setdefault(feed.keyword.query, []).append(prospects)
     seen: set[str] = set()
     for columns in by_keyword.values():
         for prospect in filter(None, chain.from_iterable(zip_longest(*columns))):
-            again = prospect.result.url in seen
+            again = prospect.result.url in seen and prospect.state != "refused"
             seen.add(prospect.result.url)
             yield replace(prospect, state="duplicate") if again else prospect
     barren = [word for word, tally in harvest.tallies.items() if not tally.found]
@@ -379,8 +381,8 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
         raise SourceError(f"{nothing}: try other keywords or another --source{said}")
 
 
-def _prospect(feed: Feed, rank: int, memory: Memory, job: Job) -> Prospect:
+def _prospect(feed: Feed, rank: int, memory: Memory, told: Mapping[str, str], job: Job) -> Prospect:
     result = feed.results[rank - 1]
     state = "new" if memory.is_wanted(result) else "known"
-    state = state if meets(result.license, job.settings.license) else "refused"
+    state = state if meets(told.get(result.url, ""), job.settings.license) else "refused"
     return Prospect(feed.keyword.query, feed.source.partition(":")[0], rank, state, result)

@@ -162,6 +162,49 @@ def test_results_that_are_known_are_counted_once(site: Site, gravurekit: Run) ->
     assert result.stdout.splitlines()[-1].split() == ["a", "4", "2", "2", "0", "4"]
 
 
+def test_a_list_of_copies_is_no_failure_and_nothing_new(site: Site, gravurekit: Run, tmp_path: Path) -> None:
+    site.bodies |= {"8.jpg": site.bodies["1.jpg"], "9.jpg": site.bodies["2.jpg"]}
+    site.results = {"a": pictures(site, 1, 2)}
+    assert gravurekit(*of_bing(site, "a")).exit_code == 0
+    command = of_list(listed(site, tmp_path, 8, 9))
+    result = gravurekit(*command)
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1].split()[1:] == ["2", "0", "0", "2", "2"]
+    assert "fresh" in gravurekit(*command).stdout
+
+
+def test_a_picture_that_was_lost_is_counted_once(site: Site, gravurekit: Run) -> None:
+    site.bodies |= {"8.jpg": site.bodies["1.jpg"], "9.jpg": site.bodies["1.jpg"]}
+    site.results = {"a": pictures(site, 1, 8, 9)}
+    assert gravurekit(*of_bing(site, "a")).exit_code == 0
+    Path("raw", kept()[0].file_name).unlink()
+    result = gravurekit(*of_bing(site, "a"))
+    assert result.stdout.splitlines()[-1].split()[:6] == ["a", "3", "1", "0", "2", "1"]
+
+
+def test_what_two_sources_refuse_together_is_fetched_once_at_most(site: Site, gravurekit: Run) -> None:
+    urls = pictures(site, 1, 2, 3)
+    lists = [("CC BY-NC 4.0", "CC BY 4.0"), ("CC BY 4.0", "CC BY-NC 4.0", "CC BY 4.0")]
+    for n, said in enumerate(lists):
+        rows = "".join(f"{url},{words}\n" for url, words in zip(urls, said, strict=False))
+        storage.write_text(Path(f"{n}.csv"), f"url,license\n{rows}")
+    command = ("crawl", "--source", "urls:0.csv", "--source", "urls:1.csv", "--license", "open", "--executor", "serial")
+    ahead = gravurekit(*command, "--allow-private-addresses", "--dry-run")
+    assert ahead.stdout.split() == urls[2:]
+    assert gravurekit(*command, "--allow-private-addresses").exit_code == 4, "nothing of the first list is left"
+    assert [item.url for item in kept()] == urls[2:] and set(reasons().values()) == {"license"}
+    site.forget()
+    assert gravurekit(*command, "--allow-private-addresses", "--timeout", "61").exit_code == 4
+    assert not site.of("/pictures/")
+
+
+def test_equal_files_of_a_folder_are_one_picture(gravurekit: Run, tmp_path: Path) -> None:
+    for n in range(24):
+        storage.write_bytes(tmp_path / "photos" / f"{n}.jpg", drawn(1, comment=bytes(60_000)))
+    for store in ("link", "copy"):
+        result = gravurekit("crawl", "--source", "folder:photos", "--store", store, "--out", store)
+        assert result.exit_code == 0 and len(metadata.read_lines(Path(store, metadata.METADATA))) == 1
+
+
 def test_a_list_is_remembered_once(site: Site, gravurekit: Run, tmp_path: Path) -> None:
     command = of_list(listed(site, tmp_path, 1, 2))
     for timeout in ("61", "62", "63"):
@@ -200,6 +243,10 @@ def test_a_run_without_a_picture_leaves_an_account(site: Site, gravurekit: Run) 
         {"feed": ["bing", ["zz"]], "label": 7, "limit": "x", "results": 3},
         {"order": {"keywords": [["a"]], "sources": 5}}, {"order": 7}, {"url": ["x"], "sha256": "y"},
         {"sha256": "y", "file_name": 7, "width": 1, "height": 1},
+        {"feed": ["bing", "zz"], "label": "", "limit": 1e999, "results": []},
+        {"feed": ["bing", "zz"], "label": ["q"], "limit": 1, "results": [{"url": "http://127.0.0.1/z"}]},
+        {"feed": ["bing", "zz"], "label": "", "limit": 1, "results": [{"url": "http://x.example/", "title": "\ud800"}]},
+        {"url": "http://x.example/", "reason": "x", "detail": "\ud800"},
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_event_is_as_if_not_written(line: Any, site: Site, gravurekit: Run) -> None:

@@ -2,8 +2,12 @@
 
 import asyncio
 import hashlib
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,7 @@ from hostile import SECRET, Site, serving
 
 from gravurekit import web
 from gravurekit.errors import FetchError
-from gravurekit.pace import Pace
+from gravurekit.pace import Host, Pace
 from gravurekit.web import Download, Limits, Web
 
 
@@ -268,7 +272,7 @@ def test_quiet_is_for_the_host_that_asked_for_it(site: Site, patience: list[floa
             return error.reason
 
     with serving() as other:
-        assert asyncio.run(both(other)) == ["http-429", SECRET, "http-429"]
+        assert asyncio.run(both(other)) == ["http-429", SECRET, "not-asked"]
         assert other.asked["/fine?2"] == 0
 
 
@@ -281,3 +285,74 @@ def test_a_bad_link_keeps_nobody_else_waiting(site: Site, patience: list[float])
 
     asyncio.run(crowd())
     assert site.order == ["/status?500", "/fine", "/status?500", "/status?500"]
+
+
+def test_a_host_that_refuses_again_and_again_is_given_up(site: Site, patience: list[float]) -> None:
+    async def crowd() -> list[Any]:
+        async with Web(Limits(host=Pace(at_once=2)), allow_private=True) as client:
+            urls = [site.url("/status?503&2")] * 20
+            return await asyncio.gather(*map(client.get, urls), return_exceptions=True)
+
+    errors = asyncio.run(crowd())
+    assert {error.reason for error in errors} == {"http-503", "not-asked"}
+    assert len(site.order) <= 8 and sum(patience) < 20
+
+
+def test_a_host_that_listens_again_is_forgiven(site: Site, patience: list[float]) -> None:
+    async def one_by_one() -> list[bytes]:
+        async with Web(Limits(), allow_private=True) as client:
+            return [await client.get(site.url(f"/flaky?503&1&1&{n}.jpg")) for n in range(6)]
+
+    site.bodies = {f"{n}.jpg": SECRET for n in range(6)}
+    assert asyncio.run(one_by_one()) == [SECRET] * 6
+
+
+def test_only_refusals_that_pass_ask_for_quiet(site: Site, patience: list[float]) -> None:
+    async def both() -> list[Any]:
+        async with Web(Limits(), allow_private=True) as client:
+            urls = [site.url("/status?404&3600"), site.url("/fine")]
+            return [await asyncio.gather(client.get(url), return_exceptions=True) for url in urls]
+
+    (missing,), (fine,) = asyncio.run(both())
+    assert missing.reason == "http-404" and fine == SECRET and not patience
+
+
+def test_who_waits_for_a_hosts_rate_waits_for_its_quiet_as_well() -> None:
+    async def crowd() -> list[float]:
+        host, began = Host(Pace(at_once=8, per_second=50), 30), time.monotonic()
+
+        async def ask() -> float:
+            async with host.turn(nullcontext()):
+                return time.monotonic() - began
+
+        async with host.turn(nullcontext()):
+            others = [asyncio.create_task(ask()) for _ in range(4)]
+            await asyncio.sleep(0)  # they wait for the rate now
+            host.hush(0.3, FetchError("http-429", "quiet"))
+        return await asyncio.gather(*others)
+
+    assert min(asyncio.run(crowd())) >= 0.3
+
+
+def test_names_that_nobody_resolves_hold_up_no_others(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ended = socket.getaddrinfo, threading.Event()
+
+    def slow(host: Any, *others: Any, **more: Any) -> Any:
+        if str(host).endswith(".dead"):
+            ended.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
+        return real(host, *others, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def crowd() -> list[Any]:
+        limits = Limits(tries=1, connect_seconds=2, connections=64)
+        async with Web(limits, allow_private=True, obedient=False) as client:
+            urls = [f"http://{n}.dead/" for n in range(40)] + [site.url("/fine", "localhost")]
+            got = await asyncio.gather(*(client.download(url, tmp_path) for url in urls), return_exceptions=True)
+            ended.set()
+            return got
+
+    assert isinstance(asyncio.run(crowd())[-1], Download)

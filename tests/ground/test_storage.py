@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -275,3 +276,18 @@ def test_an_arrival_that_isnt_kept_is_gone(tmp_path: Path) -> None:
         file.write(b"x")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("put", [storage.link_or_copy, storage.copy])
+def test_the_same_file_put_by_many_at_once_is_whole_and_spares_its_sources(
+    put: Callable[[Path, Path], None], tmp_path: Path
+) -> None:
+    sources = [tmp_path / f"{n}.png" for n in range(8)]
+    for path in sources:
+        storage.write_bytes(path, bytes(2_000_000))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            (tmp_path / "out" / "same").unlink(missing_ok=True)
+            list(pool.map(lambda path: put(path, tmp_path / "out" / "same"), sources))
+            assert {path.stat().st_size for path in [*sources, tmp_path / "out" / "same"]} == {2_000_000}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["same"]
