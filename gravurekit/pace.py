@@ -99,10 +99,8 @@ class Host:
             while True:
                 await self._quiet()
                 await self._rate.turn()
-                if time.monotonic() < self._quiet_until:  # somebody was told so meanwhile
-                    continue
                 async with place:
-                    if time.monotonic() < self._quiet_until:
+                    if time.monotonic() < self._quiet_until:  # somebody was told so meanwhile
                         continue
                     yield
                     return

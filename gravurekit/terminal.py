@@ -117,7 +117,7 @@ class Bar:
 
     def board(self, tallies: Mapping[str, Tally]) -> None:
         """A live table takes the place of what was shown before."""
-        self._show(Live(Board(tallies), console=MESSAGES, transient=True, redirect_stdout=False))
+        self._show(Live(Board(tallies), console=MESSAGES, transient=True))
 
     def begin(self, what: str, total: int | None) -> None:
         """A bar takes the place of what was shown before."""
@@ -128,7 +128,7 @@ class Bar:
             "{task.fields[rate]}",
             TimeRemainingColumn(),
         )
-        bar = Progress(*columns, console=MESSAGES, transient=True, redirect_stdout=False)
+        bar = Progress(*columns, console=MESSAGES, transient=True)
         bar.add_task(what, total=total, rate="")
         self._show(bar)
 

@@ -12,7 +12,6 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,7 +28,6 @@ from gravurekit.errors import FetchError, may_pass
 from gravurekit.pace import KNOWN_PACES, Host, Pace, Places
 
 MAX_REDIRECTS = 5
-RESOLVERS = 128
 CHUNK = 1 << 16
 EXPLANATION = 1 << 16  # bytes of an error page that are read
 
@@ -100,8 +98,6 @@ class Web:
         return f"{robots.AGENT}/{__version__}" + (f" ({self.contact})" if self.contact else "")
 
     async def __aenter__(self) -> Self:
-        # names are resolved in these threads, and a dead name server holds one for long
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(RESOLVERS))
         resolver = addresses.GuardedResolver(self.allow_private)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(resolver=resolver, limit=0, ttl_dns_cache=300),

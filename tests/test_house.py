@@ -174,6 +174,12 @@ def test_every_knob_has_a_description_and_a_default(table: str) -> None:
     kind()
 
 
+@pytest.mark.parametrize("source", crafts.names("sources"))
+def test_a_source_says_what_it_is(source: str) -> None:
+    craft = crafts.load("sources", source)
+    assert {type(getattr(craft, name)) for name in ("NEEDS_KEYWORDS", "TELLS_LICENSES", "ASKS_A_HOST")} == {bool}
+
+
 @pytest.mark.parametrize(
     "room, verb", [("sources", "connect"), ("filters", "drops"), ("styles", "draw"), ("styles", "redraw")]
 )

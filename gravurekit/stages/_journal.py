@@ -74,10 +74,9 @@ class Journal:
 
     def name(self, keywords: Sequence[Keyword], sources: Sequence[str]) -> None:
         """What this run was asked for: its order counts, and that of earlier runs where it says nothing."""
-        queries = list(dict.fromkeys(keyword.query for keyword in keywords))
-        earlier = [keyword for keyword in self.keywords if keyword.query not in queries]
-        order = merged([keyword.query for keyword in self.keywords], queries)
-        named = [keyword for query in order for keyword in [*keywords, *earlier] if keyword.query == query]
+        earlier, said = _by_query(self.keywords), _by_query(keywords)
+        both = earlier | said
+        named = [keyword for query in merged(list(earlier), list(said)) for keyword in both[query]]
         everywhere = merged(self.sources, sources)
         if (named, everywhere) != (self.keywords, self.sources):
             pairs = [[keyword.label, keyword.query] for keyword in named]
@@ -124,20 +123,32 @@ def _result(item: dict[str, Any]) -> Result:
     return Result(**{name: _text(value) for name, value in item.items()})
 
 
+def _by_query(keywords: Iterable[Keyword]) -> dict[str, list[Keyword]]:
+    """The keywords of each query: it may have several labels."""
+    found: dict[str, list[Keyword]] = {}
+    for keyword in keywords:
+        found.setdefault(keyword.query, []).append(keyword)
+    return found
+
+
 def merged(before: Sequence[str], now: Sequence[str]) -> list[str]:
     """All of both, each once: what is in `now` in its order, in the places that `before` has for it; what is new there
     behind what it follows, else before what it precedes, else last."""
-    both = iter([item for item in dict.fromkeys(now) if item in before])
-    order = [next(both) if item in now else item for item in dict.fromkeys(before)]
-    for place, item in enumerate(now):
-        if item in order:
-            continue
-        follower = next((other for other in now[place:] if other in order), None)
-        if place:
-            order.insert(order.index(now[place - 1]) + 1, item)
+    shared = set(before) & set(now)
+    in_turn = [item for item in dict.fromkeys(now) if item in shared]
+    behind: dict[str, list[str]] = {"": []}  # what is new, by what it follows
+    follows = ""
+    for item in dict.fromkeys(now):
+        if item in shared:
+            follows = item
         else:
-            order.insert(order.index(follower) if follower is not None else len(order), item)
-    return order
+            behind.setdefault(follows, []).append(item)
+    order, turns = [], iter(in_turn)
+    for item in dict.fromkeys(before):
+        here = next(turns) if item in shared else item
+        first = behind[""] if here in in_turn[:1] else []
+        order += [*first, here, *behind.get(here, [])]
+    return order if shared else order + behind[""]
 
 
 def _says(entry: dict[str, Any], *keys: str) -> bool:

@@ -116,9 +116,8 @@ class Harvest:
 
 def knobs_of(source: str, orders: Orders) -> tuple[ModuleType, base.Settings, str]:
     """A source's craft, its settings, and the digest of all that decides what it answers to a query."""
-    name = source.partition(":")[0]
-    craft = crafts.load("sources", name)
-    settings = crafts.settings_of("sources", "crawl", name, orders.tables)
+    craft = craft_of(source)
+    settings = crafts.settings_of("sources", "crawl", source.partition(":")[0], orders.tables)
     terms = {"license": orders.terms.license, "safe": orders.terms.safe} if craft.NEEDS_KEYWORDS else {}
     return craft, settings, digest([settings.model_dump(mode="json"), terms])
 

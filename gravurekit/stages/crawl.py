@@ -4,12 +4,13 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -34,6 +35,9 @@ if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
 
 REVISION = 2
 JOURNAL = "journal.jsonl"
+THREADS = 128
+
+Came = TypeVar("Came")
 
 
 class Settings(base.Settings):
@@ -125,7 +129,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
             storage.remove(job.out / name)  # no longer what was fetched: it is fetched again
         with closing(Journal.load(job.out / JOURNAL)) as journal:
             journal.name(job.keywords, job.sources)
-            harvest = asyncio.run(_reap(job, journal, executor, watch))
+            harvest = _in_a_loop(_reap(job, journal, executor, watch))
         if len(harvest.failures) == len(job.sources) and not harvest.found:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
             raise SourceError(
@@ -325,6 +329,17 @@ def web_of(settings: Settings, sources: Iterable[str], endpoints: Mapping[str, s
     return Web(limits, endpoints, private, contact, settings.robots, paces)
 
 
+def _in_a_loop(work: Coroutine[Any, Any, Came]) -> Came:
+    """What comes of `work`, with threads enough: names are resolved in them, and a dead name server holds one for
+    long."""
+
+    async def main() -> Came:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+        return await work
+
+    return asyncio.run(main())
+
+
 async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) -> Harvest:
     from gravurekit.stages._harvest import reap
 
@@ -361,7 +376,7 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
             return await survey(orders, web, watch)
 
     watch.begin("searching", None)
-    harvest, feeds = asyncio.run(look_ahead())
+    harvest, feeds = _in_a_loop(look_ahead())
     watch.rest()
     told = licenses_of([*journal.feeds.values(), *feeds])
     by_keyword: dict[str, list[list[Prospect]]] = {}

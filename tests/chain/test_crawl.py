@@ -8,54 +8,17 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
+from crawling import dropped, kept, pictures, said
 from hostile import Site, serving
 from odd_pictures import BAD, GOOD, drawn
 from typer.testing import Result
 from workspace import run_here
 
 from gravurekit import metadata, storage
-from gravurekit.record import Record
 
 Run = Callable[..., Result]
 WALL = b'<html><body><form action="/sorry/captcha">unusual traffic from your network</form></body></html>'
 STRANGE = b"<html><body>" + b"<p>Welcome to the new picture search! <img src=x></p>" * 40 + b"</body></html>"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as running:
-        running.bodies = {f"{n}.jpg": drawn(n) for n in range(12)}
-        yield running
-
-
-@pytest.fixture
-def crawl(site: Site, gravurekit: Run) -> Run:
-    """`crawl` from Bing, or whatever source is named, at the address of the site."""
-
-    def crawled(*words: str, source: str = "bing") -> Result:
-        manners = ("--executor", "serial", "--allow-private-addresses")
-        endpoint = () if ":" in source else ("--endpoint", f"{source}={site.address}")
-        return gravurekit("crawl", *words, "--source", source, *manners, *endpoint)
-
-    return crawled
-
-
-def pictures(site: Site, *numbers: int) -> list[str]:
-    return [site.url(f"/pictures/{n}.jpg") for n in numbers]
-
-
-def kept(out: Path = Path("raw")) -> list[Record]:
-    return metadata.read_lines(out / metadata.METADATA)
-
-
-def dropped(out: Path = Path("raw")) -> dict[str, Record]:
-    """By the path of the URL, as it would be read."""
-    items = metadata.read_lines(out / metadata.DROPPED)
-    return {unquote(re.sub(r"^http://[^/]*", "", item.url)): item for item in items}
-
-
-def said(result: Result) -> str:
-    return f"{result.stdout}\n{result.stderr}\n{result.exception}"
 
 
 # ---- whatever comes ------------------------------------------------------------------------------------
@@ -444,61 +407,3 @@ def test_a_contact_sheet_is_grouped_by_keyword(site: Site, crawl: Run, gravureki
     assert gravurekit("report", "raw").exit_code == 0
     page = Path("reports/raw.html").read_text("utf-8")
     assert all(re.search(rf"<h[23][^>]*>.*{word}", page) for word in ("red dress", "blue dress"))
-
-
-# ---- every source, over HTTP ---------------------------------------------------------------------------
-
-
-def answers(picture: str) -> dict[str, dict[str, Any]]:
-    """What the host of each source answers, by path, when it knows of one picture."""
-    commons = {
-        "pageid": 1, "title": "File:A dress.jpg", "index": 1,
-        "imageinfo": [{"url": picture, "mime": "image/jpeg", "width": 96, "extmetadata": {
-            "LicenseShortName": {"value": "CC BY 4.0"}, "Artist": {"value": "<b>Jane</b>"}}}],
-    }  # fmt: skip
-    museum = "/public/collection"
-    met = {"primaryImage": picture, "primaryImageSmall": "", "title": "A dress", "isPublicDomain": True}
-    loc = {"id": "x", "url": "https://loc.example/x", "title": "A dress", "image_url": [picture],
-           "rights_advisory": "No known restrictions on publication."}  # fmt: skip
-    flickr = {"id": "1", "owner": "o", "title": "A dress", "license": "4", "url_h": picture}
-    google = [["https://encrypted-tbn0.gstatic.com/images?q=tbn:x", 1, 1], [picture, 64, 96]]
-    script = f"<script>AF_initDataCallback({{key: 'ds:1', data:{json.dumps(google)}, sideChannel: {{}}}});</script>"
-    openverse = {"url": picture, "title": "A dress", "license": "by", "license_version": "4.0"}
-    return {
-        "commons": {"/w/api.php": {"batchcomplete": True, "query": {"pages": [commons]}}},
-        "met": {f"{museum}/v1.1/search": {"total": 1, "objectIDs": [1]}, f"{museum}/v1/objects/1": met},
-        "loc": {"/photos/": {"results": [loc], "pagination": {"next": None}}},
-        "flickr": {"/services/rest/": {"stat": "ok", "photos": {"pages": 1, "photo": [flickr]}}},
-        "openverse": {"/v1/images/": {"page_count": 1, "results": [openverse]}},
-        "baidu": {"/search/acjson": {"data": [{"objURL": picture, "fromPageTitle": "A dress"}, {}]}},
-        "google": {"/search": f"<html><body>{script}</body></html>"},
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("source", ["baidu", "commons", "flickr", "google", "loc", "met", "openverse"])
-def test_every_source_can_be_asked_at_another_address(
-    source: str, site: Site, crawl: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FLICKR_API_KEY", "0123456789abcdef")
-    for path, answer in answers(pictures(site, 1)[0])[source].items():
-        site.answers[path] = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-    result = crawl("red dress", source=source)
-    assert result.exit_code == 0, said(result)
-    (found,) = kept()
-    assert found.source == source and found.keywords == ("red dress",) and found.url.endswith("/pictures/1.jpg")
-    assert bool(found.license) is (source not in ("baidu", "google"))
-    assert any("red" in path for path in site.order), "the keyword reached the host"
-    site.forget()
-    assert "fresh" in crawl("red dress", source=source).stdout and not site.order
-
-
-@pytest.mark.parametrize("source", ["baidu", "commons", "flickr", "google", "loc", "met", "openverse"])
-@pytest.mark.parametrize("status", [403, 429, 500])
-def test_no_refusal_of_a_source_is_a_success(
-    source: str, status: int, site: Site, crawl: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FLICKR_API_KEY", "0123456789abcdef")
-    monkeypatch.setattr("gravurekit.sources.met.PATIENCE", {})
-    site.refuses = status
-    result = crawl("red dress", "--tries", "1", source=source)
-    assert result.exit_code == 4 and source in str(result.exception) and str(status) in str(result.exception)

@@ -3,32 +3,29 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from crawling import kept, listed, pictures
 from hostile import Site, serving
+from hypothesis import given
+from hypothesis import strategies as st
 from odd_pictures import drawn
 from typer.testing import Result
 from workspace import digests, until
 
 from gravurekit import metadata, storage
 from gravurekit.keywords import Keyword
-from gravurekit.record import Record
 from gravurekit.sources import Result as Found
+from gravurekit.stages import _harvest
 from gravurekit.stages._journal import Feed, Journal, in_order, merged, to_records
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as running:
-        running.bodies = {f"{n}.jpg": drawn(n) for n in range(12)}
-        yield running
 
 
 def of_bing(site: Site, *words: str) -> tuple[str, ...]:
@@ -38,19 +35,6 @@ def of_bing(site: Site, *words: str) -> tuple[str, ...]:
 
 def of_list(path: Path) -> tuple[str, ...]:
     return ("crawl", "--source", f"urls:{path}", "--executor", "serial", "--allow-private-addresses")
-
-
-def pictures(site: Site, *numbers: int) -> list[str]:
-    return [site.url(f"/pictures/{n}.jpg") for n in numbers]
-
-
-def listed(site: Site, folder: Path, *numbers: int) -> Path:
-    storage.write_text(folder / "links.txt", "\n".join(pictures(site, *numbers)) + "\n")
-    return folder / "links.txt"
-
-
-def kept() -> list[Record]:
-    return metadata.read_lines(Path("raw", metadata.METADATA))
 
 
 def reasons() -> dict[str, str]:
@@ -108,6 +92,15 @@ def test_one_query_under_two_labels_is_asked_once_and_has_both(site: Site, gravu
     assert result.exit_code == 0 and labels() == {"1.jpg": ("x", "y")}
     assert len([path for path in site.of("/images/async") if "first=0" in path]) == 1
     assert result.stdout.splitlines()[-1].split()[:3] == ["a", "1", "1"]
+
+
+@given(st.text("abcdef", max_size=6), st.text("abcdef", max_size=6))
+def test_whatever_was_named_the_newest_order_holds(before: str, now: str) -> None:
+    found = merged(before, now)
+    assert sorted(found) == sorted({*before, *now})
+    assert [item for item in found if item in now] == list(dict.fromkeys(now))
+    assert merged(found, now) == found
+    assert [item for item in found if item not in now] == [item for item in dict.fromkeys(before) if item not in now]
 
 
 # ---- other sources -------------------------------------------------------------------------------------
@@ -294,15 +287,17 @@ def test_a_page_of_ten_megabytes_is_read_and_one_without_end_is_not(site: Site, 
     assert result.exit_code == 4 and len(kept()) == 1 and "too-big" in result.stdout
 
 
-def test_a_slow_host_holds_up_no_other(site: Site, gravurekit: Run) -> None:
+def test_a_slow_host_holds_up_no_other(site: Site, gravurekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The quick host is done before the slow one has answered at all."""
+    monkeypatch.setattr(_harvest, "WORKERS", 32)
     with serving() as slow:
         slow.results = {}
         waiting = [slow.url(f"/held?{n}") for n in range(300)]
         site.results = {"a": [*waiting, *pictures(site, 1, 2, 3)]}
+        hasty = ("--timeout", "10", "--tries", "1")
         quick = {f"/pictures/{n}.jpg" for n in (1, 2, 3)}
         slow.gate = lambda: quick <= set(site.order)
-        assert gravurekit(*of_bing(site, "a"), "--per-keyword", "400", "--no-robots").exit_code == 0
+        assert gravurekit(*of_bing(site, "a"), "--per-keyword", "400", "--no-robots", *hasty).exit_code == 0
     assert len(kept()) == 3 and set(reasons().values()) == {"http-404"}
 
 
@@ -365,3 +360,24 @@ def test_the_same_bytes_whatever_the_connections_and_jobs(site: Site, gravurekit
         assert gravurekit(*of_bing(site, "a", "b"), *knobs, "--out", f"raw{n}").exit_code == 0
         found.append(digests(Path(f"raw{n}"), but=("journal.jsonl", "receipt.json", ".gravurekit.lock")))
     assert found[0] == found[1] == found[2] and len(found[0]) >= 7
+
+
+def test_names_that_nobody_resolves_hold_up_no_others(
+    site: Site, gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def slow(host: Any, *others: Any, **more: Any) -> Any:
+        if str(host).endswith(".dead"):
+            until(lambda: site.of("/pictures/"), within=6)
+            raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
+        return real(host, *others, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    links = [f"http://{n}.dead/1.jpg" for n in range(40)] + [site.url("/pictures/1.jpg", "localhost")]
+    storage.write_text(tmp_path / "links.txt", "\n".join(links))
+    manners = ("--tries", "1", "--connect-timeout", "2", "--connections", "64", "--no-robots")
+    assert gravurekit(*of_list(tmp_path / "links.txt"), *manners).exit_code == 0
+    assert len(kept()) == 1 and {item.reason for item in metadata.read_lines(Path("raw", metadata.DROPPED))} == {
+        "connection"
+    }

@@ -2,9 +2,7 @@
 
 import asyncio
 import hashlib
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -332,27 +330,3 @@ def test_who_waits_for_a_hosts_rate_waits_for_its_quiet_as_well() -> None:
         return await asyncio.gather(*others)
 
     assert min(asyncio.run(crowd())) >= 0.3
-
-
-def test_names_that_nobody_resolves_hold_up_no_others(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, ended = socket.getaddrinfo, threading.Event()
-
-    def slow(host: Any, *others: Any, **more: Any) -> Any:
-        if str(host).endswith(".dead"):
-            ended.wait(20)
-            raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
-        return real(host, *others, **more)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
-
-    async def crowd() -> list[Any]:
-        limits = Limits(tries=1, connect_seconds=2, connections=64)
-        async with Web(limits, allow_private=True, obedient=False) as client:
-            urls = [f"http://{n}.dead/" for n in range(40)] + [site.url("/fine", "localhost")]
-            got = await asyncio.gather(*(client.download(url, tmp_path) for url in urls), return_exceptions=True)
-            ended.set()
-            return got
-
-    assert isinstance(asyncio.run(crowd())[-1], Download)
