@@ -292,9 +292,9 @@ def test_a_slow_host_holds_up_no_other(site: Site, gravurekit: Run, monkeypatch:
     monkeypatch.setattr(_harvest, "WORKERS", 32)
     with serving() as slow:
         slow.results = {}
-        waiting = [slow.url(f"/held?{n}") for n in range(300)]
+        waiting = [slow.url(f"/held?{n}") for n in range(40)]
         site.results = {"a": [*waiting, *pictures(site, 1, 2, 3)]}
-        hasty = ("--timeout", "10", "--tries", "1")
+        hasty = ("--timeout", "5", "--tries", "1")
         quick = {f"/pictures/{n}.jpg" for n in (1, 2, 3)}
         slow.gate = lambda: quick <= set(site.order)
         assert gravurekit(*of_bing(site, "a"), "--per-keyword", "400", "--no-robots", *hasty).exit_code == 0
