@@ -134,7 +134,8 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
             raise SourceError(
                 f"no source could be reached or read:\n  {said}\n"
-                "check the network, or choose another --source; `make demo` and --source sample need no network"
+                "check the network, or choose another --source; `make demo` and --source sample need no network, and a "
+                "host on this machine or in a private network needs --allow-private-addresses"
             )
         return _finish(job, journal, before, harvest, began, watch)
 
