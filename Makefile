@@ -38,7 +38,7 @@ test: $(VENV)/ready ## lint, types and tests
 
 .PHONY: test-all
 test-all: $(VENV)/ready ## the same with every optional package installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,clip]'
 	@$(MAKE) --no-print-directory test
 
 .PHONY: check

@@ -6,6 +6,7 @@ A verb says which words are its paths; the flags of its Settings, and those that
 import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,17 +38,57 @@ Jobs = Annotated[int | None, typer.Option(min=0, help="Processes of the pool; 0:
 SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
 CRAFT = keyword("assign", Assign)
 MACHINE = [keyword("executor", Spread), keyword("jobs", Jobs)]
-DRY_RUN = keyword(
-    "dry_run", Annotated[bool, typer.Option("--dry-run", help="Only search, and list what would be downloaded.")], False
+
+
+@dataclass(frozen=True)
+class Instead:
+    """A flag that asks for something else than the verb's work: `do(wishes, value of the flag, watch)`, and how what
+    comes of it is shown, as JSON or not."""
+
+    flag: inspect.Parameter
+    do: Callable[[Wishes, Any, Watch], Any]
+    show: Callable[[Any, bool], None]
+
+
+DRY_RUN = Instead(
+    keyword(
+        "dry_run",
+        Annotated[bool, typer.Option("--dry-run", help="Only search, and list what would be downloaded.")],
+        False,
+    ),
+    pipeline.preview,
+    terminal.show_results,
+)
+EXPLAIN = Instead(
+    keyword(
+        "explain",
+        Annotated[
+            str | None,
+            typer.Option(metavar="PICTURE", help="Only tell why a picture is kept or dropped: a file or key."),
+        ],
+    ),
+    pipeline.explain,
+    terminal.show_explanation,
+)
+CALIBRATE = Instead(
+    keyword(
+        "calibrate",
+        Annotated[
+            str | None,
+            typer.Option(metavar="RAW", help="Only tell which edited copies of the pictures in RAW would be found."),
+        ],
+    ),
+    pipeline.calibrate,
+    terminal.show_calibration,
 )
 
 
 def verb(
-    stage: str, *, crafts: bool = False, parallel: bool = False, ahead: bool = False
+    stage: str, *, crafts: bool = False, parallel: bool = False, instead: Sequence[Instead] = ()
 ) -> Callable[[Callable[..., Paths]], None]:
     """Make a command of a function that turns its arguments into paths. `crafts`: the stage has crafts, whose knobs
-    `--set` reaches; `parallel`: it works in tasks, so an executor can be chosen; `ahead`: it can look ahead."""
-    more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else []), *([DRY_RUN] if ahead else [])]
+    `--set` reaches; `parallel`: it works in tasks, so an executor can be chosen; `instead`: what else it can do."""
+    more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else []), *(item.flag for item in instead)]
 
     def decorate(paths_of: Callable[..., Paths]) -> None:
         own = _named(paths_of)
@@ -58,10 +99,13 @@ def verb(
             flags = {"paths": paths, stage: said(STAGE_SETTINGS[stage], values), "machine": machine}
             file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
             wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
-            if values.get("dry_run"):
-                with terminal.watching(values["quiet"]) as watch:
-                    terminal.show_results(pipeline.preview(wishes, watch), values["json"])
-                return
+            for other in instead:
+                if asked := values.get(other.flag.name):
+                    with terminal.watching(values["quiet"]) as watch:
+                        found = other.do(wishes, asked, watch)
+                        watch.rest()
+                        other.show(found, values["json"])
+                    return
             _finish(lambda watch: [pipeline.run_stage(stage, wishes, watch)], values["json"], values["quiet"])
 
         _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])
@@ -112,7 +156,7 @@ def init(
         terminal.show_file(path)
 
 
-@verb("crawl", crafts=True, parallel=True, ahead=True)
+@verb("crawl", crafts=True, parallel=True, instead=[DRY_RUN])
 def crawl(
     keywords: Annotated[
         list[str] | None, typer.Argument(help="Keyword files (.txt) or keywords.", show_default="keywords/dresses.txt")
@@ -134,16 +178,25 @@ def crawl(
     return {"keywords": keywords, "sources": source or None, "raw": out, "endpoints": _endpoints(endpoint)}
 
 
-@verb("filter", crafts=True, parallel=True)
+@verb("filter", crafts=True, parallel=True, instead=[EXPLAIN, CALIBRATE])
 def filter_(
     source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="raw")] = None,
     out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="clean")] = None,
     decisions: Annotated[
         str | None, typer.Option(help='What people decided by hand: {"key": "3f2a…", "keep": false} a line.')
     ] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(help="An earlier folder: copies of its pictures are dropped. May be repeated.")
+    ] = None,
+    like: Annotated[str | None, typer.Option(help="Pictures as they are wanted, for --relevance examples.")] = None,
+    unlike: Annotated[str | None, typer.Option(help="Pictures as they aren't wanted.")] = None,
+    clip_weights: Annotated[
+        str | None, typer.Option(help="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
+    ] = None,
 ) -> Paths:
     """raw/ → clean/."""
-    return {"raw": source, "clean": out, "decisions": decisions}
+    side = {"decisions": decisions, "against": against or None, "like": like, "unlike": unlike}
+    return {"raw": source, "clean": out, "clip_weights": clip_weights, **side}
 
 
 @verb("stylize", crafts=True, parallel=True)

@@ -50,13 +50,17 @@ class Picture:
 
 def read(path: Path, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """`decode` of a file. Raises PictureError, also when the file can't be read."""
+    return decode(contents(path), reduce_to, max_pixels)
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a picture's file. Raises PictureError if it can't be read, or is larger than any picture."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise PictureError("too-big", f"{path.stat().st_size} bytes, at most {MAX_BYTES} are read")
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", f"{path.name}: {error.strerror}") from None
-    return decode(data, reduce_to, max_pixels)
 
 
 def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:

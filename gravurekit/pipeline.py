@@ -5,7 +5,7 @@ again costs seconds, and a changed knob costs its stage and what follows.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,8 @@ from gravurekit.folder import Summary
 from gravurekit.progress import Watch
 from gravurekit.settings import did_you_mean, layered
 from gravurekit.stages import colorize, crawl, filter, shard, stylize, train
+from gravurekit.stages._calibrate import Calibration
+from gravurekit.stages._explain import Explanation
 
 STAGES: Mapping[str, Any] = {
     "crawl": crawl,
@@ -39,6 +41,10 @@ class Paths(settings.Settings):
     sources: tuple[str, ...] = Field(("bing",), description="Sources: NAME, or NAME:ARGUMENT as in folder:PATH.")
     endpoints: dict[str, str] = Field({}, description="Other addresses of sources: NAME = 'http://HOST:PORT'.")
     decisions: str = Field("", description="What people decided by hand on pictures: keep or drop; empty: nothing.")
+    against: tuple[str, ...] = Field((), description="Earlier folders: copies of their pictures are dropped.")
+    like: str = Field("", description="A folder of pictures as they are wanted, for --relevance examples.")
+    unlike: str = Field("", description="A folder of pictures as they aren't wanted, for --relevance examples.")
+    clip_weights: str = Field("", description="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
     raw: str = Field("raw", description="What was crawled.")
     clean: str = Field("clean", description="What the filter kept.")
     styled: str = Field("styled", description="What was drawn.")
@@ -116,9 +122,19 @@ def run_chain(wishes: Wishes, first: str, last: str, watch: Watch) -> Iterator[S
         yield run_stage(stage, wishes, watch)
 
 
-def preview(wishes: Wishes, watch: Watch) -> Iterator[crawl.Prospect]:
+def preview(wishes: Wishes, wanted: bool, watch: Watch) -> Iterator[crawl.Prospect]:
     """What a crawl would fetch; nothing is fetched but the sources' answers, and nothing is written."""
     return crawl.preview(_job("crawl", wishes), watch)
+
+
+def explain(wishes: Wishes, word: str, watch: Watch) -> Explanation:
+    """Why the filter keeps or drops a picture; nothing is written."""
+    return filter.explain(_job("filter", wishes), word)
+
+
+def calibrate(wishes: Wishes, raw: str, watch: Watch) -> Calibration:
+    """What the filter finds of edited copies of the pictures in `raw`; nothing is written."""
+    return filter.calibrate(replace(_job("filter", wishes), source=Path(raw)), executor_of(wishes), watch)
 
 
 def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
@@ -165,8 +181,10 @@ def _crawl(knobs: crawl.Settings, tables: Tables, paths: Paths) -> crawl.Job:
 
 
 def _filter(knobs: filter.Settings, tables: Tables, paths: Paths) -> filter.Job:
-    decisions = Path(paths.decisions) if paths.decisions else None
-    return filter.Job(Path(paths.raw), Path(paths.clean), knobs, tables, decisions)
+    decisions, like, unlike = (Path(name) if name else None for name in (paths.decisions, paths.like, paths.unlike))
+    against = tuple(dict.fromkeys(Path(name) for name in paths.against))
+    places = Path(paths.raw), Path(paths.clean)
+    return filter.Job(*places, knobs, tables, decisions, against, like, unlike, paths.clip_weights)
 
 
 def _stylize(knobs: stylize.Settings, tables: Tables, paths: Paths) -> stylize.Job:

@@ -1,94 +1,199 @@
-"""Probe: one decode of a picture gives everything that the filters need."""
+"""Probe: one decode of a picture gives everything that the filters need.
 
-import base64
+What is measured of many pictures is held in arrays: FIGURES, some hundred bytes a picture, in memory; THUMBS, eight
+thousand, on disk until two pictures must be compared.
+"""
+
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import imagehash
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 
+from gravurekit import quality
 from gravurekit.color import rgb_to_lab
-from gravurekit.images import Picture, resize
+from gravurekit.images import EXTENSIONS, Picture, resize
+from gravurekit.record import Record
+from gravurekit.relevance import figure
 
-REVISION = 1
+REVISION = 2
+HASH_ALGORITHM = "imagehash-4 phash 64"  # of Record.phash; the 256-bit codes are ours, and stay here
 HASH_SIDE = 16  # 256 bits
-HASH_ALGORITHM = "imagehash-4 phash; 256-bit copies of the whole and of the border-trimmed frame"
 THUMB_SIDE = 64
+COLOR_SIDE = 8
+WORK_SIDE = 512  # longer side of the copy that figures are taken of
 BORDER_SPREAD = 12.0  # grey levels: a row or column that varies less, and is like the corner, is border
+TONE_SPREAD = 2.0  # grey levels over which the tint of a tone is taken: a curve of tints, but no picture of its own
+TINT = 14.0  # mean chroma at which as much again is forgiven: JPEG's errors and the curve's grow with the tint
+WHOLE, TRIMMED, CENTRE, BARLESS = range(4)  # the frames of a picture that have codes
+_LAST = THUMB_SIDE - 1
+VIEWS = {  # of which frame, and through which window: two of the frames are made of the two others
+    CENTRE: (TRIMMED, np.array([[0.96, 0, 0.02 * _LAST], [0, 0.96, 0.02 * _LAST]], np.float32)),  # cropped a little
+    BARLESS: (WHOLE, np.array([[1, 0, 0], [0, 0.91, 0]], np.float32)),  # without a bar for a caption below
+}
+NAMES = tuple(dict.fromkeys(EXTENSIONS.values()))  # what `extension` counts
+
+FIGURES = np.dtype(
+    [
+        ("sha256", "u1", (32,)),  # of the file
+        ("pixels_sha256", "u1", (32,)),
+        ("bytes", "<u8"),
+        ("width", "<u4"),
+        ("height", "<u4"),
+        ("frame", "<u4", (4,)),  # left, top, width, height without a flat margin; pixels of the picture
+        ("extension", "u1"),  # by content: an index into NAMES
+        ("private", "u1"),  # 1: carries EXIF or the like
+        ("phash", "<u8", (2,)),  # imagehash.phash of both frames
+        ("codes", "<u8", (4, 4)),  # 256 bits of each frame: `code`
+        ("chroma", "<f4"),  # mean chroma, Lab units
+        ("chroma_residual", "<f4"),  # colour besides the tint of the tones, Lab units: `chroma_residual`
+        *((name, "<f4") for name in quality.FIGURES),
+        ("figure", "<f4", (len(figure.FEATURES),)),  # nan: not asked for
+    ]
+)
+THUMBS = np.dtype(
+    [
+        ("luma", "u1", (2, THUMB_SIDE, THUMB_SIDE)),  # grey levels of both frames
+        ("ab", "u1", (2, COLOR_SIDE, COLOR_SIDE, 2)),  # a+128 and b+128 of both frames
+    ]
+)
 
 
-class Probe(BaseModel):
-    """The figures of one picture. Hashes are hex; thumbnails base64 of the arrays named below."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: str
-    width: int
-    height: int
-    bytes: int
-    extension: str  # by content
-    private: bool  # carries EXIF or the like
-    pixels_sha256: str
-    phash: str  # 64 bits of the whole frame, as imagehash.phash
-    phash_whole: str  # 256 bits
-    phash_trimmed: str
-    grey_spread: float  # standard deviation of grey levels, 0..127
-    chroma_residual: float  # RMS chroma that lightness doesn't explain, Lab units
-    luma: str  # (64, 64) uint8, of the whole frame
-    luma_trimmed: str
-    ab: str  # (8, 8, 2) uint8, a+128 and b+128
-    ab_trimmed: str
+def _nowhere() -> np.ndarray:
+    return np.zeros(0, np.int64)
 
 
-def measure(key: str, size: int, picture: Picture) -> Probe:
-    """All figures of a decoded picture; `size` is its file's length in bytes."""
+@dataclass(frozen=True)
+class Probes:
+    """What is known of N pictures, row by row. The first `earlier` of them lie in other folders: they are compared
+    with, and never dropped."""
+
+    records: Sequence[Record]
+    figures: np.ndarray  # (N,) FIGURES
+    thumbs: np.ndarray  # (≥ N,) THUMBS, maybe on disk
+    places: np.ndarray  # (N,) int64: which of the thumbs is a picture's
+    roots: tuple[Path, ...] = ()  # folders that the pictures lie in
+    homes: np.ndarray = field(default_factory=_nowhere)  # (N,) int64: which of the roots is a picture's
+    hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)  # that sent the same bytes once more, by key
+    earlier: int = 0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def take(self, rows: np.ndarray) -> "Probes":
+        """The pictures in `rows`, (M,) int64, in that order."""
+        records = [self.records[row] for row in rows.tolist()]
+        homes = self.homes[rows] if len(self.homes) else self.homes
+        return Probes(records, self.figures[rows], self.thumbs, self.places[rows], self.roots, homes, self.hosts)
+
+    def after(self, earlier: "Probes") -> "Probes":
+        """`earlier` and these, for comparing. Both must have their thumbs in one array."""
+        return Probes(
+            [*earlier.records, *self.records],
+            np.concatenate([earlier.figures, self.figures]),
+            self.thumbs,
+            np.concatenate([earlier.places, self.places]),
+            earlier.roots + self.roots,
+            np.concatenate([earlier.homes, self.homes + len(earlier.roots)]),
+            self.hosts,
+            earlier=len(earlier),
+        )
+
+    def look(self, rows: np.ndarray) -> np.ndarray:
+        """The thumbs of `rows`, (M,) int64 → (M,) THUMBS, in memory."""
+        return np.asarray(self.thumbs[self.places[rows]])
+
+    def path(self, row: int) -> Path:
+        """The file of a picture."""
+        return self.roots[self.homes[row]] / self.records[row].file_name
+
+
+def measure(picture: Picture, sha256: str, size: int, figures_too: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """All figures of a decoded picture, () FIGURES and () THUMBS. `sha256` (hex) and `size` (bytes) are its file's;
+    `figures_too`: look for a figure as well, which takes longer than all the rest."""
     pixels = picture.pixels
-    small = resize(pixels, *_shrunk(picture.width, picture.height, 512))
+    small = resize(pixels, *_shrunk(picture.width, picture.height, WORK_SIDE))
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     inside = margins(grey)
-    trimmed = grey[inside]
-    whole_image, trimmed_image = Image.fromarray(grey), Image.fromarray(trimmed)
-    lab = rgb_to_lab(resize(small, 128, 128))
-    return Probe(
-        key=key,
-        width=picture.width,
-        height=picture.height,
-        bytes=size,
-        extension=picture.extension,
-        private=picture.private,
-        pixels_sha256=hashlib.sha256(
-            np.ascontiguousarray(pixels).tobytes() + bytes(str(pixels.shape), "ascii")
-        ).hexdigest(),
-        phash=str(imagehash.phash(Image.fromarray(pixels))),
-        phash_whole=str(imagehash.phash(whole_image, hash_size=HASH_SIDE)),
-        phash_trimmed=str(imagehash.phash(trimmed_image, hash_size=HASH_SIDE)),
-        grey_spread=round(float(grey.std()), 3),
-        chroma_residual=round(chroma_residual(lab), 3),
-        luma=_pack(resize(grey, THUMB_SIDE, THUMB_SIDE)),
-        luma_trimmed=_pack(resize(trimmed, THUMB_SIDE, THUMB_SIDE)),
-        ab=_pack(_ab(lab)),
-        ab_trimmed=_pack(_ab(rgb_to_lab(resize(small[inside], 128, 128)))),
-    )
+    reduced = resize(small, 128, 128)
+    lab = rgb_to_lab(reduced)
+    figures, thumbs = np.zeros((), FIGURES), np.zeros((), THUMBS)
+    figures["sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
+    figures["pixels_sha256"] = np.frombuffer(pixels_digest(pixels), np.uint8)
+    figures["bytes"], figures["width"], figures["height"] = size, picture.width, picture.height
+    figures["frame"] = _frame(inside, grey.shape, pixels.shape)
+    figures["extension"], figures["private"] = NAMES.index(picture.extension), picture.private
+    figures["phash"] = _phashes(pixels, figures["frame"])
+    figures["chroma"] = np.hypot(lab[..., 1], lab[..., 2]).mean()
+    figures["chroma_residual"] = chroma_residual(reduced, lab)
+    for name, value in quality.measure(small, grey).items():
+        figures[name] = value
+    figures["figure"] = figure.features(small) if figures_too else np.nan
+    trimmed_lab = lab if grey[inside].shape == grey.shape else rgb_to_lab(resize(small[inside], 128, 128))
+    for frame, (luma, color) in enumerate(((grey, lab), (grey[inside], trimmed_lab))):
+        thumbs["luma"][frame] = resize(luma, THUMB_SIDE, THUMB_SIDE)
+        thumbs["ab"][frame] = _ab(color)
+        figures["codes"][frame] = code(thumbs["luma"][frame])
+    for view, (frame, window) in VIEWS.items():
+        figures["codes"][view] = code(warped(thumbs["luma"][frame], window))
+    return figures, thumbs
+
+
+def pixels_digest(pixels: np.ndarray) -> bytes:
+    """32 bytes: sha256 over the pixels, (H, W, 3) uint8, and their shape."""
+    total = hashlib.sha256(np.ascontiguousarray(pixels).data)
+    total.update(str(pixels.shape).encode("ascii"))
+    return total.digest()
+
+
+def code(luma: np.ndarray) -> np.ndarray:
+    """(64, 64) uint8 grey → (4,) uint64: which of the 16 × 16 lowest DCT coefficients lie above their median.
+
+    The hash of imagehash.phash(hash_size=16), but of a picture that was reduced by area, which is ten times as quick;
+    its bits are not imagehash's. Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010).
+    """
+    low = cv2.dct(luma.astype(np.float32))[:HASH_SIDE, :HASH_SIDE]
+    return np.packbits(low > np.median(low)).view(np.uint64)
+
+
+def warped(luma: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """(64, 64) uint8 grey through `window`, (2, 3) float32: which place of it each pixel shows → the same kind."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(luma, window, luma.shape, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _phashes(pixels: np.ndarray, frame: np.ndarray) -> tuple[int, int]:
+    """imagehash's 64 bits of the whole picture and of the trimmed one."""
+    grey = Image.fromarray(pixels).convert("L")
+    whole = int(str(imagehash.phash(grey)), 16)
+    left, top, width, height = (int(n) for n in frame)
+    if (width, height) == grey.size:
+        return whole, whole
+    return whole, int(str(imagehash.phash(grey.crop((left, top, left + width, top + height)))), 16)
+
+
+def _frame(inside: tuple[slice, slice], small: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """The trimmed frame in pixels of the picture: left, top, width, height."""
+    sides = []
+    for part, reduced, whole in zip(inside, small, full, strict=False):
+        first, last, _ = part.indices(reduced)
+        start, end = round(first * whole / reduced), round(last * whole / reduced)
+        sides.append((start, max(1, end - start)))
+    (top, height), (left, width) = sides
+    return left, top, width, height
 
 
 def _ab(lab: np.ndarray) -> np.ndarray:
-    return np.clip(resize(lab, 8, 8)[..., 1:] + 128, 0, 255).astype(np.uint8)
+    return np.clip(resize(lab, COLOR_SIDE, COLOR_SIDE)[..., 1:] + 128, 0, 255).astype(np.uint8)
 
 
 def _shrunk(width: int, height: int, long_side: int) -> tuple[int, int]:
     scale = min(1.0, long_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _pack(array: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def unpack(text: str, *shape: int) -> np.ndarray:
-    """The uint8 array of a thumbnail field."""
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)
 
 
 def margins(grey: np.ndarray) -> tuple[slice, slice]:
@@ -109,13 +214,20 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     return slice(top, height - bottom), slice(left, width - right)
 
 
-def chroma_residual(lab: np.ndarray) -> float:
-    """RMS of (a, b) that a cubic in L doesn't explain: (H, W, 3) float32 Lab → Lab units. Grey, sepia and blueprint
-    pictures have a hue that follows lightness, so theirs is near 0, however strong the tint."""
-    lightness = lab[..., 0].ravel() / 100.0
-    design = np.stack([np.ones_like(lightness), lightness, lightness**2, lightness**3], axis=1)
+def chroma_residual(rgb: np.ndarray, lab: np.ndarray) -> float:
+    """How much colour a picture has besides the tint of its tones: (128, 128, 3) uint8 sRGB and its float32 Lab → Lab
+    units. Near 0 for grey, sepia and blueprint pictures, however strong the tint, whatever its curve.
+
+    The mean colour of each tone is taken off, and the rest averaged over 16 × 16 blocks, because JPEG keeps colour
+    coarsely: at its edges a toned picture has colours that its tones don't. A tone is the mean of the channels rather
+    than L, which stands still where sepia's red and green are at their end.
+    """
+    tones = (rgb.sum(axis=2, dtype=np.uint16) // 3).ravel()
     ab = lab[..., 1:].reshape(-1, 2)
-    # normal equations with a little ridge: a picture of one lightness has no unique cubic
-    gram = design.T @ design + 1e-6 * len(design) * np.eye(4, dtype=np.float32)
-    residual = ab - design @ np.linalg.solve(gram, design.T @ ab)
-    return float(np.sqrt((residual**2).sum(axis=1).mean()))
+    counts = [np.bincount(tones, weights, 256) for weights in (None, ab[:, 0], ab[:, 1])]
+    sums = np.stack(counts).astype(np.float32)
+    smooth = cv2.GaussianBlur(sums, (0, 1), sigmaX=TONE_SPREAD, sigmaY=0.01, borderType=cv2.BORDER_CONSTANT)
+    tints = (smooth[1:] / np.maximum(smooth[0], 1e-6)).T
+    rest = cv2.resize((ab - tints[tones]).reshape(lab.shape[0], -1, 2), (16, 16), interpolation=cv2.INTER_AREA)
+    chroma = float(np.sqrt((ab**2).sum(axis=1).mean()))
+    return float(np.sqrt((rest**2).sum(axis=2).mean())) / (1 + chroma / TINT)

@@ -69,8 +69,13 @@ def _written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` under `path`, whole or not at all."""
+    write_chunks(path, [data])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write bytes that come piece by piece and are never all in memory, whole or not at all."""
     with _written_whole(path) as file:
-        file.write(data)
+        file.writelines(chunks)
 
 
 class Arrival:

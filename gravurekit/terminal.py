@@ -27,6 +27,8 @@ from gravurekit.reference import Knob
 from gravurekit.reports import Sheet
 from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
+from gravurekit.stages._calibrate import Calibration
+from gravurekit.stages._explain import Explanation
 from gravurekit.words import clean, short
 
 
@@ -154,6 +156,8 @@ def show(summary: Summary, as_json: bool) -> None:
         RESULTS.print(f"  {summary.out / file}")
     if "keywords" in summary.facts:
         _show_keywords(summary)
+    if "relevance" in summary.facts:
+        _show_relevance(summary)
 
 
 def _show_keywords(summary: Summary) -> None:
@@ -193,6 +197,63 @@ def show_results(prospects: Iterable[crawl.Prospect], as_json: bool) -> None:
             RESULTS.print(prospect.result.url)
     said = ", ".join(f"{count} {state}" for state, count in states.items())
     MESSAGES.print(f"{states.total()} results: {said}")
+
+
+def _show_relevance(summary: Summary) -> None:
+    """What a cut by each score would drop."""
+    if "examples auc" in summary.facts:
+        RESULTS.print(f"  examples that weren't learnt from are told apart with AUC {summary.facts['examples auc']}")
+    for name, about in summary.facts["relevance"].items():
+        counts = ", ".join(f"{count} at {cut}" for cut, count in about["would drop"].items())
+        said = f"cut at {about['cut']:g}" if about["cut"] else f"no cut (--min-{name})"
+        RESULTS.print(f"  {name}: {said}; of all pictures lie below: {counts}")
+
+
+def show_explanation(why: Explanation, as_json: bool) -> None:
+    """Why a picture is kept or dropped, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(why)) + "\n")
+        return
+    RESULTS.print(f"{why.key}  {why.file}")
+    because = f": {why.reason} ({why.detail})" if why.reason else ""
+    RESULTS.print(f"  {why.verdict}{because}")
+    if why.kept_key:
+        RESULTS.print(f"  kept instead: {why.kept_key}  {why.kept_file}")
+    elif why.cluster and why.cluster != why.key:
+        RESULTS.print(f"  a copy of {why.cluster}, kept by hand")
+    if why.stale:
+        RESULTS.print(f"  that was before: {'; '.join(why.stale)}")
+    RESULTS.print("at the present settings")
+    for name, said in why.now.items():
+        RESULTS.print(f"  {name.replace('_', ' '):<16} {said or 'passes'}")
+    RESULTS.print("figures")
+    RESULTS.print("  " + ", ".join(f"{name} {value:g}" for name, value in why.scores.items()))
+    if why.nearest:
+        RESULTS.print("most like it")
+    for near in why.nearest:
+        RESULTS.print(
+            f"  {near.key}  code distance {near.distance} of 256, correlation {near.correlation:.2f}, colours "
+            f"{near.color:.1f} apart  {near.file}"
+        )
+
+
+def show_calibration(found: Calibration, as_json: bool) -> None:
+    """Which edited copies would be found, and which pictures are taken for one, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        return
+    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
+    table = Table(box=None, pad_edge=False, header_style="")
+    for name in ("edit", "found", "of", "share", "of another", "missed"):
+        table.add_column(name, justify="left" if name in ("edit", "missed") else "right", no_wrap=name != "missed")
+    for row in found.recalls:
+        missed = ", ".join(row.missed[:3]) + (" …" if len(row.missed) > 3 else "")
+        share = f"{100 * row.share:.1f} %"
+        table.add_row(row.edit, str(row.found), str(row.pictures), share, str(row.wrong), Text(_still(missed)))
+    console.print(table, crop=False)
+    RESULTS.print(f"{len(found.twins)} pictures are taken for copies of others: look whether they are")
+    for pair in found.twins:
+        RESULTS.print(f"  {pair.file}  of  {pair.kept}  ({pair.detail})")
 
 
 def _line(summary: Summary) -> str:

@@ -21,9 +21,9 @@ REPOSITORY = PACKAGE.parent
 FLOORS = [
     ["errors", "progress"],
     ["settings", "record", "licenses", "robots", "words"],
-    ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace"],
-    ["images", "metadata", "layers", "web", "parts"],
-    ["foreign"],
+    ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
+    ["images", "metadata", "layers", "web", "parts", "rows"],
+    ["foreign", "quality", "relevance", "alignment", "edits"],
     ["audit"],
     ["folder"],
     ["probe", "tint", "sample"],

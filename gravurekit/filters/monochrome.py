@@ -1,12 +1,17 @@
-"""Grey, sepia and otherwise toned pictures: they teach a colorizer nothing but the tone of old paper."""
+"""Grey, sepia and otherwise toned pictures: they teach a colorizer nothing but the tone of old paper.
 
-from collections.abc import Iterator, Sequence
+The cut was measured (bench/filter.py, monochrome): lower, and strong sepia stays; higher, and black dresses before grey
+walls go.
+"""
 
+from collections.abc import Iterator
+
+import numpy as np
 from pydantic import Field
 
 from gravurekit import settings
 from gravurekit.filters import Drop
-from gravurekit.probe import Probe
+from gravurekit.probe import Probes
 
 SUBJECTS = {"photos"}  # prints are grey, and wanted
 COMPARES = False
@@ -16,12 +21,12 @@ class Settings(settings.Settings):
     """How much colour a picture must have."""
 
     min_residual: float = Field(
-        2.5, ge=0, description="Chroma that lightness doesn't explain, RMS in Lab units, at least this much."
+        0.55, ge=0, description="Chroma besides the tint of the tones, in Lab units, at least this much."
     )
 
 
-def drops(probes: Sequence[Probe], settings: Settings) -> Iterator[Drop]:
+def drops(probes: Probes, settings: Settings) -> Iterator[Drop]:
     """Pictures whose colour is nothing but a tint of their lightness."""
-    for probe in probes:
-        if probe.chroma_residual < settings.min_residual:
-            yield Drop(probe.key, f"chroma residual {probe.chroma_residual:.2f}, below {settings.min_residual:g}")
+    residuals = probes.figures["chroma_residual"]
+    for row in np.flatnonzero(residuals < settings.min_residual).tolist():
+        yield Drop(probes.records[row].key, f"chroma residual {residuals[row]:.2f}, below {settings.min_residual:g}")

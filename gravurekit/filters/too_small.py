@@ -1,12 +1,13 @@
 """Too few pixels to learn from: the shorter side is below the limit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+import numpy as np
 from pydantic import Field
 
 from gravurekit import settings
 from gravurekit.filters import Drop
-from gravurekit.probe import Probe
+from gravurekit.probe import Probes
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
@@ -18,8 +19,8 @@ class Settings(settings.Settings):
     min_side: int = Field(200, ge=1, description="Shorter side at least this many pixels.")
 
 
-def drops(probes: Sequence[Probe], settings: Settings) -> Iterator[Drop]:
+def drops(probes: Probes, settings: Settings) -> Iterator[Drop]:
     """Pictures whose shorter side is below `min_side`."""
-    for probe in probes:
-        if min(probe.width, probe.height) < settings.min_side:
-            yield Drop(probe.key, f"{probe.width} × {probe.height}, shorter side below {settings.min_side}")
+    widths, heights = probes.figures["width"], probes.figures["height"]
+    for row in np.flatnonzero(np.minimum(widths, heights) < settings.min_side).tolist():
+        yield Drop(probes.records[row].key, f"{widths[row]} × {heights[row]}, shorter side below {settings.min_side}")

@@ -4,13 +4,14 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from gravurekit import crafts, folder, parts, storage
+from gravurekit import crafts, folder, metadata, parts, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import PictureError, UsageError
@@ -19,15 +20,26 @@ from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
+from gravurekit.stages import _relevance as relevance
+from gravurekit.stages._calibrate import Calibration, calibrated, measured
+from gravurekit.stages._comparing import Opening
+from gravurekit.stages._explain import Explanation, explained
+from gravurekit.stages._judge import Rules, chosen, judged
+from gravurekit.stages._probes import Shelf, probed
 
-if TYPE_CHECKING:  # OpenCV and imagehash load only when pictures are read
-    from gravurekit.probe import Probe
+if TYPE_CHECKING:  # OpenCV loads only when pictures are read
+    import numpy as np
 
-REVISION = 1
+    from gravurekit.filters import Compare
+    from gravurekit.probe import Probes
+
+REVISION = 2
+MOST_CALIBRATED = 20_000  # pictures that are compared with one another for a calibration
+SAMPLE = 100  # pictures of which edits are made
 
 
 class Settings(base.Settings):
-    """What the pictures are for, and which filters judge them."""
+    """What the pictures are for, which filters judge them, and what is relevant."""
 
     subject: Literal["photos", "prints"] = Field(
         "photos",
@@ -35,61 +47,161 @@ class Settings(base.Settings):
         json_schema_extra={"flag": "--for"},
     )
     skip: tuple[str, ...] = Field((), description="Filters that are left out, by name.")
+    thorough: bool = Field(
+        False, description="Also find copies that are mirrored, turned or much cropped: takes some times as long."
+    )
+    relevance: Literal["figure", "examples", "clip", "none"] = Field(
+        "figure",
+        description="How relevance is scored: is there a dressed figure; like the pictures of --like, unlike those of "
+        "--unlike; does it show the keyword (needs --clip-weights).",
+    )
+    min_figure: float = Field(0.0, ge=0, le=1, description="Least score of a figure that is kept; 0: all.")
+    min_examples: float = Field(0.0, ge=0, le=1, description="Least likeness to the examples that is kept; 0: all.")
+    min_clip: float = Field(0.0, ge=0, le=1, description="Least score of CLIP that is kept; 0: all.")
+    keep_per_label: int = Field(0, ge=0, description="Pictures kept of each label, the most relevant ones; 0: all.")
+    clip_positive: tuple[str, ...] = Field((), description="Prompts for CLIP; {keyword} is filled in. Empty: its own.")
+    clip_negative: tuple[str, ...] = Field((), description="What CLIP tells them from. Empty: its own.")
+    clip_download: bool = Field(False, description="Allow CLIP's weights to be fetched when they aren't there.")
+
+    def cuts(self) -> dict[str, float]:
+        """The least score that is kept, by the name of the score."""
+        return {"figure": self.min_figure, "examples": self.min_examples, "clip": self.min_clip}
 
 
 @dataclass(frozen=True)
 class Job:
     """What is to be judged: the pictures of `source`. `tables`: the filters' knobs; `decisions`: a file of what people
-    decided by hand, which wins over the filters."""
+    decided by hand, which wins over the filters; `against`: folders of which no copy is kept; `like` and `unlike`:
+    examples; `clip_weights`: a folder, or a name."""
 
     source: Path
     out: Path
     settings: Settings
     tables: Mapping[str, Mapping[str, Any]]
     decisions: Path | None = None
+    against: Sequence[Path] = ()
+    like: Path | None = None
+    unlike: Path | None = None
+    clip_weights: str = ""
+
+    @property
+    def examples(self) -> tuple[Path, ...]:
+        """The folders of examples, if they are asked for."""
+        pair = (self.like, self.unlike)
+        return tuple(path for path in pair if path) if self.settings.relevance == "examples" else ()
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What is read before any picture is opened."""
+
+    found: Sequence[Record]
+    others: Mapping[Path, Sequence[Record]]  # of `against` and of the examples
+    hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def look(job: Job) -> State:
     """Whether it is done already. Raises as `run` does."""
     check(job)
-    return folder.look(job.out, _plan(job, folder.read(job.source)))
+    return folder.look(job.out, _plan(job, _read(job)))
 
 
 def run(job: Job, executor: Executor, watch: Watch) -> Summary:
-    """Filter. Raises UsageError for a filter or a decisions file that isn't there, DataError if the input is damaged or
-    empty."""
+    """Filter. Raises UsageError for a filter, a decisions file, examples or weights that aren't there or don't serve,
+    DataError if the input is damaged or empty."""
     began = time.monotonic()
-    decided = check(job)
-    found = folder.read(job.source)
-    plan = _plan(job, found)
+    by_hand = check(job)
+    given = _read(job)
+    plan = _plan(job, given)
     state = folder.look(job.out, plan)
     if state.done:
         return state.done
     with folder.opened(job.out, "filter", state.reasons, watch, job.source):
-        probed, dropped = _probe_all(job.source, job.out, found, plan, executor, watch)
-        if strange := decided.keys() - {item.key for item in found}:
+        shelves = [Shelf(root, found) for root, found in ((job.source, given.found), *given.others.items())]
+        figures_too = job.settings.relevance in ("figure", "examples")
+        (probes, dropped), *others = probed(shelves, job.out, figures_too, executor, watch)
+        probes = replace(probes, hosts=given.hosts)
+        by_place = dict(zip(given.others, (found for found, _ in others), strict=True))
+        scores, facts = _scored(job, probes, by_place, watch)
+        if strange := by_hand.keys() - {item.key for item in given.found}:
             watch.note(f"{job.decisions}: {len(strange)} decisions on pictures that aren't in {job.source}")
-        kept, unfit = _judge(found, probed, decided, job.settings, job.tables)
-        kept, lost = _carry_all(job.source, job.out, kept, probed, plan, executor, watch)
+        kept, unfit = judged(
+            probes, scores, _earlier(job, by_place), _rules(job, by_hand), _compare(job, executor, watch)
+        )
+        kept, lost = _carry_all(job.source, job.out, kept, probes, plan, executor, watch)
         seconds = time.monotonic() - began
-        return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], seconds, source=job.source)
+        return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], seconds, facts, source=job.source)
+
+
+def explain(job: Job, word: str) -> Explanation:
+    """Why the picture that `word` names, by its file or its key, is kept or dropped. Raises as `look` does, and
+    UsageError if there is no such picture."""
+    by_hand = check(job)
+    given = _read(job)
+    state = folder.look(job.out, _plan(job, given))
+    return explained(word, job.source, job.out, given.found, _rules(job, by_hand), state.reasons)
+
+
+def calibrate(job: Job, executor: Executor, watch: Watch) -> Calibration:
+    """How many edited copies of the pictures of `source` the present settings find. Nothing is written. Raises as
+    `look` does."""
+    from gravurekit import edits
+
+    check(job)
+    knobs = crafts.settings_of("filters", "filter", "duplicate", job.tables)
+    # keys are hashes: the first ones are any ones
+    probes = measured(job.source, folder.read(job.source)[:MOST_CALIBRATED], executor, watch)
+    return calibrated(probes, knobs, job.settings.thorough, SAMPLE, list(edits.EDITS), executor, watch)
 
 
 def check(job: Job) -> dict[str, bool]:
-    """The decisions. Raises UsageError for a filter, a knob or a decision that is none, or an output folder of
-    others."""
+    """The decisions. Raises UsageError for a filter, a knob, a decision that is none, for relevance that can't be
+    scored, or an output folder of others."""
     crafts.check_tables("filters", "filter", job.tables)
     for name in job.settings.skip:
         crafts.load("filters", name)
-    folder.check_places(job.out, "filter", job.source)
+    for path in (job.source, *job.against, *job.examples):
+        folder.check_places(job.out, "filter", path)
+    wanted = job.settings.relevance
+    if wanted == "examples" and len(job.examples) < 2:
+        raise UsageError("--relevance examples needs two folders of pictures: --like DIR and --unlike DIR")
+    if wanted == "clip" and not job.clip_weights:
+        raise UsageError("--relevance clip needs --clip-weights: a folder that holds a CLIP or SigLIP, or its name")
+    if wanted == "clip":
+        relevance.check_clip()
+    if wanted == "none" and job.settings.keep_per_label:
+        raise UsageError("--keep-per-label keeps the most relevant ones: choose a --relevance that isn't none")
     return read_decisions(job.decisions) if job.decisions else {}
 
 
-def _plan(job: Job, found: Sequence[Record]) -> Plan:
-    knobs = job.settings.model_dump(mode="json")
-    for name in _chosen(job.settings):
+def _read(job: Job) -> _Input:
+    others = {path: folder.read(path) for path in (*job.against, *job.examples)}
+    return _Input(folder.read(job.source), others, _hosts(job.source))
+
+
+def _hosts(source: Path) -> dict[str, frozenset[str]]:
+    """The hosts that sent the bytes of a crawled picture once more, by its key."""
+    path = source / metadata.DROPPED
+    found: dict[str, set[str]] = {}
+    for item in metadata.read_lines(path) if path.is_file() else ():
+        if item.kept_key and (host := urlsplit(item.url).hostname):
+            found.setdefault(item.kept_key, set()).add(host)
+    return {key: frozenset(hosts) for key, hosts in found.items()}
+
+
+def _plan(job: Job, given: _Input) -> Plan:
+    knobs = job.settings.model_dump(mode="json", exclude={"clip_download"})
+    for name in chosen(_rules(job, {})):
         knobs[f"[{name}]"] = crafts.settings_of("filters", "filter", name, job.tables).model_dump(mode="json")
-    inputs = folder.inputs(found, decisions=job.decisions)
+    inputs = folder.inputs(given.found, decisions=job.decisions)
+    if job.against:
+        inputs["against"] = base.digest([metadata.input_digest(given.others[path]) for path in job.against])
+    if job.examples:
+        inputs["examples"] = base.digest([metadata.input_digest(given.others[path]) for path in job.examples])
+    if job.settings.relevance == "clip":
+        inputs["clip"] = relevance.clip_digest(job.clip_weights)
+    if given.hosts:
+        inputs["hosts"] = base.digest({key: sorted(hosts) for key, hosts in given.hosts.items()})
     return Plan(stage="filter", revision=REVISION, settings=knobs, inputs=inputs)
 
 
@@ -115,97 +227,61 @@ def read_decisions(path: Path) -> dict[str, bool]:
     return decided
 
 
-def _chosen(settings: Settings) -> list[str]:
-    """The filters that serve for the subject: those that look at one picture first, then those that compare."""
-    loaded = {name: crafts.load("filters", name) for name in crafts.names("filters") if name not in settings.skip}
-    names = [name for name, craft in loaded.items() if settings.subject in craft.SUBJECTS]
-    return sorted(names, key=lambda name: (loaded[name].COMPARES, name))
+def _rules(job: Job, by_hand: Mapping[str, bool]) -> Rules:
+    knobs = job.settings
+    best_by = "" if knobs.relevance == "none" else knobs.relevance
+    return Rules(knobs.subject, knobs.skip, job.tables, knobs.cuts(), knobs.keep_per_label, best_by, by_hand)
 
 
-def _probe_all(
-    source: Path, out: Path, found: Sequence[Record], plan: Plan, executor: Executor, watch: Watch
-) -> tuple[dict[str, "Probe"], list[Record]]:
-    """Probes by key, and Records of what couldn't be read."""
-    from gravurekit.probe import Probe
+def _compare(job: Job, executor: Executor, watch: Watch) -> "Compare":
+    from gravurekit.filters import Compare
 
-    work = parts.Work(probe_part, _quarantined, str(source))
-    lines = parts.run(out, "probe", plan.digest, [item.to_json() for item in found], work, executor, watch)
-    probed: dict[str, Probe] = {}
-    dropped = []
-    for line in lines:
-        if line.startswith("!"):
-            dropped.append(records.from_json(line[1:], "a part"))
-        else:
-            probe = Probe.model_validate_json(line)
-            probed[probe.key] = probe
-    return probed, dropped
+    knobs: Any = crafts.settings_of("filters", "filter", "duplicate", job.tables)
+    opening = Opening(job.out, knobs.max_color_difference, knobs.monochrome_residual, executor, watch)
+    return Compare(opening.proofs, job.settings.thorough)
 
 
-def probe_part(items: list[str], source: str, stem: Path) -> list[str]:
-    """A line for each Record: its Probe, or "!" and the dropped Record."""
-    from gravurekit import images, probe
-
-    lines = []
-    for item in (records.from_json(line, "a task") for line in items):
-        path = Path(source) / item.file_name
-        try:
-            picture = images.read(path)
-            lines.append(probe.measure(item.key, path.stat().st_size, picture).model_dump_json())
-        except PictureError as error:
-            lines.append("!" + item.but(reason=error.reason, detail=error.detail).to_json())
-    return lines
+def _earlier(job: Job, by_place: Mapping[Path, "Probes"]) -> "Probes | None":
+    """The pictures of all folders that no copy is kept of."""
+    earlier = None
+    for path in job.against:
+        earlier = by_place[path].after(earlier) if earlier else by_place[path]
+    return earlier
 
 
-def _quarantined(line: str) -> str:
-    item = records.from_json(line, "a task")
-    return "!" + item.but(reason="quarantined", detail="it killed the process that read it").to_json()
-
-
-def _judge(
-    found: Sequence[Record], probed: Mapping[str, "Probe"], decided: Mapping[str, bool], settings: Settings,
-    tables: Mapping[str, Mapping[str, Any]],
-) -> tuple[list[Record], list[Record]]:  # fmt: skip
-    """Kept Records with what was measured, and dropped ones with the reason."""
-    measured = {item.key: _measured(item, probed[item.key]) for item in found if item.key in probed}
-    alive = {key: probe for key, probe in probed.items() if decided.get(key, True)}
-    verdict = {"reason": "by-hand", "detail": "the decisions file says so"}
-    dropped = [measured[key].but(**verdict) for key in sorted(probed.keys() - alive.keys())]
-    for name in _chosen(settings):
-        craft = crafts.load("filters", name)
-        knobs = crafts.settings_of("filters", "filter", name, tables)
-        for drop in list(craft.drops([alive[key] for key in sorted(alive)], knobs)):
-            if decided.get(drop.key):
-                continue
-            del alive[drop.key]
-            verdict = {"reason": name.replace("_", "-"), "detail": drop.detail, "kept_key": drop.kept_key}
-            dropped.append(measured[drop.key].but(**verdict, cluster=drop.kept_key or drop.key))
-    return [measured[key] for key in sorted(alive)], dropped
-
-
-def _measured(item: Record, probe: "Probe") -> Record:
-    from gravurekit.probe import HASH_ALGORITHM
-
-    scores = {"chroma_residual": probe.chroma_residual, "grey_spread": probe.grey_spread}
-    return item.but(
-        width=probe.width,
-        height=probe.height,
-        pixels_sha256=probe.pixels_sha256,
-        phash=probe.phash,
-        phash_algorithm=HASH_ALGORITHM,
-        scores={**item.scores, **scores},
-        cluster=item.key,
-    )
+def _scored(
+    job: Job, probes: "Probes", by_place: Mapping[Path, "Probes"], watch: Watch
+) -> tuple[dict[str, "np.ndarray"], dict[str, Any]]:
+    """The scores of relevance, and what the summary tells of them."""
+    knobs = job.settings
+    scores: dict[str, np.ndarray] = {}
+    facts: dict[str, Any] = {}
+    if knobs.relevance in ("figure", "examples"):
+        scores |= relevance.figure_scores(probes)
+    if knobs.relevance == "examples":
+        liked, unliked = (by_place[path] for path in job.examples)
+        found, auc = relevance.example_scores(probes, liked, unliked)
+        scores |= found
+        facts["examples auc"] = round(auc, 3)
+    if knobs.relevance == "clip":
+        asked = relevance.Clip(job.clip_weights, knobs.clip_download, knobs.clip_positive, knobs.clip_negative)
+        scores |= relevance.clip_scores(probes, asked, job.out, watch)
+    return scores, facts | {"relevance": relevance.summary(scores, knobs.cuts())}
 
 
 def _carry_all(
-    source: Path, out: Path, kept: Sequence[Record], probed: Mapping[str, "Probe"], plan: Plan, executor: Executor,
+    source: Path, out: Path, kept: Sequence[Record], probes: "Probes", plan: Plan, executor: Executor,
     watch: Watch,
 ) -> tuple[list[Record], list[Record]]:  # fmt: skip
     """Put the kept pictures into the output."""
+    from gravurekit.probe import NAMES
+
+    rows = {item.key: row for row, item in enumerate(probes.records)}
+    extensions, private = probes.figures["extension"].tolist(), probes.figures["private"].tolist()
     items = []
     for item in kept:
-        probe = probed[item.key]
-        about = {"extension": probe.extension, "private": probe.private, "record": item.to_json()}
+        row = rows[item.key]
+        about = {"extension": NAMES[extensions[row]], "private": bool(private[row]), "record": item.to_json()}
         items.append(json.dumps(about))
     work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out)))
     lines = parts.run(out, "keep", plan.digest, items, work, executor, watch)

@@ -1,6 +1,8 @@
 """What the crafts' tests share: drawn pictures that differ as photographs do, and their probes."""
 
+import hashlib
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 
 from gravurekit import images, probe
 from gravurekit.images import Picture
-from gravurekit.probe import Probe
+from gravurekit.probe import FIGURES, THUMBS, Probes
+from gravurekit.record import Record
 
 Draw = Callable[..., np.ndarray]
-ProbeOf = Callable[..., Probe]
+ProbeOf = Callable[..., Probes]
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +39,26 @@ def draw() -> Draw:
 
 @pytest.fixture(scope="session")
 def probe_of() -> ProbeOf:
-    """`probe_of(key, pixels)`: the figures of an array as if it were a file of `size` bytes."""
+    """`probe_of(key, pixels)`: the Probes of one array as if it were a file of `size` bytes; `record_fields` are what
+    its Record says besides."""
 
-    def probed(key: str, pixels: np.ndarray, size: int = 1000) -> Probe:
-        return probe.measure(key, size, Picture(np.ascontiguousarray(pixels), "png", False))
+    def probed(key: str, pixels: np.ndarray, size: int = 1000, **record_fields: Any) -> Probes:
+        sha256 = hashlib.sha256(key.encode()).hexdigest()
+        figures, thumbs = probe.measure(Picture(np.ascontiguousarray(pixels), "png", False), sha256, size)
+        known = {"sha256": sha256, "width": pixels.shape[1], "height": pixels.shape[0]} | record_fields
+        return Probes([Record(key=key, **known)], figures[None], thumbs[None], np.zeros(1, np.int64))
 
     return probed
+
+
+@pytest.fixture(scope="session")
+def together() -> Callable[..., Probes]:
+    """`together(*probes)`: those Probes one after the other, as one."""
+
+    def joined(*probes: Probes) -> Probes:
+        records = [item for some in probes for item in some.records]
+        figures = np.concatenate([np.zeros(0, FIGURES), *(some.figures for some in probes)])
+        thumbs = np.concatenate([np.zeros(0, THUMBS), *(some.look(np.arange(len(some))) for some in probes)])
+        return Probes(records, figures, thumbs, np.arange(len(records)))
+
+    return joined

@@ -1,0 +1,251 @@
+"""Which pictures may be copies of which: an exact join of 256-bit codes, judged by thumbs.
+
+Pictures come best first. Each block of them is joined with the better ones, so that one that is certainly the copy of a
+leader needs no copies of its own: a thousand copies of one picture cost a thousand comparisons, not half a million.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+import numpy as np
+
+from gravurekit import hamming
+from gravurekit.filters import _frames as frames
+from gravurekit.probe import BARLESS, CENTRE, TRIMMED, WHOLE, Probes, code, warped
+
+BLOCK = 4096  # pictures that are joined with all better ones at a time
+SLICE = 512  # pictures of a block that are joined with one another at a time
+PLAIN = (WHOLE, TRIMMED)  # kinds of codes; the others are of frames.WINDOWS
+
+
+class Limits(Protocol):
+    """What `filters.duplicate` has as knobs."""
+
+    certain_distance: int
+    candidate_distance: int
+    min_correlation: float
+    doubtful_correlation: float
+    max_color_difference: float
+    monochrome_residual: float
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Pairs of places in the order (E,): `one` is the better picture. `same`: the thumbs prove it; else the pictures
+    must be opened. `distance` of the codes, `correlation` of the thumbs; `mirrored`: the one as in a mirror."""
+
+    one: np.ndarray  # int64
+    other: np.ndarray  # int64
+    distance: np.ndarray  # int64
+    correlation: np.ndarray  # float32, of thumbs; where they aren't the same, of thumbs slid over one another
+    mirrored: np.ndarray  # bool
+    same: np.ndarray  # bool
+
+    def __len__(self) -> int:
+        return len(self.one)
+
+    def take(self, chosen: np.ndarray) -> "Edges":
+        """Those of a mask or of places."""
+        return Edges(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
+
+def joined(parts: list[Edges]) -> Edges:
+    """All edges of `parts`."""
+    kinds = (np.int64, np.int64, np.int64, np.float32, bool, bool)
+    empty = Edges(*(np.zeros(0, kind) for kind in kinds))
+    return Edges(*(np.concatenate([getattr(part, item.name) for part in [empty, *parts]]) for item in fields(Edges)))
+
+
+@dataclass(frozen=True)
+class Codes:
+    """(C, 4) uint64, the place of the picture that each belongs to, and its kind: a frame of the probe, or a window."""
+
+    codes: np.ndarray
+    places: np.ndarray
+    kinds: np.ndarray
+
+    def but(self, gone: np.ndarray) -> "Codes":
+        """Without those of the pictures that are `gone`, (N,) bool."""
+        stay = ~gone[self.places]
+        return Codes(self.codes[stay], self.places[stay], self.kinds[stay])
+
+    def and_(self, more: "Codes") -> "Codes":
+        """Both."""
+        pairs = ((self.codes, more.codes), (self.places, more.places), (self.kinds, more.kinds))
+        return Codes(*(np.concatenate(pair) for pair in pairs))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of places, `one` the better, by the distance of two codes; `kind`: TRIMMED for frames as they are, or the
+    window through which one of them is seen. All (P,) int64."""
+
+    one: np.ndarray
+    other: np.ndarray
+    distance: np.ndarray
+    kind: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> "Candidates":
+        """Those of a mask or of places."""
+        return Candidates(self.one[chosen], self.other[chosen], self.distance[chosen], self.kind[chosen])
+
+
+NONE = Codes(np.zeros((0, 4), np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+class Join:
+    """The edges of `rows`, (N,) int64, best first. The first `earlier` of them lead, whatever is like them. `thorough`:
+    also through windows that probes have no code of."""
+
+    def __init__(self, probes: Probes, rows: np.ndarray, earlier: int, limits: Limits, thorough: bool) -> None:
+        self.probes, self.rows, self.limits = probes, rows, limits
+        self.earlier, self.thorough = earlier, thorough
+        self.figures = probes.figures[rows]
+        self.grey = self.figures["chroma_residual"] < limits.monochrome_residual
+        self.codes = self.figures["codes"]
+        self.framed = (self.codes[:, WHOLE] != self.codes[:, TRIMMED]).any(axis=-1)
+        self.follows = np.zeros(len(rows), bool)  # is certainly a leader's copy
+        self.leads = np.ones(len(rows), bool)  # certainly nobody's copy, of those that were joined
+
+    def edges(self) -> Edges:
+        """All pairs that are or may be one picture, but for copies of certain copies."""
+        found: list[Edges] = []
+        better = self._codes(np.arange(self.earlier))
+        for block in _pieces(np.arange(self.earlier, len(self.rows)), BLOCK):
+            found.append(self._joined(self._codes(block), better))
+            nearer = NONE
+            for part in _pieces(block[~self.follows[block]], SLICE):
+                ours = self._codes(part)
+                nearer = nearer.and_(ours)
+                found.append(self._joined(ours, nearer))
+                nearer = nearer.but(self.follows)
+            better = better.and_(nearer)
+        edges = joined(found)
+        return edges.take(~self.follows[edges.one])
+
+    def _codes(self, places: np.ndarray) -> Codes:
+        """The codes of the frames, of the whole one only where there is a margin; and of windows."""
+        framed = places[self.framed[places]]
+        codes, owners, kinds = [self.codes[framed, WHOLE]], [framed], [np.full(len(framed), WHOLE)]
+        for frame in (TRIMMED, CENTRE, BARLESS):
+            codes.append(self.codes[places, frame])
+            owners.append(places)
+            kinds.append(np.full(len(places), frame))
+        if self.thorough and len(places):
+            windows = {kind: window for kind, window in frames.WINDOWS.items() if kind >= frames.MIRRORED}
+            lumas = self.probes.look(self.rows[places])["luma"]
+            codes.append(np.stack([code(warped(luma[of], map)) for luma in lumas for of, map in windows.values()]))
+            owners.append(np.repeat(places, len(windows)))
+            kinds.append(np.tile(list(windows), len(places)))
+        return Codes(np.concatenate(codes), np.concatenate(owners), np.concatenate(kinds))
+
+    def _joined(self, ours: Codes, better: Codes) -> Edges:
+        """The edges from `better` pictures to ours, which are marked by them."""
+        windows = tuple(kind for kind in frames.WINDOWS if self.thorough or kind <= BARLESS)
+        # a worse picture is smaller, so it is seldom that of which the better one is a part; a bar makes it larger
+        backwards = windows if self.thorough else (BARLESS,)
+        found = [
+            *self._edges(self._candidates(ours, PLAIN, better, PLAIN), self._as_they_are),
+            *self._edges(self._candidates(ours, PLAIN, better, windows), self._better_through_window),
+            *self._edges(self._candidates(ours, backwards, better, PLAIN), self._worse_through_window),
+        ]
+        edges = _once(joined(found))
+        edges = edges.take(~self.follows[edges.one])
+        self.leads[edges.other] = False
+        sure = edges.same & self.leads[edges.one]
+        self.follows[edges.other[sure]] = True
+        return edges.take(~self.follows[edges.one])
+
+    def _candidates(self, ours: Codes, ours_of: Sequence[int], better: Codes, better_of: Sequence[int]) -> Candidates:
+        """Pairs whose codes are within the radius; each once for each window, with its least distance."""
+        ours, better = _of_kinds(ours, ours_of), _of_kinds(better, better_of)
+        near = hamming.near(ours.codes, better.codes, self.limits.candidate_distance)
+        one, worse = better.places[near.target], ours.places[near.query]
+        kinds = np.maximum(better.kinds[near.target], ours.kinds[near.query])
+        kinds = np.maximum(kinds, TRIMMED)  # the two plain ones are judged together
+        kept = one < worse
+        return _least(Candidates(one[kept], worse[kept], near.distance[kept].astype(np.int64), kinds[kept]))
+
+    def _edges(self, found: Candidates, judge: Callable[[Candidates], Edges]) -> Iterator[Edges]:
+        """What a judge makes of candidates whose colours fit; a few at a time, because thumbs are large."""
+        for part in _pieces(np.arange(len(found.one)), frames.CHUNK):
+            some = found.take(part)
+            some = some.take(self._colors_fit(some))
+            if len(some.one):
+                yield judge(some)
+
+    def _colors_fit(self, found: Candidates) -> np.ndarray:
+        """Whether colours allow that two pictures are one: a grey one has none to differ."""
+        ours, theirs = (self.probes.look(self.rows[side])["ab"] for side in (found.one, found.other))
+        turned = found.kind == frames.MIRRORED
+        ours[turned] = ours[turned][:, :, :, ::-1]
+        allowed = frames.crosswise(self.framed[found.one], self.framed[found.other])
+        color = frames.color_differences(ours, theirs, allowed)
+        return np.asarray(self.grey[found.one] | self.grey[found.other] | (color <= self.limits.max_color_difference))
+
+    def _as_they_are(self, found: Candidates) -> Edges:
+        """Pairs of which two frames are alike."""
+        framed = self.framed[found.one] & self.framed[found.other]
+        lumas = [self.probes.look(self.rows[side])["luma"] for side in (found.one, found.other)]
+        correlation = frames.correlations(lumas[0], lumas[1], frames.crosswise(framed, framed))
+        # the code's distance is no proof where it may be that of two white pages
+        near = (found.distance <= self.limits.certain_distance) & ~framed
+        same = near | (correlation >= self.limits.min_correlation)
+        bands = [frames.band_pass(luma) for luma in lumas]
+        slid = correlation.copy()
+        for n in np.flatnonzero(~same):
+            slid[n] = max(frames.slid(one, other) for one in bands[0][n] for other in bands[1][n])
+        return self._plausible(found, slid, same)
+
+    def _better_through_window(self, found: Candidates) -> Edges:
+        """Pairs of which the worse one looks as the better one does through a window."""
+        return self._through_window(found, found.one, found.other)
+
+    def _worse_through_window(self, found: Candidates) -> Edges:
+        """Pairs of which the better one looks as the worse one does through a window."""
+        return self._through_window(found, found.other, found.one)
+
+    def _through_window(self, found: Candidates, seen: np.ndarray, plain: np.ndarray) -> Edges:
+        ours, theirs = (self.probes.look(self.rows[side])["luma"] for side in (seen, plain))
+        slid = np.zeros(len(seen), np.float32)
+        for n, kind in enumerate(found.kind.tolist()):
+            frame, window = frames.WINDOWS[kind]
+            one = frames.band_pass(warped(ours[n, frame], window))
+            slid[n] = max(frames.slid(one, frames.band_pass(other)) for other in theirs[n])
+        return self._plausible(found, slid, np.zeros(len(seen), bool))
+
+    def _plausible(self, found: Candidates, correlation: np.ndarray, same: np.ndarray) -> Edges:
+        edges = Edges(found.one, found.other, found.distance, correlation, found.kind == frames.MIRRORED, same)
+        return edges.take(same | (correlation >= self.limits.doubtful_correlation))
+
+
+def _of_kinds(codes: Codes, kinds: Sequence[int]) -> Codes:
+    """Those of some kinds."""
+    wanted = np.isin(codes.kinds, list(kinds))
+    return Codes(codes.codes[wanted], codes.places[wanted], codes.kinds[wanted])
+
+
+def _least(found: Candidates) -> Candidates:
+    """Each pair once for each kind, with its least distance."""
+    order = np.lexsort((found.distance, found.kind, found.one, found.other))
+    found = found.take(order)
+    return found.take(_first((found.other, found.one, found.kind)))
+
+
+def _once(edges: Edges) -> Edges:
+    """Each pair once, and maybe once more as in a mirror: what is proven, else what is nearest."""
+    edges = edges.take(np.lexsort((edges.distance, ~edges.same, edges.mirrored, edges.one, edges.other)))
+    return edges.take(_first((edges.other, edges.one, edges.mirrored)))
+
+
+def _first(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Which rows of sorted columns differ from the one before."""
+    first = np.ones(len(columns[0]), bool)
+    first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return first
+
+
+def _pieces(places: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]

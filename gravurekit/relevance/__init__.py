@@ -1,0 +1,1 @@
+"""Scores that say whether a picture shows what was asked for."""

@@ -1,0 +1,89 @@
+"""Pairs of pictures that figures can't tell apart are opened and laid on one another."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gravurekit import parts
+from gravurekit.errors import PictureError
+from gravurekit.executor import Executor
+from gravurekit.progress import Watch
+from gravurekit.settings import digest
+
+if TYPE_CHECKING:  # OpenCV loads only when pictures are read
+    import numpy as np
+
+    from gravurekit.alignment import Look
+    from gravurekit.filters import Pair
+    from gravurekit.probe import Probes
+
+REVISION = 1
+MIN_ALIKE = 0.6  # share of blocks
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Opens pairs in the executor. `out`: where parts are written; `max_color`: mean a,b distance of one picture;
+    `grey`: chroma residual below which a picture has no colours that could differ."""
+
+    out: Path
+    max_color: float
+    grey: float
+    executor: Executor
+    watch: Watch
+
+    def proofs(self, probes: "Probes", pairs: Sequence["Pair"]) -> list[str]:
+        """For each pair the proof that it is one picture, or ""."""
+        if not pairs:
+            return []
+        grey = probes.figures["chroma_residual"] < self.grey
+        items = [json.dumps([*(self._side(probes, row, grey) for row in (pair.one, pair.other)), pair.mirrored])
+                 for pair in pairs]  # fmt: skip
+        order = sorted(range(len(items)), key=lambda n: items[n])  # a leader is opened once for all its pairs
+        sorted_items = [items[n] for n in order]
+        work = parts.Work(compare_part, _unproven, self.max_color)
+        plan = digest([REVISION, self.max_color, sorted_items])
+        found = parts.run(self.out, "compare", plan, sorted_items, work, self.executor, self.watch)
+        return [proof for _, proof in sorted(zip(order, found, strict=True))]
+
+    def _side(self, probes: "Probes", row: int, grey: "np.ndarray") -> list[Any]:
+        return [str(probes.path(row)), probes.records[row].sha256, bool(grey[row])]
+
+
+def compare_part(items: list[str], max_color: float, stem: Path) -> list[str]:
+    """A line for each pair."""
+    return [_opened(json.loads(item), max_color) for item in items]
+
+
+def _opened(pair: list[Any], max_color: float) -> str:
+    one, other, mirrored = pair
+    try:
+        return proof(_look(*one, mirrored), _look(*other, False), mirrored, max_color)
+    except PictureError:
+        return ""  # it was there a moment ago; whoever carries it over tells
+
+
+def proof(one: "Look", other: "Look", mirrored: bool, max_color: float) -> str:
+    """Why the two are one picture; "" if they aren't."""
+    from gravurekit.alignment import likeness
+
+    found = likeness(one, other)
+    if found is None or found.alike < MIN_ALIKE or found.color > max_color:
+        return ""
+    said = "mirrored, " if mirrored else ""
+    return f"{said}{found.points} points fit, {found.alike:.0%} of the blocks alike"
+
+
+@lru_cache(32)
+def _look(path: str, sha256: str, grey: bool, mirrored: bool) -> "Look":
+    from gravurekit import alignment, images
+
+    pixels = images.read(Path(path), reduce_to=alignment.SIDE).pixels
+    return alignment.look(alignment.mirror(pixels) if mirrored else pixels, grey)
+
+
+def _unproven(item: str) -> str:
+    return ""
