@@ -26,7 +26,7 @@ MIN_COVER = 0.3  # of the smaller picture's area, by the points that agree
 MIN_OVERLAP = 0.5  # of the smaller picture's area, by the map
 BLOCK = 24  # pixels
 MIN_BLOCK_SPREAD = 3.0  # grey levels: flatter blocks say nothing
-ALIKE = 0.6  # correlation of a block
+ALIKE = 0.8  # correlation of a block
 
 
 @dataclass(frozen=True)

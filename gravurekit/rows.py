@@ -51,7 +51,7 @@ def read(path: Path, kind: "np.dtype", revision: str) -> Rows:
                 return nothing
             keys = file.read(count * KEY_BYTES)
         data = np.memmap(path, kind, "r", offset=start + len(keys), shape=(count,))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return nothing
     return Rows(data, {keys[n * KEY_BYTES : (n + 1) * KEY_BYTES]: n for n in range(count)})
 

@@ -28,12 +28,14 @@ def run_here(*arguments: str) -> Result:
 
 
 def patchwork(root: Path, count: int) -> None:
-    """`count` different pictures of coloured squares, 192 × 144."""
+    """`count` different pictures of coloured squares of rough cloth, 192 × 144."""
     from gravurekit import images
 
     rng = np.random.default_rng(5)
     for n in range(count):
-        pixels = np.kron(rng.integers(0, 255, (8, 6, 3), np.uint8), np.ones((24, 24, 1), np.uint8))
+        squares = np.kron(rng.integers(0, 255, (8, 6, 3), np.uint8), np.ones((24, 24, 1), np.uint8))
+        grain = rng.integers(-12, 13, squares.shape[:2])[..., None]  # else they are what `graphic` drops
+        pixels = np.clip(squares + grain, 0, 255).astype(np.uint8)
         write_bytes(root / f"{n}.png", images.encode_png(pixels))
 
 

@@ -42,7 +42,7 @@ class Taste:
 def features(figures: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
     """(N,) probe.FIGURES and (N,) probe.THUMBS → (N, D) float32."""
     edges = np.stack([_orientations(luma) for luma in thumbs["luma"][:, 0]]) if len(thumbs) else np.zeros((0, 576))
-    colors = thumbs["ab"][:, 0].reshape(len(thumbs), -1).astype(np.float32) - 128
+    colors = thumbs["ab"][:, 0].reshape(len(thumbs), 128).astype(np.float32) - 128
     scalars = np.stack([figures[name] for name in SCALARS], axis=1)
     shape = np.log(figures["width"] / figures["height"].astype(np.float32))[:, None]
     seen = np.nan_to_num(figures["figure"])

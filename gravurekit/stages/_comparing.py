@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.probe import Probes
 
 REVISION = 1
-MIN_ALIKE = 0.6  # share of blocks
+MIN_ALIKE = 0.68  # share of blocks
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class Opening:
         if not pairs:
             return []
         grey = probes.figures["chroma_residual"] < self.grey
-        items = [json.dumps([*(self._side(probes, row, grey) for row in (pair.one, pair.other)), pair.mirrored])
-                 for pair in pairs]  # fmt: skip
+        items = [json.dumps(_asked(probes, pair, grey)) for pair in pairs]
         order = sorted(range(len(items)), key=lambda n: items[n])  # a leader is opened once for all its pairs
         sorted_items = [items[n] for n in order]
         work = parts.Work(compare_part, _unproven, self.max_color)
@@ -49,8 +48,24 @@ class Opening:
         found = parts.run(self.out, "compare", plan, sorted_items, work, self.executor, self.watch)
         return [proof for _, proof in sorted(zip(order, found, strict=True))]
 
-    def _side(self, probes: "Probes", row: int, grey: "np.ndarray") -> list[Any]:
-        return [str(probes.path(row)), probes.records[row].sha256, bool(grey[row])]
+
+@dataclass(frozen=True)
+class Here:
+    """Opens pairs in this process: for a few."""
+
+    max_color: float
+    grey: float
+
+    def proofs(self, probes: "Probes", pairs: Sequence["Pair"]) -> list[str]:
+        """As Opening's."""
+        grey = probes.figures["chroma_residual"] < self.grey
+        return [_opened(_asked(probes, pair, grey), self.max_color) for pair in pairs]
+
+
+def _asked(probes: "Probes", pair: "Pair", grey: "np.ndarray") -> list[Any]:
+    """A pair as it travels to another process."""
+    sides = [[str(probes.path(row)), probes.records[row].sha256, bool(grey[row])] for row in (pair.one, pair.other)]
+    return [*sides, pair.mirrored]
 
 
 def compare_part(items: list[str], max_color: float, stem: Path) -> list[str]:

@@ -10,6 +10,7 @@ from gravurekit import record as records
 from gravurekit.errors import PictureError, UsageError
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.record import Record
+from gravurekit.stages._comparing import Here
 from gravurekit.stages._judge import Rules, Scores, chosen, measured
 from gravurekit.stages._probes import Shelf, known
 
@@ -75,6 +76,8 @@ def explained(
         scores = dict(scores) | dict(next(measured(alone, columns)).scores)
         now = {name: _says(name, probes, item.key, rules) for name in chosen(rules) if not _compares(name)}
         now |= _cuts(columns, scores, rules)
+        if entry is None and "duplicate" in chosen(rules):
+            now["duplicate"] = _copy_of(probes, row, rules)
         nearest = _nearest(probes, row)
     verdict = "not judged yet" if entry is None else "dropped" if entry.reason else "kept"
     told = entry or item
@@ -106,7 +109,9 @@ def _named(word: str, source: Path, found: Sequence[Record], judged: Mapping[str
         return match[0]
     if match:
         raise UsageError(f"{len(match)} pictures have keys that begin with {word}: write more of it")
-    raise UsageError(f"--explain {word}: no file of that name, and no picture of {source} has a key that begins so")
+    raise UsageError(
+        f"--explain {word}: no file of that name, and no picture of {source} has that name or a key that begins so"
+    )
 
 
 def _with(item: Record, source: Path, probes: "Probes", entry: Record | None) -> "tuple[int | None, Probes]":
@@ -152,6 +157,22 @@ def _says(name: str, probes: "Probes", key: str, rules: Rules) -> str:
     craft: Any = crafts.load("filters", name)
     knobs = crafts.settings_of("filters", "filter", name, rules.tables)
     return next((drop.detail for drop in craft.drops(probes, knobs) if drop.key == key), "")
+
+
+def _copy_of(probes: "Probes", row: int, rules: Rules) -> str:
+    """Of which picture of the folder this one, which isn't in it, would be a copy, and why."""
+    import numpy as np
+
+    from gravurekit.filters import Compare
+
+    craft: Any = crafts.load("filters", "duplicate")
+    knobs: Any = crafts.settings_of("filters", "filter", "duplicate", rules.tables)
+    others = [other for other in range(len(probes)) if other != row]
+    ordered = replace(probes.take(np.array([*others, row], np.int64)), earlier=len(others))
+    here = Here(knobs.max_color_difference, knobs.monochrome_residual)
+    for drop in craft.drops(ordered, knobs, Compare(here.proofs)):
+        return f"{drop.detail}; of {drop.kept_key}"
+    return ""
 
 
 def _cuts(columns: Scores, scores: Mapping[str, float], rules: Rules) -> dict[str, str]:

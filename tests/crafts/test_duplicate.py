@@ -1,70 +1,158 @@
-"""Copies go, look-alikes stay."""
+"""Copies go, look-alikes stay; of copies the best one stays; and nothing within the radius is missed."""
 
-from collections.abc import Callable
-from itertools import permutations
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from itertools import combinations, permutations
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
-from gravurekit import images
-from gravurekit.filters import duplicate
-from gravurekit.probe import Probe
+from gravurekit import alignment, edits, hamming, images, probe
+from gravurekit.filters import Compare, Drop, Pair, _join, duplicate
+from gravurekit.filters import _frames as frames
+from gravurekit.probe import BARLESS, CENTRE, FIGURES, THUMBS, TRIMMED, WHOLE, Probes
+from gravurekit.record import Record
 
 Draw = Callable[..., np.ndarray]
-ProbeOf = Callable[..., Probe]
+ProbeOf = Callable[..., Probes]
+Together = Callable[..., Probes]
 KNOBS = duplicate.Settings()
+GREY = 0.9 * KNOBS.monochrome_residual
+MIN_ALIKE = 0.6  # share of the blocks
 
 
-def dropped(probes: list[Probe], settings: duplicate.Settings = KNOBS) -> dict[str, str]:
+class Opening:
+    """Lays pictures on one another that are held in memory by their keys, and remembers which were asked for."""
+
+    def __init__(self, **pictures: np.ndarray) -> None:
+        self.pictures, self.asked = pictures, list[tuple[str, str]]()
+
+    def proofs(self, probes: Probes, pairs: Sequence[Pair]) -> list[str]:
+        return [self._proof(probes, pair) for pair in pairs]
+
+    def _proof(self, probes: Probes, pair: Pair) -> str:
+        keys = probes.records[pair.one].key, probes.records[pair.other].key
+        self.asked.append(keys)
+        one, other = (self.pictures[key] for key in keys)
+        grey = probes.figures["chroma_residual"] < KNOBS.monochrome_residual
+        ours = alignment.look(alignment.mirror(one) if pair.mirrored else one, bool(grey[pair.one]))
+        found = alignment.likeness(ours, alignment.look(other, bool(grey[pair.other])))
+        alike = found is not None and found.alike >= MIN_ALIKE and found.color <= KNOBS.max_color_difference
+        return "laid on one another" if alike else ""
+
+
+def unproven(probes: Probes, pairs: Sequence[Pair]) -> list[str]:
+    """As if no two pictures could be laid on one another."""
+    return [""] * len(pairs)
+
+
+SHUT = Compare(unproven)
+
+
+def found(probes: Probes, compare: Compare = SHUT, knobs: duplicate.Settings = KNOBS) -> dict[str, Drop]:
+    """What goes; what always holds of it is checked."""
+    listed = list(duplicate.drops(probes, knobs, compare))
+    drops = {drop.key: drop for drop in listed}
+    assert len(drops) == len(listed) and all(drop.detail for drop in listed)
+    assert not {record.key for record in probes.records[: probes.earlier]} & drops.keys()
+    return drops
+
+
+def kept(probes: Probes, compare: Compare = SHUT, knobs: duplicate.Settings = KNOBS) -> dict[str, str]:
     """What goes, and for which picture."""
-    found = list(duplicate.drops(probes, settings))
-    assert len({drop.key for drop in found}) == len(found) and all(drop.detail for drop in found)
-    return {drop.key: drop.kept_key for drop in found}
+    return {key: drop.kept_key for key, drop in found(probes, compare, knobs).items()}
 
 
-def jpeg(quality: int) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pixels: images.decode(images.encode_jpeg(pixels, quality, 2)).pixels
+@pytest.fixture(scope="module")
+def scene(draw: Draw) -> Draw:
+    """`scene(seed)`: (300, 240, 3) uint8, a drawn picture with spots and strokes all over it, that features hold on
+    to as they do to photographs."""
+
+    @cache
+    def drawn(seed: int) -> np.ndarray:
+        pixels, rng = draw(seed).copy(), np.random.default_rng([seed, 7])
+        for _ in range(90):
+            x, y = (int(n) for n in rng.integers(0, [240, 300]))
+            shade, size = tuple(int(n) for n in rng.integers(0, 256, 3)), int(rng.integers(2, 6))
+            if rng.random() < 0.5:
+                cv2.circle(pixels, (x, y), size, shade, -1, cv2.LINE_AA)
+            else:
+                to = (x + int(rng.integers(-14, 15)), y + int(rng.integers(-14, 15)))
+                cv2.line(pixels, (x, y), to, shade, 2, cv2.LINE_AA)
+        return pixels
+
+    return drawn
 
 
-def scale(factor: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pixels: images.resize(pixels, round(pixels.shape[1] * factor), round(pixels.shape[0] * factor))
+@pytest.fixture
+def judged(probe_of: ProbeOf, together: Together) -> Callable[..., tuple[dict[str, str], Opening]]:
+    """`judged(a=pixels, b=pixels, …)`: what goes for which, and what was opened for it."""
+
+    def judge(thorough: bool = False, **pictures: np.ndarray) -> tuple[dict[str, str], Opening]:
+        opening = Opening(**pictures)
+        probes = together(*(probe_of(key, pixels) for key, pixels in pictures.items()))
+        return kept(probes, Compare(opening.proofs, thorough)), opening
+
+    return judge
 
 
-def gamma(power: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda pixels: np.rint(255 * (pixels / 255) ** power).astype(np.uint8)
+# ---- copies go -------------------------------------------------------------------------------------------
+
+SEEDS = range(3)
 
 
-def border(share: float, shade: int) -> Callable[[np.ndarray], np.ndarray]:
-    def framed(pixels: np.ndarray) -> np.ndarray:
-        wide = round(share * pixels.shape[1])
-        return cv2.copyMakeBorder(pixels, wide, wide, wide, wide, cv2.BORDER_CONSTANT, value=(shade,) * 3)
-
-    return framed
-
-
-def grey(pixels: np.ndarray) -> np.ndarray:
-    return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+@pytest.mark.parametrize("name", edits.EDITS)
+def test_an_edited_copy_is_a_copy(name: str, scene: Draw, judged: Callable) -> None:
+    missed = []
+    for seed in SEEDS:
+        original = scene(seed)
+        goes, _ = judged(name in edits.THOROUGH, a=original, b=edits.edited(original, name, str(seed)))
+        missed += [seed] * (len(goes) != 1)
+    assert not missed
 
 
-EDITS = {
+def test_a_mirror_image_is_only_looked_for_if_one_is_thorough(scene: Draw, judged: Callable) -> None:
+    for seed in SEEDS:
+        goes, opening = judged(a=scene(seed), b=edits.edited(scene(seed), "mirror", "x"))
+        assert not goes and not opening.asked
+
+
+OTHER_EDITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "the same": lambda pixels: pixels.copy(),
-    **{f"jpeg {quality}": jpeg(quality) for quality in (10, 30, 60, 90)},
-    **{f"scale {factor}": scale(factor) for factor in (0.3, 0.5, 0.77, 1.5, 2.0)},
-    **{f"gamma {power}": gamma(power) for power in (0.7, 0.85, 1.2, 1.5)},
-    **{f"border {share} of {shade}": border(share, shade) for share in (0.05, 0.2) for shade in (0, 255)},
-    "grey": grey,
-    "grey, small, jpeg": lambda pixels: jpeg(40)(scale(0.4)(grey(pixels))),
     "darker": lambda pixels: (pixels * 0.8).astype(np.uint8),
-    "blurred": lambda pixels: cv2.GaussianBlur(pixels, (0, 0), 1.5),
+    "a wide border": lambda pixels: cv2.copyMakeBorder(pixels, *[60] * 4, cv2.BORDER_CONSTANT, value=(255,) * 3),
+    "a page": lambda pixels: cv2.copyMakeBorder(pixels, 20, 300, 10, 120, cv2.BORDER_CONSTANT, value=(0,) * 3),
+    "grey, small, jpeg": lambda pixels: (
+        images.decode(images.encode_jpeg(images.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), 96, 120), 40)).pixels
+    ),
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_an_edited_copy_is_a_copy(edit: str, draw: Draw, probe_of: ProbeOf) -> None:
-    for seed in range(4):
-        original, copy = draw(seed), EDITS[edit](draw(seed))
-        assert len(dropped([probe_of("a", original), probe_of("b", copy)])) == 1, seed
+@pytest.mark.parametrize("name", OTHER_EDITS)
+def test_other_edits_too(name: str, draw: Draw, judged: Callable) -> None:
+    for seed in SEEDS:
+        goes, opening = judged(a=draw(seed), b=OTHER_EDITS[name](draw(seed)))
+        assert len(goes) == 1 and not opening.asked, seed
+
+
+def test_two_copies_on_different_pages_are_copies(draw: Draw, judged: Callable) -> None:
+    pixels = draw(4)
+    pages = [
+        cv2.copyMakeBorder(pixels, *sides, cv2.BORDER_CONSTANT, value=(shade,) * 3)
+        for sides, shade in (((10, 200, 40, 0), 255), ((150, 0, 100, 100), 0))
+    ]
+    assert len(judged(a=pages[0], b=pages[1])[0]) == 1
+
+
+# ---- look-alikes stay ------------------------------------------------------------------------------------
 
 
 def recoloured(pixels: np.ndarray) -> np.ndarray:
@@ -74,93 +162,503 @@ def recoloured(pixels: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
-def test_the_same_dress_in_another_colour_is_another_picture(draw: Draw, probe_of: ProbeOf) -> None:
-    for seed in range(6):
-        assert not dropped([probe_of("a", draw(seed)), probe_of("b", recoloured(draw(seed)))]), seed
+def test_the_same_dress_in_another_colour_is_another_picture(scene: Draw, judged: Callable) -> None:
+    for seed in SEEDS:
+        for thorough in (False, True):
+            assert not judged(thorough, a=scene(seed), b=recoloured(scene(seed)))[0], (seed, thorough)
 
 
-def test_different_pictures_all_stay(draw: Draw, probe_of: ProbeOf) -> None:
-    assert not dropped([probe_of(f"{seed:02d}", draw(seed)) for seed in range(60)])
+def test_the_opening_sees_other_colours_too(scene: Draw, probe_of: ProbeOf, together: Together) -> None:
+    """Of a detail whose mean colours are alike: what thumbs let through, pictures don't."""
+    original = scene(1)
+    captioned = edits.edited(original, "caption bar 10%", "1")
+    for copy, goes in ((captioned, 1), (recoloured(captioned), 0)):
+        opening = Opening(a=original, b=copy)
+        probes = together(probe_of("a", original), probe_of("b", copy))
+        probes.thumbs["ab"] = 128
+        assert len(kept(probes, Compare(opening.proofs))) == goes and opening.asked
 
 
-def test_flat_pictures_make_no_cluster(probe_of: ProbeOf) -> None:
+def test_a_grey_copy_of_one_colour_has_no_colours_to_differ(scene: Draw, judged: Callable) -> None:
+    original = scene(2)
+    grey = edits.edited(recoloured(original), "grey", "")
+    assert judged(a=original, b=grey)[0] == {"b": "a"}
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_different_pictures_all_stay(thorough: bool, draw: Draw, scene: Draw, judged: Callable) -> None:
+    for kind in (draw, scene):
+        assert not judged(thorough, **{f"{seed:02d}": kind(seed) for seed in range(60)})[0]
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_flat_pictures_make_no_cluster(thorough: bool, judged: Callable) -> None:
     rng = np.random.default_rng(7)
-    flat = []
+    flat = {}
     for n in range(40):
         shade = rng.integers(0, 255, 3)
-        noise = rng.normal(0, 1.5, (220, 220, 3))
-        flat.append(probe_of(f"{n:02d}", np.clip(shade + noise, 0, 255).astype(np.uint8)))
-    assert not dropped(flat)
+        flat[f"{n:02d}"] = np.clip(shade + rng.normal(0, 1.5, (220, 220, 3)), 0, 255).astype(np.uint8)
+    assert not judged(thorough, **flat)[0]
 
 
-def test_white_pages_with_different_small_figures_stay(draw: Draw, probe_of: ProbeOf) -> None:
-    pages = []
+@pytest.mark.parametrize("thorough", [False, True])
+def test_white_pages_with_different_small_figures_stay(thorough: bool, draw: Draw, judged: Callable) -> None:
+    pages = {}
     for n in range(12):
         page = np.full((400, 400, 3), 255, np.uint8)
         page[140:260, 150:246] = draw(n, 120, 96)
-        pages.append(probe_of(f"{n:02d}", page))
-    assert not dropped(pages)
+        pages[f"{n:02d}"] = page
+    assert not judged(thorough, **pages)[0]
 
 
-def test_of_a_cluster_the_best_is_kept(draw: Draw, probe_of: ProbeOf) -> None:
-    pixels = draw(2)
-    large, small = scale(1.5)(pixels), scale(0.5)(pixels)
-    # colour before grey, then pixels, then bytes, then the lowest key
-    ranks = [
-        (("a", grey(large), 900), ("b", small, 100)),
-        (("a", small, 900), ("b", large, 100)),
-        (("a", pixels, 100), ("b", jpeg(90)(pixels), 101)),
-        (("b", pixels, 100), ("a", jpeg(90)(pixels), 100)),
-    ]
-    for worse, better in ranks:
-        for order in permutations((worse, better)):
-            probes = [probe_of(*picture) for picture in order]
-            assert dropped(probes) == {worse[0]: better[0]}
+# ---- of copies the best stays ----------------------------------------------------------------------------
+
+PLAIN = {"chroma_residual": 20.0, "frame": (0, 0, 100, 100), "width": 100, "height": 100, "bytes": 1000, "rank": 3}
+POOR = {"chroma_residual": GREY, "frame": (0, 0, 50, 50), "width": 50, "height": 50, "bytes": 10, "rank": 0}
+# fmt: off
+RULES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [  # why, what the better one has, what the worse one has
+    ("earlier", {"key": "z", "earlier": True} | POOR, {"key": "a", "bytes": 9000, "rank": 1}),
+    ("colour", {"key": "z", "frame": (0, 0, 50, 50), "bytes": 10, "rank": 0}, {"key": "a", "chroma_residual": GREY}),
+    ("pixels", {"key": "z", "bytes": 10, "rank": 0}, {"key": "a", "frame": (0, 0, 100, 99), "bytes": 9000, "rank": 1}),
+    (
+        "without margin",
+        {"key": "z"},
+        {"key": "a", "width": 900, "height": 900, "frame": (9, 9, 90, 90), "bytes": 10**6},
+    ),
+    ("bits", {"key": "z", "bytes": 1001, "rank": 0}, {"key": "a", "bytes": 1000, "rank": 1}),
+    ("bits a pixel", {"key": "z", "rank": 0}, {"key": "a", "width": 200, "height": 200, "bytes": 3000, "rank": 1}),
+    ("rank", {"key": "z", "rank": 1}, {"key": "a", "rank": 2}),
+    ("found by a search", {"key": "z", "rank": 900}, {"key": "a", "rank": 0}),
+    ("key", {"key": "a"}, {"key": "b"}),
+]
+# fmt: on
 
 
-def test_the_same_pixels_are_copies_however_flat(probe_of: ProbeOf) -> None:
+@pytest.fixture(scope="module")
+def copies(draw: Draw, probe_of: ProbeOf) -> Callable[..., Probes]:
+    """`copies({"key": …, "bytes": …}, …)`: Probes of one picture with figures of our choice; those that are `earlier`
+    must come first."""
+    first = probe_of("first", draw(2))
+
+    def made(*rows: dict[str, Any]) -> Probes:
+        figures = np.repeat(first.figures, len(rows))
+        records = []
+        for n, row in enumerate(rows):
+            figures["pixels_sha256"][n] = figures["sha256"][n] = n
+            known = PLAIN | row
+            for name in known.keys() & set(FIGURES.names):
+                figures[name][n] = known[name]
+            records.append(Record(key=known["key"], rank=known["rank"]))
+        earlier = sum(row.get("earlier", False) for row in rows)
+        return Probes(records, figures, first.thumbs, np.zeros(len(rows), np.int64), earlier=earlier)
+
+    return made
+
+
+@pytest.mark.parametrize(("why", "better", "worse"), RULES)
+def test_of_a_cluster_the_best_is_kept(
+    why: str, better: dict[str, Any], worse: dict[str, Any], copies: Callable[..., Probes]
+) -> None:
+    expected = {worse["key"]: better["key"]}
+    assert kept(copies(better, worse)) == expected
+    assert better.get("earlier") or kept(copies(worse, better)) == expected
+    # the same rule among pictures with the same pixels
+    same = copies(better, worse)
+    same.figures["pixels_sha256"] = 7
+    assert kept(same) == expected
+
+
+def test_the_verdict_doesnt_depend_on_the_order_of_arrival(draw: Draw, probe_of: ProbeOf, together: Together) -> None:
+    names = ("jpeg 50", "scale 0.5", "border 10% white", "grey", "blur 1")
+    probes = together(*(
+        probe_of(f"{seed}{n}", edits.edited(draw(seed), name, "x")) for seed in range(3) for n, name in enumerate(names)
+    ))  # fmt: skip
+    first = kept(probes)
+    assert len(first) == 12 and len(set(first.values())) == 3
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(len(probes))
+        assert kept(probes.take(order)) == first
+
+
+def test_details_tell_the_same_bytes_from_the_same_pixels(draw: Draw, probe_of: ProbeOf, together: Together) -> None:
+    pixels = draw(1)
+    probes = together(*(probe_of(key, pixels, size) for key, size in (("a", 9), ("b", 9), ("c", 8))))
+    probes.figures["sha256"][1] = probes.figures["sha256"][0]
+    drops = found(probes)
+    assert {key: (drop.detail, drop.kept_key) for key, drop in drops.items()} == {
+        "b": ("the same bytes", "a"),
+        "c": ("the same pixels", "a"),
+    }
+
+
+def test_the_same_pixels_are_copies_however_flat(probe_of: ProbeOf, together: Together) -> None:
     flat = np.full((220, 220, 3), 90, np.uint8)
-    probes = [probe_of(key, flat, size) for key, size in (("a", 1), ("b", 3), ("c", 2))]
-    assert dropped(probes) == {"a": "b", "c": "b"}
+    probes = together(*(probe_of(key, flat, size) for key, size in (("a", 1), ("b", 3), ("c", 2))))
+    assert kept(probes) == {"a": "b", "c": "b"}
 
 
-def bits(*positions: int) -> str:
-    return f"{sum(1 << n for n in positions):064x}"
+def test_what_is_named_as_kept_is_kept(draw: Draw, probe_of: ProbeOf, together: Together) -> None:
+    """Also for the twin of a copy: both go for the best one."""
+    small = edits.edited(draw(1), "scale 0.5", "x")
+    probes = together(probe_of("a", small), probe_of("b", small), probe_of("best", draw(1)))
+    assert kept(probes) == {"a": "best", "b": "best"}
 
 
-@pytest.fixture
-def made(draw: Draw, probe_of: ProbeOf) -> Callable[..., Probe]:
-    """`made(key, rank, hash, seed)`: a probe with a hash of our choice and a frame like no other seed's."""
+def test_earlier_pictures_stay_whatever_is_like_them(draw: Draw, probe_of: ProbeOf, together: Together) -> None:
+    """Twice the same pixels, a near copy, a flat one; and later copies of each, all of them better."""
+    small, flat = edits.edited(draw(1), "scale 0.5", "x"), np.full((50, 50, 3), 99, np.uint8)
+    earlier = [probe_of("e1", small, 9), probe_of("e2", small, 9), probe_of("e3", draw(1), 1), probe_of("e4", flat)]
+    later = [probe_of("n1", edits.edited(draw(1), "scale 2", "x"), 10**6), probe_of("n2", small), probe_of("n3", flat)]
+    probes = replace(together(*earlier, *later, probe_of("n4", draw(5))), earlier=4)
+    goes = kept(probes)
+    assert goes.keys() == {"n1", "n2", "n3"} and goes["n3"] == "e4"
+    assert goes["n2"] in ("e1", "e2") and goes["n1"] in ("e1", "e2", "e3")
 
-    def probe(key: str, rank: int, hexadecimal: str, seed: int) -> Probe:
-        changes = {"bytes": 1000 - rank, "phash_whole": hexadecimal, "phash_trimmed": hexadecimal, "ab": first.ab}
-        return probe_of(key, draw(seed)).model_copy(update=changes)
 
-    first = probe_of("first", draw(0))
-    return probe
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_pictures_are_no_trouble(count: int, draw: Draw, probe_of: ProbeOf, together: Together) -> None:
+    assert not kept(together(*(probe_of("a", draw(1)) for _ in range(count))), Compare(unproven, thorough=True))
 
 
-def test_a_copy_of_a_copy_isnt_chained_to_the_first(made: Callable[..., Probe]) -> None:
-    chain = [made(f"{n}", n, bits(*range(30 * n)), n) for n in range(5)]
+# ---- codes of our choice ---------------------------------------------------------------------------------
+
+
+def bits(*positions: int) -> np.ndarray:
+    """A code in which those are set."""
+    octets = np.zeros(256, np.uint8)
+    octets[list(positions)] = 1
+    return np.packbits(octets).view(np.uint64)
+
+
+def coded(codes: np.ndarray, ab: Sequence[int] | None = None, earlier: int = 0) -> Probes:
+    """(N, 4 frames, 4) uint64 → Probes of N different coloured pictures in this order, best first. Their thumbs are
+    noise, each another one; `ab`: their colours."""
+    count = len(codes)
+    figures, thumbs = np.zeros(count, FIGURES), np.zeros(count, THUMBS)
+    figures["codes"], figures["chroma_residual"], figures["spread"] = codes, 20, 50
+    figures["frame"], figures["bytes"] = (0, 0, 9, 9), 10**6 - np.arange(count)
+    figures["pixels_sha256"][:, :8] = np.arange(count)[:, None].view(np.uint8).reshape(count, 8)
+    figures["width"] = figures["height"] = 9
+    thumbs["luma"] = np.random.default_rng(5).integers(0, 256, thumbs["luma"].shape, np.uint8)
+    thumbs["ab"] = 128 if ab is None else np.array(ab, np.uint8)[:, None, None, None, None]
+    return Probes([Record(key=f"{n:06d}") for n in range(count)], figures, thumbs, np.arange(count), earlier=earlier)
+
+
+def one_frame(*codes: np.ndarray) -> np.ndarray:
+    """The codes of pictures without margin, whose other two views are like nothing else."""
+    all_frames = np.random.default_rng(9).integers(0, 2**64, (len(codes), 4, 4), np.uint64)
+    all_frames[:, WHOLE] = all_frames[:, TRIMMED] = codes
+    return all_frames
+
+
+def test_a_copy_of_a_copy_isnt_chained_to_the_first() -> None:
+    chain = coded(one_frame(*(bits(*range(30 * n)) for n in range(5))))
     # 1 goes for 0; 2 is too far from 0, so it leads; 3 goes for 2; 4 leads
-    assert dropped(chain) == {"1": "0", "3": "2"}
+    assert kept(chain) == {"000001": "000000", "000003": "000002"}
+
+
+def test_of_two_leaders_the_nearer_one_is_kept_instead() -> None:
+    codes = one_frame(bits(), bits(*range(50)), bits(*range(27)))  # 2 is 27 from 0, 23 from 1
+    assert kept(coded(codes)) == {"000002": "000001"}
 
 
 @pytest.mark.parametrize(
-    ("distance", "alike", "goes"),
-    [(0, False, True), (32, False, True), (33, False, False), (33, True, True), (64, True, True), (65, True, False)],
-)
-def test_the_distances_are_where_they_say(distance: int, alike: bool, goes: bool, made: Callable[..., Probe]) -> None:
-    one = made("a", 0, bits(), 1)
-    other = made("b", 1, bits(*range(distance)), 1 if alike else 2).model_copy(update={"pixels_sha256": "other"})
-    assert dropped([one, other]) == ({"b": "a"} if goes else {})
+    ("distance", "alike", "proven", "goes", "opened"),
+    [
+        (0, False, False, True, 0), (32, False, False, True, 0), (33, False, True, False, 0),
+        (33, True, False, True, 0), (80, True, False, True, 0), (81, True, True, False, 0),
+    ],
+)  # fmt: skip
+def test_the_distances_are_where_they_say(distance: int, alike: bool, proven: bool, goes: bool, opened: int) -> None:
+    probes = coded(one_frame(bits(), bits(*range(distance))))
+    if alike:
+        probes.thumbs["luma"][1] = probes.thumbs["luma"][0]
+    asked: list[Pair] = []
+
+    def proofs(_: Probes, pairs: Sequence[Pair]) -> list[str]:
+        asked.extend(pairs)
+        return ["proof" if proven else ""] * len(pairs)
+
+    assert kept(probes, Compare(proofs)) == ({"000001": "000000"} if goes else {}) and len(asked) == opened
 
 
-def test_the_verdict_doesnt_depend_on_the_order_of_arrival(draw: Draw, probe_of: ProbeOf) -> None:
-    edits = [jpeg(50), scale(0.6), border(0.1, 255)]
-    probes = [probe_of(f"{seed}{n}", edit(draw(seed))) for seed in range(3) for n, edit in enumerate(edits)]
-    first = dropped(probes)
-    assert len(first) == 6
-    for seed in range(5):
-        order = np.random.default_rng(seed).permutation(len(probes))
-        assert dropped([probes[n] for n in order]) == first
+@pytest.mark.parametrize(("correlation", "proven", "goes", "opened"), [
+    (0.91, False, True, 0), (0.89, False, False, 1), (0.89, True, True, 1), (0.71, True, True, 1),
+    (0.69, True, False, 0),
+])  # fmt: skip
+def test_the_correlations_are_where_they_say(
+    correlation: float, proven: bool, goes: bool, opened: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "correlations", lambda one, other, allowed: np.full(len(one), correlation, np.float32))
+    monkeypatch.setattr(frames, "slid", lambda one, other: correlation)
+    asked: list[Pair] = []
+
+    def proofs(_: Probes, pairs: Sequence[Pair]) -> list[str]:
+        asked.extend(pairs)
+        return ["proof" if proven else ""] * len(pairs)
+
+    drops = found(coded(one_frame(bits(), bits(*range(40)))), Compare(proofs))
+    assert len(drops) == goes and len(asked) == opened
+    if drops:
+        said = "proof" if proven else f"code distance 40 of 256, correlation {correlation:.2f}"
+        assert drops["000001"].detail == said
+
+
+@pytest.mark.parametrize(("difference", "goes"), [(0, 1), (14, 1), (16, 0)])
+def test_colours_may_differ_a_little(difference: int, goes: int) -> None:
+    probes = coded(one_frame(bits(), bits()))
+    probes.thumbs["ab"][1, ..., 0] += difference
+    assert len(kept(probes)) == goes
+    probes.figures["chroma_residual"][1] = GREY
+    assert len(kept(probes)) == 1
+
+
+def test_all_candidates_may_differ_in_colour() -> None:
+    """Also all of those that are looked at in one go, and of more than one go."""
+    assert not kept(coded(one_frame(bits(), bits()), [10, 200]))
+    colors = [10 if n % 2 else 200 for n in range(40)]
+    assert kept(coded(one_frame(*[bits()] * 40), colors)).keys() == {f"{n:06d}" for n in range(2, 40)}
+
+
+def test_two_pages_that_look_alike_as_pages_are_no_proof() -> None:
+    codes = np.random.default_rng(3).integers(0, 2**64, (2, 4, 4), np.uint64)
+    codes[:, WHOLE] = bits(1)
+    pages = coded(codes)
+    pages.thumbs["luma"][1, WHOLE] = pages.thumbs["luma"][0, WHOLE]
+    assert not kept(pages)
+    pages.thumbs["luma"][1, TRIMMED] = pages.thumbs["luma"][0, TRIMMED]  # what is on them is alike too
+    assert kept(pages) == {"000001": "000000"}
+
+
+def test_two_pages_with_equal_codes_are_no_proof() -> None:
+    codes = np.random.default_rng(3).integers(0, 2**64, (2, 4, 4), np.uint64)
+    codes[:, WHOLE] = bits(1)
+    assert not kept(coded(codes))
+    codes[1, TRIMMED] = codes[0, TRIMMED]  # not even of what is on them: it may be a small thing, reduced to nothing
+    assert not kept(coded(codes))
+
+
+# ---- nothing is missed -----------------------------------------------------------------------------------
+
+
+@st.composite
+def codes_of_frames(draw_from: st.DrawFn) -> np.ndarray:
+    """(N, 4, 4) uint64, many of them near one another and near the radius, some of pictures with a margin."""
+    count = draw_from(st.integers(1, 40))
+    rng = np.random.default_rng(draw_from(st.integers(0, 2**32)))
+    centres = rng.integers(0, 2**64, (3, 4), np.uint64)
+    all_frames = rng.integers(0, 2**64, (count, 4, 4), np.uint64)
+    for picture in all_frames:
+        for frame in range(4):
+            if rng.random() < 0.7:
+                flips = rng.permutation(256)[: rng.integers(0, 60)]
+                picture[frame] = centres[rng.integers(3)] ^ bits(*flips)
+        if rng.random() < 0.5:
+            picture[WHOLE] = picture[TRIMMED]
+    return all_frames
+
+
+def frames_of(codes: np.ndarray) -> list[int]:
+    """As they are: the whole one only where there is a margin."""
+    return [TRIMMED] if (codes[WHOLE] == codes[TRIMMED]).all() else [WHOLE, TRIMMED]
+
+
+def least_distance(better: np.ndarray, worse: np.ndarray, views: bool = True) -> int:
+    """By brute force, of all that may be compared of two pictures (4, 4)."""
+    ours, theirs = frames_of(better), frames_of(worse)
+    pairs = [(a, b) for a in ours for b in theirs]
+    if views:
+        pairs += [(view, b) for view in (CENTRE, BARLESS) for b in theirs] + [(a, BARLESS) for a in ours]
+    return min(int(np.bitwise_count(better[a] ^ worse[b]).sum()) for a, b in pairs)
+
+
+@contextmanager
+def blunt() -> Iterator[None]:
+    """Thumbs leave a doubt of every pair; pictures come in small blocks; one thread."""
+    exact = hamming.near
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_join, "BLOCK", 16)
+        patch.setattr(_join, "SLICE", 5)
+        patch.setattr(hamming, "near", lambda ours, better, radius: exact(ours, better, radius, threads=1))
+        patch.setattr(frames, "correlations", lambda one, other, allowed: np.zeros(len(one), np.float32))
+        patch.setattr(frames, "band_pass", lambda luma: luma)
+        patch.setattr(frames, "slid", lambda one, other: 0.8)
+        yield
+
+
+@settings(max_examples=40, deadline=None)
+@given(codes_of_frames(), st.integers(0, 110), st.integers(0, 5))
+def test_every_pair_within_the_radius_is_an_edge(codes: np.ndarray, radius: int, earlier: int) -> None:
+    limits = SimpleNamespace(
+        certain_distance=-1, candidate_distance=radius, min_correlation=2.0, doubtful_correlation=0.5,
+        max_color_difference=15.0, monochrome_residual=2.5,
+    )  # fmt: skip
+    earlier = min(earlier, len(codes))
+    with blunt():
+        edges = _join.Join(coded(codes, earlier=earlier), np.arange(len(codes)), earlier, limits, False).edges()
+    columns = zip(edges.one.tolist(), edges.other.tolist(), edges.distance.tolist(), strict=True)
+    pairs = ((one, other) for one, other in combinations(range(len(codes)), 2) if other >= earlier)
+    near = [(one, other, least_distance(codes[one], codes[other])) for one, other in pairs]
+    assert sorted(columns) == sorted(pair for pair in near if pair[2] <= radius)
+
+
+@settings(max_examples=40, deadline=None)
+@given(codes_of_frames(), st.integers(0, 2**32), st.integers(0, 5))
+def test_what_is_left_out_of_the_join_changes_no_verdict(codes: np.ndarray, seed: int, earlier: int) -> None:
+    """Against a leader's clusters by brute force, where any pair within the radius may be proven or not."""
+    earlier, knobs = min(earlier, len(codes)), duplicate.Settings()
+    proven = np.random.default_rng(seed).random((len(codes), len(codes))) < 0.3
+
+    def proofs(_: Probes, pairs: Sequence[Pair]) -> list[str]:
+        return ["proof" if proven[pair.one, pair.other] else "" for pair in pairs]
+
+    with blunt():
+        goes = kept(coded(codes, earlier=earlier), Compare(proofs), knobs)
+    leaders: list[int] = []
+    expected: dict[str, set[str]] = {}
+    for other in range(len(codes)):
+        good = {one for one in leaders if other >= earlier and _is_copy(codes, one, other, knobs, proven)}
+        if good:
+            expected[f"{other:06d}"] = {f"{one:06d}" for one in good}
+        else:
+            leaders.append(other)
+    assert goes.keys() == expected.keys() and all(goes[key] in expected[key] for key in goes)
+
+
+def _is_copy(codes: np.ndarray, one: int, other: int, knobs: duplicate.Settings, proven: np.ndarray) -> bool:
+    both_framed = len(frames_of(codes[one])) == len(frames_of(codes[other])) == 2
+    certain = not both_framed and least_distance(codes[one], codes[other], views=False) <= knobs.certain_distance
+    near = least_distance(codes[one], codes[other]) <= knobs.candidate_distance
+    return bool(certain or (near and proven[one, other]))
+
+
+@pytest.mark.parametrize("name", ["corner", "left out", "mirror"])
+@pytest.mark.parametrize("thorough", [False, True])
+def test_windows_propose_what_frames_dont(name: str, thorough: bool, scene: Draw, judged: Callable) -> None:
+    """Exactly a window: it is opened, whatever the colours at another place of the picture; if one is thorough."""
+    original = scene(3)
+    copy = {"corner": original[39:, 31:], "left out": original[20:281, :209], "mirror": original[:, ::-1]}[name]
+    goes, opening = judged(thorough, a=original, b=copy)
+    assert opening.asked == [("a", "b")] * thorough and len(goes) == thorough
+
+
+# ---- at a cost that grows with the pictures, not with their pairs ----------------------------------------
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Pairs whose thumbs were compared, call by call; they all are alike, or not at all. Too many fail at once."""
+    made: list[int] = []
+
+    def count(pairs: int) -> None:
+        made.append(pairs)
+        assert sum(made) <= LOOKS, "thumbs of too many pairs are compared"
+
+    def correlations(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        count(len(one))
+        return (one[:, 0, 0, 0] == other[:, 0, 0, 0]).astype(np.float32)
+
+    def slid(one: np.ndarray, other: np.ndarray) -> float:
+        count(1)
+        return 0.0
+
+    monkeypatch.setattr(frames, "correlations", correlations)
+    monkeypatch.setattr(frames, "band_pass", lambda luma: luma)
+    monkeypatch.setattr(frames, "slid", slid)
+    return made
+
+
+LOOKS = 400_000
+
+
+def test_a_hundred_thousand_equal_hashes_cost_a_hundred_thousand_looks(looks: list[int]) -> None:
+    count = 100_000
+    few = coded(one_frame(bits(*range(128))))
+    figures = np.repeat(few.figures, count)
+    figures["pixels_sha256"][:, :8] = np.arange(count)[:, None].view(np.uint8).reshape(count, 8)
+    records = [Record(key=f"{n:06d}") for n in range(count)]
+    goes = kept(Probes(records, figures, few.thumbs, np.zeros(count, np.int64)))
+    assert len(goes) == count - 1 and set(goes.values()) == {"000000"}
+    assert sum(looks) <= 4 * count
+
+
+def test_thousands_of_near_hashes_cost_thousands_of_looks(looks: list[int]) -> None:
+    rng, count = np.random.default_rng(3), 3000
+    codes = one_frame(*(bits(*rng.permutation(256)[:24]) for _ in range(count)))  # some 43 from one another
+    probes = coded(codes)
+    probes.thumbs["luma"] = 7
+    assert len(kept(probes)) == count - 1
+    few = _join.SLICE**2  # what is joined first has nobody to follow
+    assert sum(looks) <= 4 * count + few
+
+
+# ---- what the join is made of ----------------------------------------------------------------------------
+
+
+def edges_of(*rows: tuple[int, int, int, bool, bool]) -> _join.Edges:
+    """Of one, other, distance, mirrored, same; correlation by number."""
+    one, other, distance, mirrored, same = (np.array(column) for column in zip(*rows, strict=True))
+    return _join.Edges(one, other, distance, np.arange(len(rows), dtype=np.float32), mirrored, same)
+
+
+def test_each_pair_is_an_edge_once_and_once_mirrored() -> None:
+    edges = _join._once(edges_of(
+        (0, 3, 9, False, False), (0, 3, 40, False, True), (0, 3, 50, False, True), (0, 3, 5, True, False),
+        (0, 3, 4, True, False), (1, 2, 8, False, False), (1, 2, 7, False, False), (0, 2, 7, False, False),
+    ))  # fmt: skip
+    assert edges.correlation.tolist() == [7, 6, 1, 4]  # by the worse picture; what is proven, else what is nearest
+
+
+def test_edges_that_are_taken_and_joined_stay_what_they_are() -> None:
+    edges = edges_of((0, 1, 5, False, True), (0, 2, 6, True, False), (1, 2, 7, False, False))
+    assert edges.take(np.array([False, True, True])).distance.tolist() == [6, 7]
+    assert edges.take(np.array([2, 0])).other.tolist() == [2, 1]
+    both = _join.joined([edges.take(np.array([0])), edges.take(np.array([2, 1]))])
+    assert both.distance.tolist() == [5, 7, 6] and both.mirrored.tolist() == [False, False, True] and len(both) == 3
+    none = _join.joined([])
+    assert len(none) == 0 and none.one.dtype == np.int64 and none.same.dtype == bool
+
+
+def test_leaders_of_edges_in_any_order() -> None:
+    rows = [(0, 1, 30, False, True), (1, 2, 3, False, True), (0, 3, 9, False, True), (2, 3, 8, False, True)]
+    for order in permutations(rows):
+        edges = edges_of(*order)
+        chosen = {other: int(edges.one[edge]) for other, edge in duplicate._leaders(edges, 5)}
+        assert chosen == {1: 0, 3: 2}
+
+
+def test_slid_finds_what_was_moved_and_scaled(draw: Draw) -> None:
+    rng = np.random.default_rng(1)
+    large = cv2.GaussianBlur(rng.normal(0, 1, (90, 90)).astype(np.float32), (0, 0), 2)
+    one, moved = large[10:74, 10:74], large[13:77, 6:70]
+    wider = cv2.resize(large[10:71, 10:71], (64, 64), interpolation=cv2.INTER_CUBIC)
+    other = cv2.GaussianBlur(rng.normal(0, 1, (64, 64)).astype(np.float32), (0, 0), 2)
+    assert frames.slid(one, one) > 0.999 and frames.slid(one, moved) > 0.99 and frames.slid(one, wider) > 0.9
+    assert frames.slid(one, other) < 0.6
+
+
+def test_what_is_flat_is_like_nothing() -> None:
+    busy = frames.band_pass(np.random.default_rng(1).integers(0, 256, (64, 64), np.uint8))
+    flat = frames.band_pass(np.full((64, 64), 99, np.uint8))
+    for one, other in ((flat, busy), (busy, flat), (flat, flat)):
+        assert frames.slid(one, other) < 0.5
+
+
+@pytest.mark.parametrize("count", [1, 2, frames.CHUNK])
+def test_band_pass_is_the_same_for_many_as_for_one(count: int) -> None:
+    lumas = np.random.default_rng(2).integers(0, 256, (count, 2, 64, 64), np.uint8)
+    lumas[0, 1] = 99
+    many = frames.band_pass(lumas)
+    assert many.shape == lumas.shape and not many[0, 1].any()
+    for frame in (lumas[-1, 0], lumas[0, 0]):
+        alone, fine = frames.band_pass(frame), frame.astype(np.float64)
+        oracle = gaussian_filter(fine, 0.8, mode="mirror") - gaussian_filter(fine, 4.0, mode="mirror")
+        oracle = (oracle - oracle.mean()) / oracle.std()
+        assert np.abs(alone - oracle).max() < 0.05 and abs(float(alone.std()) - 1) < 1e-4
+    assert np.allclose(many[-1, 0], frames.band_pass(lumas[-1, 0]), atol=1e-4)
+
+
+def test_the_mirror_window_is_the_mirror_image() -> None:
+    luma = np.random.default_rng(2).integers(0, 256, (64, 64), np.uint8)
+    frame, window = frames.WINDOWS[frames.MIRRORED]
+    assert frame == TRIMMED and np.array_equal(probe.warped(luma, window), luma[:, ::-1])
