@@ -22,12 +22,14 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from filter_goals import Goal, at_most
 
 from gravurekit import hamming
 
 RADIUS = 64
 ROUNDS = 3  # of the small sizes, the best of which counts
 SIZES = (10_000, 100_000, 1_000_000)
+GOALS, GIGABYTES = {100_000: 10, 1_000_000: 600}, 2  # seconds on two cores
 PEERS = ((10_000, "numpy"), (10_000, "faiss"), (100_000, "faiss"))
 
 
@@ -120,7 +122,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def ours(up_to: int, core: float, cores: int) -> None:
+def ours(up_to: int, core: float, cores: int) -> list[Goal]:
     columns = {
         "codes": 12,
         "s": 9,
@@ -132,7 +134,7 @@ def ours(up_to: int, core: float, cores: int) -> None:
         "found": 9,
     }
     say("".join(f"{name:>{width}}" for name, width in columns.items()))
-    last = None
+    last, goals = None, []
     for count in (size for size in SIZES if size <= up_to):
         last, all_pairs = measured("ours", count), count * (count - 1) / 2
         wall, used = all_pairs / last["seconds"], all_pairs / last["used"]
@@ -140,10 +142,15 @@ def ours(up_to: int, core: float, cores: int) -> None:
             f"{count:12,}{last['seconds']:9.2f}{wall / 1e9:10.2f}{wall / core / cores:10.0%}"
             f"{used / 1e9:10.2f}{used / core:10.0%}{last['GB']:9.2f}{last['found']:9,}"
         )
+        if count in GOALS:
+            goals.append(at_most("join", f"{count:,} codes", last["seconds"], GOALS[count], " s"))
+        if count == max(GOALS):
+            goals.append(at_most("join", f"{count:,} codes, peak of memory", last["GB"], GIGABYTES, " GB"))
     if last:
         largest = max(size for size in SIZES if size <= up_to)
         hours = last["seconds"] * (10_000_000 / largest) ** 2 / 3600
         say(f"{10_000_000:12,}   {hours:.1f} hours, extrapolated from {largest:,} by the square")
+    return goals
 
 
 def peers(up_to: int) -> None:
@@ -171,13 +178,14 @@ def gpu(up_to: int) -> None:
         say(f"GPU ({torch.cuda.get_device_name()}) at {count:,}: {seen['seconds']:.1f} s, {seen['found']:,} pairs")
 
 
-def run(up_to: int) -> None:
+def run(up_to: int) -> list[Goal]:
     core, how = limit()
     cores = hamming._cores()
     say(f"limit: {core * cores / 1e9:.1f} Gpairs/s on {cores} cores, {core / 1e9:.1f} on one: {how}")
-    ours(up_to, core, cores)
+    goals = ours(up_to, core, cores)
     peers(up_to)
     gpu(up_to)
+    return goals
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from filter_goals import Goal, at_most, least
 
 from gravurekit import crafts, images, probe
 from gravurekit.errors import PictureError
@@ -62,7 +63,7 @@ def version(pixels: np.ndarray, name: str) -> np.ndarray:
     return images.decode(data).pixels
 
 
-def run(data: Path) -> None:
+def run(data: Path) -> list[Goal]:
     """Print the shares. `data` holds `figures`, `photos` and `irrelevant`."""
     cut = crafts.settings_of("filters", "filter", "monochrome", {}).min_residual  # type: ignore[attr-defined]
     photographs = []
@@ -87,6 +88,10 @@ def run(data: Path) -> None:
         high = np.quantile(residuals, 0.99)
         say(f"  {name:18} {100 * every[-1]:5.1f} % of {len(some)} caught; 99 % lie below {high:.2f}")
     say(f"  {'all of these':18} {100 * np.mean(every):5.1f} % caught (goal: 99 % at least)")
+    return [
+        least("monochrome", "grey, sepia, cyanotype, toned paper caught", float(np.mean(every)), 0.99),
+        at_most("monochrome", "colour photographs flagged", float(share), 2, " %"),
+    ]
 
 
 if __name__ == "__main__":

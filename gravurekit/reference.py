@@ -19,10 +19,12 @@ from gravurekit.errors import UsageError
 from gravurekit.pipeline import ROOMS
 from gravurekit.settings import Settings, did_you_mean, flag_of, layered
 
-# What the example workspace says. That it names some defaults is on purpose: they are what one changes first.
+# What the example workspace says. That it names some defaults is on purpose: they are what one changes first. The cut
+# is for keywords that ask for dressed people (experiments/fit_figure.py); a garment on a hanger falls below it.
 EXAMPLE: Mapping[str, Mapping[str, Any]] = {
     "paths": {"keywords": ["keywords/dresses.txt"], "sources": ["bing"]},
     "crawl": {"per_keyword": 100, "bing": {"type": "photo"}},
+    "filter": {"min_figure": 0.5},
 }
 
 TOML_HEAD = """\

@@ -23,6 +23,8 @@ def crosswise(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def correlations(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """(P, 2, 64, 64) uint8 grey twice, (P, 2, 2) bool → (P,) float32: the best normalised correlation of band-passed
     frames, -1..1."""
+    if not len(one):
+        return np.zeros(0, np.float32)
     ours, theirs = band_pass(one), band_pass(other)
     found = np.einsum("pahw,pbhw->pab", ours, theirs) / (THUMB_SIDE * THUMB_SIDE)
     return np.where(allowed, found, -1.0).max(axis=(1, 2)).astype(np.float32)
@@ -53,6 +55,7 @@ def color_differences(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -
 
 # ---- how a picture may be moved, cropped, turned, mirrored -----------------------------------------------
 
+FLAT = 1e-3  # spread of what has none
 CORE = 50  # pixels of a thumb: what is slid over the other one
 SIZES = (0.92, 0.96, 1.0, 1.04, 1.08)
 CROPS = (0.93, 0.87)  # sides of windows: about 13 % and 25 % of the area gone
@@ -63,10 +66,14 @@ def slid(one: np.ndarray, other: np.ndarray) -> float:
     """(64, 64) float32 twice, band-passed → the best correlation when the middle of the one, a little larger or
     smaller, is slid over the other, -1..1."""
     best = -1.0
+    if other.std() < FLAT:
+        return best
     for size in SIZES:
         side = round(THUMB_SIDE * size)
         first = (side - CORE) // 2
         core = cv2.resize(one, (side, side), interpolation=cv2.INTER_LINEAR)[first : first + CORE, first : first + CORE]
+        if core.std() < FLAT:  # which OpenCV finds everywhere
+            continue
         best = max(best, float(cv2.matchTemplate(other, np.ascontiguousarray(core), cv2.TM_CCOEFF_NORMED).max()))
     return best if np.isfinite(best) else -1.0
 

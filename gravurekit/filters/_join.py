@@ -15,6 +15,7 @@ from gravurekit.filters import _frames as frames
 from gravurekit.probe import BARLESS, CENTRE, TRIMMED, WHOLE, Probes, code, warped
 
 BLOCK = 4096  # pictures that are joined with all better ones at a time
+PAGES = 0.97  # correlation of whole pages that are one picture
 SLICE = 512  # pictures of a block that are joined with one another at a time
 PLAIN = (WHOLE, TRIMMED)  # kinds of codes; the others are of frames.WINDOWS
 
@@ -90,6 +91,11 @@ class Candidates:
         """Those of a mask or of places."""
         return Candidates(self.one[chosen], self.other[chosen], self.distance[chosen], self.kind[chosen])
 
+    def but(self, edges: Edges) -> "Candidates":
+        """Without the pairs that are known to be the same."""
+        known = edges.take(edges.same)
+        return self.take(~np.isin(self.one << 32 | self.other, known.one << 32 | known.other))
+
 
 NONE = Codes(np.zeros((0, 4), np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
@@ -115,11 +121,11 @@ class Join:
         for block in _pieces(np.arange(self.earlier, len(self.rows)), BLOCK):
             found.append(self._joined(self._codes(block), better))
             nearer = NONE
-            for part in _pieces(block[~self.follows[block]], SLICE):
-                ours = self._codes(part)
-                nearer = nearer.and_(ours)
-                found.append(self._joined(ours, nearer))
-                nearer = nearer.but(self.follows)
+            for part in _growing(block[~self.follows[block]], SLICE):
+                found.append(self._joined(self._codes(part), nearer))
+                ours = self._codes(part[~self.follows[part]])
+                found.append(self._joined(ours, ours))
+                nearer = nearer.and_(ours.but(self.follows))
             better = better.and_(nearer)
         edges = joined(found)
         return edges.take(~self.follows[edges.one])
@@ -145,12 +151,11 @@ class Join:
         windows = tuple(kind for kind in frames.WINDOWS if self.thorough or kind <= BARLESS)
         # a worse picture is smaller, so it is seldom that of which the better one is a part; a bar makes it larger
         backwards = windows if self.thorough else (BARLESS,)
-        found = [
-            *self._edges(self._candidates(ours, PLAIN, better, PLAIN), self._as_they_are),
-            *self._edges(self._candidates(ours, PLAIN, better, windows), self._better_through_window),
-            *self._edges(self._candidates(ours, backwards, better, PLAIN), self._worse_through_window),
-        ]
-        edges = _once(joined(found))
+        plain = joined(list(self._edges(self._candidates(ours, PLAIN, better, PLAIN), self._as_they_are)))
+        forth = self._candidates(ours, PLAIN, better, windows).but(plain)
+        back = self._candidates(ours, backwards, better, PLAIN).but(plain)
+        seen = [*self._edges(forth, self._better_through_window), *self._edges(back, self._worse_through_window)]
+        edges = _once(joined([plain, *seen]))
         edges = edges.take(~self.follows[edges.one])
         self.leads[edges.other] = False
         sure = edges.same & self.leads[edges.one]
@@ -176,13 +181,15 @@ class Join:
                 yield judge(some)
 
     def _colors_fit(self, found: Candidates) -> np.ndarray:
-        """Whether colours allow that two pictures are one: a grey one has none to differ."""
+        """Whether colours allow that two pictures are one: a grey one has none to differ. Of what is seen through a
+        window the thumbs have no colours; opened, the pictures show theirs."""
         ours, theirs = (self.probes.look(self.rows[side])["ab"] for side in (found.one, found.other))
         turned = found.kind == frames.MIRRORED
         ours[turned] = ours[turned][:, :, :, ::-1]
         allowed = frames.crosswise(self.framed[found.one], self.framed[found.other])
         color = frames.color_differences(ours, theirs, allowed)
-        return np.asarray(self.grey[found.one] | self.grey[found.other] | (color <= self.limits.max_color_difference))
+        untold = self.grey[found.one] | self.grey[found.other] | ~np.isin(found.kind, (TRIMMED, frames.MIRRORED))
+        return np.asarray(untold | (color <= self.limits.max_color_difference))
 
     def _as_they_are(self, found: Candidates) -> Edges:
         """Pairs of which two frames are alike."""
@@ -192,10 +199,14 @@ class Join:
         # the code's distance is no proof where it may be that of two white pages
         near = (found.distance <= self.limits.certain_distance) & ~framed
         same = near | (correlation >= self.limits.min_correlation)
-        bands = [frames.band_pass(luma) for luma in lumas]
+        pages = np.zeros((len(framed), 2, 2), bool)
+        pages[:, WHOLE, WHOLE] = True
+        # if margins were trimmed otherwise, the pages themselves must be all but equal
+        same[framed] |= frames.correlations(lumas[0][framed], lumas[1][framed], pages[framed]) >= PAGES
         slid = correlation.copy()
         for n in np.flatnonzero(~same):
-            slid[n] = max(frames.slid(one, other) for one in bands[0][n] for other in bands[1][n])
+            bands = [frames.band_pass(luma[n]) for luma in lumas]
+            slid[n] = max(frames.slid(one, other) for one in bands[0] for other in bands[1])
         return self._plausible(found, slid, same)
 
     def _better_through_window(self, found: Candidates) -> Edges:
@@ -244,6 +255,14 @@ def _first(columns: Sequence[np.ndarray]) -> np.ndarray:
     first = np.ones(len(columns[0]), bool)
     first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return first
+
+
+def _growing(places: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Pieces of 16, 32, 64 … up to `size`: if all are copies of one picture, the first piece shows it."""
+    start, step = 0, min(16, size)
+    while start < len(places):
+        yield places[start : start + step]
+        start, step = start + step, min(2 * step, size)
 
 
 def _pieces(places: np.ndarray, size: int) -> Iterator[np.ndarray]:

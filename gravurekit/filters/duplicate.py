@@ -39,22 +39,24 @@ class Settings(settings.Settings):
 def drops(probes: Probes, settings: Settings, compare: Compare) -> Iterator[Drop]:
     """All but the best of each cluster. The best: of an earlier folder, colour before grey, most pixels without margin,
     most bits a pixel, lowest rank in its source, lowest key."""
-    unique = []
-    for row, twin in _twins(probes, _ranked(probes, settings)):
-        if twin is None or row < probes.earlier:
-            unique.append(row)
-        else:
-            same_file = (probes.figures["sha256"][row] == probes.figures["sha256"][twin]).all()
-            detail = "the same bytes" if same_file else "the same pixels"
-            yield Drop(probes.records[row].key, detail, probes.records[twin].key)
-    rows = np.array(unique, np.int64)
+    order = list(_twins(probes, _ranked(probes, settings)))
+    rows = np.array([row for row, twin in order if twin is None or row < probes.earlier], np.int64)
     rows = rows[probes.figures["spread"][rows] >= settings.min_spread]
     earlier = int((rows < probes.earlier).sum())
     join = Join(probes, rows, earlier, settings, compare.thorough)
     edges, details = _proven(join.edges(), probes, rows, compare)
+    leader: dict[int, int] = {}
     for other, edge in _leaders(edges, len(rows)):
-        one = probes.records[rows[edges.one[edge]]]
-        yield Drop(probes.records[rows[other]].key, details[edge], one.key)
+        one, worse = int(rows[edges.one[edge]]), int(rows[other])
+        leader[worse] = one
+        yield Drop(probes.records[worse].key, details[edge], probes.records[one].key)
+    for row, twin in order:
+        if twin is not None and row >= probes.earlier:
+            same_file = (probes.figures["sha256"][row] == probes.figures["sha256"][twin]).all()
+            detail = "the same bytes" if same_file else "the same pixels"
+            if twin in leader:  # who is a copy itself, and is dropped as well
+                detail = f"{detail} as {probes.records[twin].key}, a copy"
+            yield Drop(probes.records[row].key, detail, probes.records[leader.get(twin, twin)].key)
 
 
 def _ranked(probes: Probes, settings: Settings) -> np.ndarray:

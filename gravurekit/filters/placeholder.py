@@ -21,6 +21,7 @@ from gravurekit.record import Record
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+FIRST = True  # what it says of a picture is more than that it is a graphic
 
 
 class Settings(settings.Settings):

@@ -74,8 +74,16 @@ def probability(features: np.ndarray) -> np.ndarray:
 
 def features(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 sRGB, upright, of any size → (K,) float32, in the order of FEATURES. The same whatever the number
-    of OpenCV's threads."""
-    view = _view(pixels)
+    of OpenCV's threads: its detectors give other boxes with several of them."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return _features(_view(pixels))
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _features(view: np.ndarray) -> np.ndarray:
     mirrored = np.ascontiguousarray(view[:, ::-1])
     boxes, mirrored_boxes = _people(view), _mirrored(_people(mirrored), view.shape[1])
     hog = min(_best(boxes), _best(mirrored_boxes))

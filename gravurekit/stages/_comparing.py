@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.probe import Probes
 
 REVISION = 1
-MIN_ALIKE = 0.68  # share of blocks
+MIN_ALIKE = 0.8  # share of blocks
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def test_in_is_kept_plus_dropped_at_every_stage(world: Path) -> None:
         assert not any(item.reason for item in kept)
         named = {file for item in kept for file in metadata.files_of(item)}
         assert all((world / name / file).is_file() for file in named)
-        lying = {path.relative_to(world / name).as_posix() for path in (world / name).glob("*/*")}
+        lying = {path.relative_to(world / name).as_posix() for path in (world / name).glob("[!.]*/*")}
         assert lying == named
         came = len(kept)
     index = [json.loads(line) for line in (world / "shards" / shards.INDEX).read_text("utf-8").splitlines()]

@@ -19,7 +19,7 @@ PROGRAM = [sys.executable, "-m", "gravurekit"]
 UNORDERED = ("journal.jsonl", "log.jsonl")  # they tell what happened, and when
 VERBS = {
     "crawl": ("crawl", "kaftan", "red dress", "--source", "sample", "--per-keyword", "14", "--out"),
-    "filter": ("filter", "photos", "--skip", "too_small"),
+    "filter": ("filter", "photos", "--skip", "too_small", "--relevance", "none"),
     "stylize": ("stylize", "photos", "--short-side", "64", "--out"),
     "shard": ("shard", "drawn", "--size", "64"),
     "train": ("train", "tensors", "--head", "average", "--batch", "2", "--steps", "4", "--checkpoint-every", "2",

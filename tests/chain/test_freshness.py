@@ -19,6 +19,8 @@ sources = ["sample"]
 decisions = "decisions.jsonl"
 [crawl]
 per_keyword = 9
+[filter]
+relevance = "none"
 [stylize]
 short_side = 64
 [shard]

@@ -106,6 +106,7 @@ def test_the_example_is_valid_and_says_little() -> None:
     assert said == every_table({}) | {
         "paths": {"keywords": ["keywords/dresses.txt"], "sources": ["bing"]},
         "crawl": every_table({})["crawl"] | {"per_keyword": 100, "bing": {"type": "photo"}},
+        "filter": every_table({})["filter"] | {"min_figure": 0.5},
     }
 
 
