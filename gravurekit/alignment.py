@@ -118,7 +118,7 @@ def _overlap(one: Look, other: Look, affine: np.ndarray, points: int) -> Likenes
     laid_area = other.lab.shape[0] * other.lab.shape[1] * float(np.linalg.det(affine[:, :2]))
     if inside.sum() < MIN_OVERLAP * min(height * width, laid_area):
         return None
-    laid = cv2.warpAffine(other.lab, affine, (width, height), flags=cv2.INTER_AREA)
+    laid = cv2.warpAffine(other.lab, affine, (width, height), flags=cv2.INTER_LINEAR)
     colored = not (one.grey or other.grey)
     distance = np.hypot(*np.moveaxis((laid - one.lab)[inside][:, 1:], -1, 0)).mean() if colored else 0.0
     return Likeness(points, _alike(one.lab[..., 0], laid[..., 0], inside), float(distance))

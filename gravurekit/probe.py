@@ -26,7 +26,8 @@ HASH_SIDE = 16  # 256 bits
 THUMB_SIDE = 64
 COLOR_SIDE = 8
 WORK_SIDE = 512  # longer side of the copy that figures are taken of
-BORDER_SPREAD = 12.0  # grey levels: a row or column that varies less, and is like the corner, is border
+BORDER_SPREAD = 12.0  # grey levels: a row or column whose mean is so like that of the outermost one may be margin,
+BORDER_STEP, BORDER_SPECKS = 40.0, 2  # if hardly a pixel of it differs so much: where a drawing's finest tip begins
 TONE_SPREAD = 2.0  # grey levels over which the tint of a tone is taken: a curve of tints, but no picture of its own
 TINT = 14.0  # mean chroma at which as much again is forgiven: JPEG's errors and the curve's grow with the tint
 WHOLE, TRIMMED, CENTRE, BARLESS = range(4)  # the frames of a picture that have codes
@@ -133,13 +134,14 @@ def measure(picture: Picture, sha256: str, size: int, figures_too: bool = False)
     for name, value in quality.measure(small, grey).items():
         figures[name] = value
     figures["figure"] = figure.features(small) if figures_too else np.nan
-    trimmed_lab = lab if grey[inside].shape == grey.shape else rgb_to_lab(resize(small[inside], 128, 128))
-    for frame, (luma, color) in enumerate(((grey, lab), (grey[inside], trimmed_lab))):
-        thumbs["luma"][frame] = resize(luma, THUMB_SIDE, THUMB_SIDE)
-        thumbs["ab"][frame] = _ab(color)
-        figures["codes"][frame] = code(thumbs["luma"][frame])
-    for view, (frame, window) in VIEWS.items():
-        figures["codes"][view] = code(warped(thumbs["luma"][frame], window))
+    thumbs["luma"][WHOLE], thumbs["ab"][WHOLE] = resize(grey, THUMB_SIDE, THUMB_SIDE), _ab(lab)
+    if grey[inside].shape == grey.shape:
+        thumbs["luma"][TRIMMED], thumbs["ab"][TRIMMED] = thumbs["luma"][WHOLE], thumbs["ab"][WHOLE]
+    else:
+        thumbs["luma"][TRIMMED] = resize(grey[inside], THUMB_SIDE, THUMB_SIDE)
+        thumbs["ab"][TRIMMED] = _ab(rgb_to_lab(resize(small[inside], 128, 128)))
+    views = [warped(thumbs["luma"][frame], window) for frame, window in VIEWS.values()]
+    figures["codes"] = [code(luma) for luma in (*thumbs["luma"], *views)]
     return figures, thumbs
 
 
@@ -201,14 +203,17 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     more than 80 % of the height or width is none."""
     height, width = grey.shape
 
-    def margin(lines: np.ndarray) -> int:
-        level = float(lines[0].mean())
-        flat = (lines.std(axis=1) < BORDER_SPREAD) & (np.abs(lines.mean(axis=1) - level) < BORDER_SPREAD)
+    def margin(turned: np.ndarray) -> int:
+        """How many rows from the top are like the first one, but for specks."""
+        level = float(turned[0].mean())
+        far = cv2.threshold(cv2.absdiff(turned, level), BORDER_STEP, 1, cv2.THRESH_BINARY)[1]
+        specks = cv2.reduce(far, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+        means = cv2.reduce(turned, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+        flat = (specks <= BORDER_SPECKS) & (np.abs(means - level) < BORDER_SPREAD)
         return int(np.argmin(flat)) if not flat.all() else 0
 
-    rows, columns = grey, grey.T
-    top, bottom = margin(rows), margin(rows[::-1])
-    left, right = margin(columns), margin(columns[::-1])
+    top, bottom = margin(grey), margin(grey[::-1])
+    left, right = margin(np.ascontiguousarray(grey.T)), margin(np.ascontiguousarray(grey.T[::-1]))
     if top + bottom > 0.8 * height or left + right > 0.8 * width:
         return slice(None), slice(None)
     return slice(top, height - bottom), slice(left, width - right)

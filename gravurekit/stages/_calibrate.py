@@ -13,7 +13,6 @@ from gravurekit.errors import PictureError
 from gravurekit.executor import Executor
 from gravurekit.progress import Watch
 from gravurekit.record import Record
-from gravurekit.settings import Settings
 from gravurekit.stages._comparing import proof
 
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
@@ -62,14 +61,14 @@ class Calibration:
 
 
 def calibrated(
-    probes: "Probes", knobs: Settings, thorough: bool, sample: int, names: Sequence[str], executor: Executor,
+    probes: "Probes", knobs: Any, thorough: bool, sample: int, names: Sequence[str], executor: Executor,
     watch: Watch,
 ) -> Calibration:  # fmt: skip
     """Edit `sample` of the pictures by each of `names` (gravurekit.edits), and look for the copies."""
     import numpy as np
 
     duplicate: Any = crafts.load("filters", "duplicate")
-    lively = np.flatnonzero(probes.figures["spread"] >= knobs.min_spread)  # type: ignore[attr-defined]
+    lively = np.flatnonzero(probes.figures["spread"] >= knobs.min_spread)
     probes = probes.take(lively)
     files = {item.key: item.file_name for item in probes.records}
     compare = _Comparing(probes, knobs, thorough, executor, watch)
@@ -139,7 +138,7 @@ def edit_picture(task: tuple[str, str, tuple[str, ...]]) -> "tuple[np.ndarray, n
 
 
 def _recall(
-    n: int, name: str, originals: "Probes", made: "dict[int, tuple[np.ndarray, np.ndarray]]", knobs: Settings,
+    n: int, name: str, originals: "Probes", made: "dict[int, tuple[np.ndarray, np.ndarray]]", knobs: Any,
     compare: "_Comparing",
 ) -> Recall:  # fmt: skip
     """How many of the pictures are found again after edit number `n`."""
@@ -169,7 +168,7 @@ class _Comparing:
     """filters.Compare for pictures of which the later half exists in memory only: copies after the edit `edit`."""
 
     probes: "Probes"
-    knobs: Settings
+    knobs: Any
     thorough: bool
     executor: Executor
     watch: Watch
@@ -177,8 +176,8 @@ class _Comparing:
 
     def proofs(self, probes: "Probes", pairs: "Sequence[Pair]") -> list[str]:
         """For each pair the proof that it is one picture, or ""."""
-        grey = probes.figures["chroma_residual"] < self.knobs.monochrome_residual  # type: ignore[attr-defined]
-        limit = self.knobs.max_color_difference  # type: ignore[attr-defined]
+        grey = probes.figures["chroma_residual"] < self.knobs.monochrome_residual
+        limit = self.knobs.max_color_difference
 
         def side(row: int) -> tuple[str, str, str, bool]:
             copy = bool(self.edit) and row >= probes.earlier

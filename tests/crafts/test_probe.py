@@ -140,7 +140,7 @@ def test_a_code_is_nearly_imagehashs_of_the_thumb(seed: int, draw: Draw, probe_o
     assert np.count_nonzero(ours != theirs) <= 4
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 4])  # of which no side is so plain that it is trimmed
+@pytest.mark.parametrize("seed", [0, 1, 2, 7])  # of which no side is so plain that it is trimmed
 def test_two_codes_are_those_of_a_crop_and_of_the_part_above_a_bar(seed: int, draw: Draw, probe_of: ProbeOf) -> None:
     pixels = draw(seed, 300, 300)
     codes = probe_of("a", pixels).figures["codes"][0]
