@@ -22,6 +22,7 @@ CHUNK = 128  # targets that are ruled out together
 CHUNKS = 8  # of a tile, 32 KB: they stay in the first cache while all queries of a unit pass
 BLOCK = 8192  # queries of one `near` in `pairs`
 TARGET_BITS, DISTANCE_BITS = 40, 9  # of a found pair's int64, the rest is its query's: below 2¹⁴, so a unit is smaller
+FEW = 1 << 20  # pairs that numpy looks at in a few milliseconds
 UNIT = 1024  # queries one thread takes at a time, at most
 
 
@@ -47,6 +48,8 @@ def near(queries: np.ndarray, targets: np.ndarray, radius: int, threads: int | N
     _check(queries, targets)
     if radius < 0 or not len(queries) or not len(targets):
         return _joined([])
+    if len(queries) * len(targets) <= FEW:
+        return _few(queries, targets, radius)
     threads = threads or _cores()
     scan, limit = _compiled(), np.uint32(min(radius, BITS))
     asked, among = (np.ascontiguousarray(codes).view(np.uint32) for codes in (queries, targets))
@@ -69,6 +72,15 @@ def pairs(codes: np.ndarray, radius: int, threads: int | None = None) -> Near:
         later = found.target > found.query
         parts.append(Near(found.query[later] + first, found.target[later] + first, found.distance[later]))
     return _joined(parts)
+
+
+def _few(queries: np.ndarray, targets: np.ndarray, radius: int) -> Near:
+    """`near` of so few that numba would take longer to import."""
+    distance = np.bitwise_count(queries[:, None] ^ targets[None]).sum(axis=-1, dtype=np.int16)
+    query, target = np.nonzero(distance <= radius)
+    found = distance[query, target]
+    order = np.lexsort((target, found, query))
+    return Near(query[order], target[order], found[order])
 
 
 def near_on_gpu(queries: np.ndarray, targets: np.ndarray, radius: int, device: str = "cuda") -> Near:

@@ -47,6 +47,24 @@ def by_scipy(queries: np.ndarray, targets: np.ndarray, radius: int) -> list[tupl
     return sorted((int(q), int(distances[q, t]), int(t)) for q, t in np.argwhere(distances <= radius))
 
 
+@pytest.fixture(autouse=True)
+def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few codes, too, are joined by what joins many."""
+    monkeypatch.setattr(hamming, "FEW", 0)
+
+
+@pytest.mark.parametrize("radius", [0, 31, 64, 110, 128, 255, 256])
+def test_few_codes_are_joined_as_many_are(radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, targets = random_codes(70), random_codes(150, 1)
+    targets[::7] = [flipped(queries[n % 70], n % 257, n) for n in range(0, 150, 7)]
+    many = near(queries, targets, radius)
+    monkeypatch.setattr(hamming, "FEW", len(queries) * len(targets))
+    monkeypatch.setattr(hamming, "_compiled", None)
+    few = near(queries, targets, radius)
+    assert rows(few) == rows(many)
+    assert [column.dtype for column in vars(few).values()] == [column.dtype for column in vars(many).values()]
+
+
 @pytest.mark.parametrize("radius", [0, 31, 64, 110, 128, 255, 256])
 def test_others_find_the_same_pairs(radius: int) -> None:
     queries, targets = random_codes(70), random_codes(150, 1)
@@ -164,6 +182,7 @@ module = types.ModuleType("elsewhere")
 sys.modules["elsewhere"] = module
 exec(compile(open({hamming.__file__!r}).read(), {str(nowhere / "hamming.py")!r}, "exec"), module.__dict__)
 assert "numba" not in sys.modules and "torch" not in sys.modules
+module.FEW = 0
 found = module.near(np.zeros((2, 4), np.uint64), np.array([[0, 0, 7, 0]], np.uint64), 3)
 assert found.distance.tolist() == [3, 3]
 assert module._compiled().stats.cache_path is None
