@@ -100,7 +100,8 @@ def verb(
             file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
             wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
             for other in instead:
-                if asked := values.get(other.flag.name):
+                asked = values.get(other.flag.name)
+                if asked not in (None, False):  # an empty word is asked for as well, and refused
                     with terminal.watching(values["quiet"]) as watch:
                         found = other.do(wishes, asked, watch)
                         watch.rest()

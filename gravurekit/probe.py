@@ -206,7 +206,9 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     def margin(turned: np.ndarray) -> int:
         """How many rows from the top are like the first one, but for specks."""
         level = float(turned[0].mean())
-        far = cv2.threshold(cv2.absdiff(turned, level), BORDER_STEP, 1, cv2.THRESH_BINARY)[1]
+        far = cv2.threshold(cv2.absdiff(turned, np.full_like(turned, round(level))), BORDER_STEP, 1, cv2.THRESH_BINARY)[
+            1
+        ]
         specks = cv2.reduce(far, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
         means = cv2.reduce(turned, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
         flat = (specks <= BORDER_SPECKS) & (np.abs(means - level) < BORDER_SPREAD)

@@ -195,7 +195,9 @@ def append_line(path: Path, line: str) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`: a hard link where the disk allows it, else a copy. Never a move."""
+    """Make `target` the same file as `source`: a hard link where the disk allows it, else a copy. Never a move. Of a
+    symbolic link what it leads to."""
+    source = source.resolve()
     make_folder(target.parent)
     with _explained(target):
         with suppress(OSError):  # a link is whole at once, so where nothing stands in the way that's all

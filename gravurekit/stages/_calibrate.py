@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gravurekit import crafts
-from gravurekit.errors import PictureError
+from gravurekit.errors import DataError, PictureError
 from gravurekit.executor import Executor
 from gravurekit.progress import Watch
 from gravurekit.record import Record
@@ -64,7 +64,8 @@ def calibrated(
     probes: "Probes", knobs: Any, thorough: bool, sample: int, names: Sequence[str], executor: Executor,
     watch: Watch,
 ) -> Calibration:  # fmt: skip
-    """Edit `sample` of the pictures by each of `names` (gravurekit.edits), and look for the copies."""
+    """Edit `sample` of the pictures by each of `names` (gravurekit.edits), and look for the copies. Raises DataError if
+    there is nothing on any of them."""
     import numpy as np
 
     duplicate: Any = crafts.load("filters", "duplicate")
@@ -76,6 +77,8 @@ def calibrated(
     twins = tuple(Twins(files[drop.key], files[drop.kept_key], drop.detail) for drop in drops)
     copies = {drop.key for drop in drops}
     single = [row for row, item in enumerate(probes.records) if item.key not in copies]
+    if not single:
+        raise DataError("no picture with something in it: nothing can be calibrated with these")
     chosen = probes.take(np.array(single[:sample], np.int64))  # keys are hashes: the first ones are any ones
     watch.begin("edit", len(chosen))
     tasks = [(str(chosen.path(row)), item.key, tuple(names)) for row, item in enumerate(chosen.records)]

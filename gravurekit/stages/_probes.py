@@ -132,7 +132,8 @@ def _opened(folder: Path) -> _Store:
     try:
         failed = json.loads((folder / "failed.json").read_text("utf-8"))
         known = failed["pictures"] if failed["revision"] == _revision() else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        known = {str(key): [str(reason), str(detail)] for key, (reason, detail) in known.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         known = {}
     return _Store(folder, found["figures"], found["thumbs"], known)
 

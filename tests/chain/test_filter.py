@@ -183,6 +183,36 @@ def test_a_calibration_tells_what_would_be_found(
     assert digests(tmp_path) == whole
 
 
+def test_what_cant_be_calibrated_or_explained_is_refused(gravurekit: Run, tmp_path: Path) -> None:
+    put(tmp_path / "raw", "flat.jpg", np.full((300, 260, 3), 244, np.uint8))
+    result = gravurekit("filter", "--calibrate", "raw", "--executor", "serial")
+    assert result.exit_code == 5 and "nothing can be calibrated" in str(result.exception)
+    assert gravurekit("filter", "--explain", "", *QUICK).exit_code == 2
+    assert not (tmp_path / "clean").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", ["[1]", '{"revision": "probe 2", "pictures": {"ab": 5}}', '{"pictures": 3}', "", "[" * 9999]
+)
+def test_a_damaged_note_of_what_failed_is_made_anew(
+    damage: str, raw: dict[str, str], gravurekit: Run, tmp_path: Path
+) -> None:
+    gravurekit("filter", *QUICK)
+    (tmp_path / "clean" / ".probes" / "failed.json").write_text(damage)
+    assert gravurekit("filter", *QUICK, "--set", "too_small.min_side=190").exit_code == 0
+    assert reasons(tmp_path / "clean")[raw["torn"]] == "unreadable"
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_link_to_a_picture_is_taken_for_the_picture(relative: bool, gravurekit: Run, tmp_path: Path) -> None:
+    key = put(tmp_path / "elsewhere", "x.jpg", drawn(5))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "link.jpg").symlink_to("../elsewhere/x.jpg" if relative else tmp_path / "elsewhere" / "x.jpg")
+    assert gravurekit("filter", *QUICK).exit_code == 0
+    kept = tmp_path / "clean" / "images" / f"{key}.jpg"
+    assert kept.is_file() and not kept.is_symlink()
+
+
 def test_a_file_that_changes_while_the_folder_is_read_is_told_and_read_next_time(
     raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
