@@ -30,8 +30,8 @@ PIXELS = 250_000
 ROUNDS = 7
 GOAL = 200
 STEPS = (  # what `probe.measure` and the files' reader call, by the module in which they are looked up
-    (images, "decode"), (probe, "pixels_digest"), (probe, "resize"), (probe, "margins"), (probe, "phash"),
-    (probe, "_phashes"), (probe, "hash_grey"), (probe, "rgb_to_lab"), (probe, "chroma_residual"), (probe, "code"),
+    (images, "decode"), (probe, "pixels_digest"), (probe, "resize"), (probe, "margins"), (probe, "_phashes"),
+    (probe, "rgb_to_lab"), (probe, "chroma_residual"), (probe, "code"),
     (probe, "warped"), (quality, "measure"), (quality, "_light"), (quality, "sharpness"), (quality, "_ruled"),
     (quality, "_vivid"), (quality, "_text"), (quality, "_ground"),
 )  # fmt: skip
@@ -135,7 +135,7 @@ def by_step(files: list[Path]) -> None:
 
         return call
 
-    real = [(room, name, getattr(room, name)) for room, name in STEPS if hasattr(room, name)]
+    real = [(room, name, getattr(room, name)) for room, name in STEPS]
     try:
         for room, name, function in real:
             setattr(room, name, watched(f"{room.__name__.removeprefix('gravurekit.')}.{name}", function))

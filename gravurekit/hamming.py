@@ -203,10 +203,8 @@ def _least_bound(query: np.ndarray, chunk: np.ndarray) -> np.uint32:
     """The least of the bounds from below of a chunk's distances: (8,) uint32 and (8, CHUNK) uint32 → 0..128.
 
     Two words' differences are laid over one another before their ones are counted: ones can only be lost, so no pair
-    within the radius escapes; half of the counting is saved; and of codes that have nothing in common 96 ± 5 remain of
-    128 ± 8, still far above 64. Of 500,000 pairs of real pictures 1 in 60,000 goes below. (Leaving out the last quarter
-    of the code costs as much and lets 16 times as many through; three words over one another cost an eighth less and
-    let 50 times as many through.) The words are four apart because neighbours, in a hash by frequencies, are alike.
+    within the radius escapes; half of the counting is saved; and of codes that have nothing in common some 96 remain of
+    128, still far above 64. The words are four apart because neighbours, in a hash by frequencies, are alike.
     """
     a, b, c, d, e, f, g, h = query[0], query[1], query[2], query[3], query[4], query[5], query[6], query[7]
     least = np.uint32(BITS)

@@ -5,7 +5,7 @@ revision or form is empty, and is measured anew.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,22 @@ def read(path: Path, kind: "np.dtype", revision: str) -> Rows:
 def write(path: Path, revision: str, kind: "np.dtype", keys: Sequence[bytes], rows: Iterable["np.ndarray"]) -> None:
     """Write the rows, given in arrays (…,) of `kind`, one after the other, in the order of their keys."""
     storage.write_chunks(path, _chunks(revision, kind, keys, rows))
+
+
+def merged(
+    keys: Iterable[bytes], old: Rows, fresh: Mapping[bytes, str], load: Callable[[str], "np.ndarray"]
+) -> Iterator["np.ndarray"]:
+    """The rows of `keys`, one by one: from what was there before, or, for those that are `fresh`, from the file and the
+    place in it that are said of them ("FILE 7"). `load` gives the rows of a file; those of one file come together."""
+    last, rows = "", None
+    for key in keys:
+        if key not in fresh:
+            yield old.data[old.places[key]]
+            continue
+        file, place = fresh[key].split()
+        if rows is None or file != last:
+            last, rows = file, load(file)
+        yield rows[int(place)]
 
 
 def _chunks(revision: str, kind: "np.dtype", keys: Sequence[bytes], rows: Iterable["np.ndarray"]) -> Iterator[bytes]:

@@ -53,13 +53,12 @@ def drops(probes: Probes, settings: Settings) -> Iterator[Drop]:
 
 def _hosts(records: list[Record], probes: Probes) -> int:
     """On how many hosts the picture of these Records was found, as far as is known."""
-    names = {_host(item.url) for item in records}
-    names.update(*({name.removeprefix("www.") for name in probes.hosts.get(item.key, ())} for item in records))
+    names = {host_of(item.url) for item in records}.union(*(probes.hosts.get(item.key, ()) for item in records))
     return len(names - {""})
 
 
-def _host(url: str) -> str:
-    """The host of a URL; empty if it has none, as `folder:` hasn't."""
+def host_of(url: str) -> str:
+    """The host of a URL, without "www."; empty if it has none, as `folder:` hasn't."""
     try:
         return (urlsplit(url).hostname or "").removeprefix("www.")
     except ValueError:  # a bad IPv6 address

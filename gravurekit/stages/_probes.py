@@ -5,9 +5,9 @@ It lies in the hidden folder `.probes` of the filter's output, so that another t
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,32 +145,21 @@ def _grown(store: _Store, asked: Sequence[str], fresh: dict[str, str], beside: P
     failed |= {sha256: json.loads(line[1:]) for sha256, line in fresh.items() if line.startswith(LOST)}
     gone = {sha256 for sha256, line in fresh.items() if line.startswith(PASSING)} | failed.keys()
     keys = [sha256 for sha256 in asked if sha256 not in gone]
+    listed = [bytes.fromhex(key) for key in keys]
+    placed = {bytes.fromhex(key): fresh[key] for key in keys if key in fresh}
     for name, kind in _kinds().items():
-        found = _rows(keys, getattr(store, name), name, fresh, beside)
-        rows.write(store.folder / name, _revision(), kind, [bytes.fromhex(key) for key in keys], found)
+        found = rows.merged(listed, getattr(store, name), placed, partial(_arrays, beside, name))
+        rows.write(store.folder / name, _revision(), kind, listed, found)
     storage.write_json(store.folder / "failed.json", {"revision": _revision(), "pictures": failed})
     return _opened(store.folder)
 
 
-def _rows(keys: Sequence[str], old: Rows, name: str, fresh: dict[str, str], beside: Path) -> Iterator["np.ndarray"]:
-    """The rows of `keys`, one by one, from the parts and from what was there before."""
-    part, arrays = "", None
-    for sha256 in keys:
-        if sha256 not in fresh:
-            yield old.data[old.places[bytes.fromhex(sha256)]]
-            continue
-        file, place = fresh[sha256].split()
-        if arrays is None or file != part:
-            part, arrays = file, _arrays(beside / file, name)
-        yield arrays[int(place)]
-
-
-def _arrays(path: Path, name: str) -> "np.ndarray":
+def _arrays(beside: Path, name: str, file: str) -> "np.ndarray":
     """The rows of one kind in a part: figures come first, then thumbs."""
     import numpy as np
 
     figures, thumbs = _kinds().values()
-    data = path.read_bytes()
+    data = (beside / file).read_bytes()
     count = len(data) // (figures.itemsize + thumbs.itemsize)
     split = count * figures.itemsize
     return np.frombuffer(data[:split], figures) if name == "figures" else np.frombuffer(data[split:], thumbs)

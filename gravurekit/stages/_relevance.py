@@ -1,7 +1,6 @@
 """Scores of relevance: is the picture what was looked for? They are recorded, whatever is cut."""
 
 import json
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -127,25 +126,14 @@ def _vectors(probes: "Probes", asked: Clip, scorer: "Scorer", out: Path, watch: 
         plan = digest([revision, scorer.digest, [key.hex() for key in todo]])
         # here and not in the pool: it is the processor's or the GPU's own threads that work
         lines = parts.run(out, "clip", plan, items, work, Serial(), watch)
-        fresh = dict(zip(todo, lines, strict=True))
-        listed = [key for key in dict.fromkeys(keys) if key in known or fresh[key]]
-        rows.write(file, revision, kind, listed, _kept(listed, known, fresh, kind, out / PARTS / "clip"))
+        fresh = {key: line for key, line in zip(todo, lines, strict=True) if line}
+        listed = [key for key in dict.fromkeys(keys) if key in known or key in fresh]
+        beside = out / PARTS / "clip"
+        found = rows.merged(listed, known, fresh, lambda name: np.fromfile(beside / name, kind))
+        rows.write(file, revision, kind, listed, found)
         known = rows.read(file, kind, revision)
     blank = np.full(scorer.dimensions, np.nan, np.float32)
     return np.stack([known.data["vector"][known.places[key]] if key in known else blank for key in keys])
-
-
-def _kept(
-    keys: Sequence[bytes], known: rows.Rows, fresh: dict[bytes, str], kind: "np.dtype", beside: Path
-) -> Iterator["np.ndarray"]:
-    import numpy as np
-
-    for key in keys:
-        if key in known:
-            yield known.data[known.places[key]]
-        else:
-            name, place = fresh[key].split()
-            yield np.fromfile(beside / name, kind)[int(place)]
 
 
 def clip_part(items: list[str], asked: tuple[str, bool], stem: Path) -> list[str]:

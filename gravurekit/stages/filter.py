@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -181,10 +180,12 @@ def _read(job: Job) -> _Input:
 
 def _hosts(source: Path) -> dict[str, frozenset[str]]:
     """The hosts that sent the bytes of a crawled picture once more, by its key."""
+    from gravurekit.filters.placeholder import host_of
+
     path = source / metadata.DROPPED
     found: dict[str, set[str]] = {}
     for item in metadata.read_lines(path) if path.is_file() else ():
-        if item.kept_key and (host := urlsplit(item.url).hostname):
+        if item.kept_key and (host := host_of(item.url)):
             found.setdefault(item.kept_key, set()).add(host)
     return {key: frozenset(hosts) for key, hosts in found.items()}
 

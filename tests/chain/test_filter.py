@@ -260,7 +260,8 @@ def test_a_graphic_of_three_hosts_is_a_placeholder(gravurekit: Run, tmp_path: Pa
     path = tmp_path / "raw" / "images" / f"{key}.jpg"
     (tmp_path / "raw" / "images" / "x.jpg").rename(path)
     item = Record(key=key, file_name=f"images/{key}.jpg", sha256=metadata.file_sha256(path), url="http://a.example/x")
-    again = [Record(key=f"{n}", url=f"http://{n}.example/y", reason="same-bytes", kept_key=key) for n in "bc"]
+    urls = ("http://b.example/y", "http://c.example/y", "http://[not an address/", "http://www.b.example/")
+    again = [Record(key=f"{n}", url=url, reason="same-bytes", kept_key=key) for n, url in enumerate(urls)]
     metadata.write_lines(tmp_path / "raw" / METADATA, [item])
     metadata.write_lines(tmp_path / "raw" / DROPPED, again)
     gravurekit("filter", *QUICK)

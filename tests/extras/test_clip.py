@@ -14,9 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from workspace import run_here
 
+from gravurekit import images
 from gravurekit.errors import UsageError
+from gravurekit.metadata import DROPPED, METADATA, read_lines
 from gravurekit.relevance import clip
+from gravurekit.storage import write_bytes
 
 transformers = pytest.importorskip("transformers", reason="pip install 'gravurekit[clip]'")
 sentencepiece = pytest.importorskip("sentencepiece", reason="pip install 'gravurekit[clip]'")
@@ -372,3 +376,28 @@ def test_loading_is_silent_and_leaves_the_library_as_it_was(copy: Path, capfd: p
     clip.open_scorer(str(copy), "cpu")
     assert capfd.readouterr() == ("", "")
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+def test_the_filter_scores_by_keyword_and_embeds_each_picture_once(
+    kind: str, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        pixels = np.random.default_rng(seed).integers(0, 255, (240 + seed, 240, 3), np.uint8)
+        write_bytes(tmp_path / "raw" / ("kaftan", "robe")[seed % 2] / f"{seed}.png", images.encode_png(pixels))
+    words = ("-C", str(tmp_path), "filter", "--relevance", "clip", "--clip-weights", str(folders[kind]))
+    skip = [word for name in ("graphic", "monochrome") for word in ("--skip", name)]
+    told = run_here(*words, *skip)
+    assert told.exit_code == 0 and "clip: no cut (--min-clip)" in told.stdout
+    scores = {item.key: item.scores["clip"] for item in read_lines(tmp_path / "clean" / METADATA)}
+    assert len(scores) == 3 and all(0 <= score <= 1 for score in scores.values())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a picture was embedded again")
+
+    monkeypatch.setattr(clip.Scorer, "embed", refuse)
+    undecided = ("--clip-positive", "a map", "--clip-negative", "a map")
+    assert run_here(*words, *skip, *undecided, "--min-clip", "0.51").exit_code == 0
+    dropped = read_lines(tmp_path / "clean" / DROPPED)
+    assert [(item.reason, item.scores["clip"]) for item in dropped] == [("irrelevant", 0.5)] * 3
+    assert run_here(*words, *skip, *undecided, "--min-clip", "0.49").exit_code == 0
+    assert len(read_lines(tmp_path / "clean" / METADATA)) == 3
