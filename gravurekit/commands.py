@@ -99,14 +99,17 @@ def verb(
             flags = {"paths": paths, stage: said(STAGE_SETTINGS[stage], values), "machine": machine}
             file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
             wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
-            for other in instead:
-                asked = values.get(other.flag.name)
-                if asked not in (None, False):  # an empty word is asked for as well, and refused
-                    with terminal.watching(values["quiet"]) as watch:
-                        found = other.do(wishes, asked, watch)
-                        watch.rest()
-                        other.show(found, values["json"])
-                    return
+            # an empty word is asked for as well, and refused
+            others = [other for other in instead if values.get(other.flag.name) not in (None, False)]
+            if len(others) > 1:
+                names = " and ".join(f"--{other.flag.name.replace('_', '-')}" for other in others)
+                raise UsageError(f"{names} can't be had at once: ask for one of them")
+            for other in others:
+                with terminal.watching(values["quiet"]) as watch:
+                    found = other.do(wishes, values[other.flag.name], watch)
+                    watch.rest()
+                    other.show(found, values["json"])
+                return
             _finish(lambda watch: [pipeline.run_stage(stage, wishes, watch)], values["json"], values["quiet"])
 
         _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])

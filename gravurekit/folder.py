@@ -130,23 +130,31 @@ def opened(
     path: Path, stage: str, why: Sequence[str], watch: Watch, source: Path | None = None, adding: bool = False
 ) -> Iterator[None]:
     """Work in the output folder of `stage`, alone, and say `why`. Its old receipt goes first, so that an unfinished
-    folder shows; when the stage is only `adding` to what is there, that stays good, and the receipt stays as well.
+    folder shows; when the stage is only `adding` to what is there, or calls `unseal` before it changes anything, that
+    stays good, and the receipt stays as well.
 
     Raises UsageError if the folder is somebody else's, or lies in, around or at the input; Busy if another process
     works in it; DataError if a newer gravurekit made it.
     """
-    claim(path, stage, source)
+    check_places(path, stage, source)
+    storage.make_folder(path)
     with storage.locked(path / LOCK) as before:
         if before:
             watch.note(f"{path}: the last run ({before}) was ended; going on from where it was")
         elif why and list(why) != [NEW]:
             watch.note(f"{stage}: {'; '.join(why)}")
-        if not adding:
-            storage.remove(path / RECEIPT)
         for aside in path.glob(f"*{storage.ASIDE}"):  # half a model, say
             if aside.is_file():
                 storage.remove(aside)
+        claim(path, stage, source)  # by now nobody else does, whose file aside would have been swept away
+        if not adding:
+            unseal(path)
         yield
+
+
+def unseal(path: Path) -> None:
+    """What lies there is about to change: the receipt goes."""
+    storage.remove(path / RECEIPT)
 
 
 def check_places(path: Path, stage: str, source: Path | None = None) -> None:

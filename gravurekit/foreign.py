@@ -1,8 +1,9 @@
 """Folders that other programs filled: any folder of pictures is an input."""
 
 import os
+import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gravurekit import record as records
@@ -10,24 +11,49 @@ from gravurekit.errors import DataError
 from gravurekit.metadata import file_sha256
 from gravurekit.record import Record
 
-# Names that may hold a picture. The content decides later.
+# Names that may hold a picture, whatever is in it: who opens it tells
 PICTURE_SUFFIXES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm",
     ".pnm", ".pbm", ".jp2", ".j2k", ".heic", ".heif", ".apng", ".avifs", ".mpo",
 }  # fmt: skip
 
+# How pictures begin, for those of other names: JPEG, PNG, GIF, WebP, TIFF, AVIF, JPEG 2000
+BEGINNINGS = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8|RIFF....WEBP|II\*\0|MM\0\*|....ftypavi|\0\0\0\x0cjP  |\xff\x4f\xff\x51", re.DOTALL
+)
+
 
 def picture_files(root: Path) -> list[str]:
-    """Paths, relative to `root` and with "/", of the files below it whose names are a picture's; sorted."""
-    found = []
+    """Paths, relative to `root` and with "/", of the files below it that are pictures by their name, or by how they
+    begin; sorted. Raises DataError for names that aren't UTF-8."""
+    found = [name for name in _files(root) if is_picture_name(name) or _begins_as_picture(root / name)]
+    found = [name for name in found if not _is_pipe(root / name)]
+    if strange := [name for name in found if name.encode("utf-8", "replace").decode() != name]:
+        listed = ", ".join(f"{name!a}" for name in strange[:5]) + ", …" * (len(strange) > 5)
+        raise DataError(f"{root}: {len(strange)} file names aren't UTF-8 ({listed}): rename these files")
+    return sorted(found)
+
+
+def others(root: Path) -> int:
+    """How many files below `root` are no pictures, by their name and by how they begin."""
+    return sum(not is_picture_name(name) and not _begins_as_picture(root / name) for name in _files(root))
+
+
+def _files(root: Path) -> Iterator[str]:
+    """All but hidden ones."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if is_picture_name(name)]
-    found = [name for name in found if not _is_pipe(root / name)]
-    for name in found:
-        if not name.isprintable() and name.encode("utf-8", "replace").decode() != name:
-            raise DataError(f"{root}: the file name {name!a} isn't UTF-8: rename the file")
-    return sorted(found)
+        yield from ((Path(folder) / name).relative_to(root).as_posix() for name in files if not name.startswith("."))
+
+
+def _begins_as_picture(path: Path) -> bool:
+    if _is_pipe(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return bool(BEGINNINGS.match(file.read(16)))
+    except OSError:
+        return False
 
 
 def _is_pipe(path: Path) -> bool:

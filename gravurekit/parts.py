@@ -6,7 +6,7 @@ next one. Parts of another plan are thrown away.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,12 @@ def run(
             _one_by_one(task, executor)
         watch.advance(len(task.items))
     return [line for stem in stems for line in _lines(stem)]
+
+
+def left(out: Path, name: str) -> Iterator[str]:
+    """The lines of those parts of a pass that a run has left which was ended, whatever its plan."""
+    for path in sorted((out / "parts" / name).glob("*.jsonl")):
+        yield from _read(path.with_suffix("")) or ()
 
 
 def _begin(folder: Path, plan_digest: str) -> None:

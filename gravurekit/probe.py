@@ -48,7 +48,7 @@ FIGURES = np.dtype(
         ("frame", "<u4", (4,)),  # left, top, width, height without a flat margin; pixels of the picture
         ("extension", "u1"),  # by content: an index into NAMES
         ("private", "u1"),  # 1: carries EXIF or the like
-        ("phash", "<u8", (2,)),  # imagehash.phash of both frames
+        ("phash", "<u8", (2,)),  # imagehash.phash of the whole picture, and of the thumb of the trimmed one
         ("codes", "<u8", (4, 4)),  # 256 bits of each frame: `code`
         ("chroma", "<f4"),  # mean chroma, Lab units
         ("chroma_residual", "<f4"),  # colour besides the tint of the tones, Lab units: `chroma_residual`
@@ -117,10 +117,10 @@ def measure(picture: Picture, sha256: str, size: int, figures_too: bool = False)
     """All figures of a decoded picture, () FIGURES and () THUMBS. `sha256` (hex) and `size` (bytes) are its file's;
     `figures_too`: look for a figure as well, which takes longer than all the rest."""
     pixels = picture.pixels
-    small = resize(pixels, *_shrunk(picture.width, picture.height, WORK_SIDE))
+    small = _work_copy(pixels)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     inside = margins(grey)
-    reduced = resize(small, 128, 128)
+    reduced = _by_area(small, 128)
     lab = rgb_to_lab(reduced)
     figures, thumbs = np.zeros((), FIGURES), np.zeros((), THUMBS)
     figures["sha256"] = np.frombuffer(bytes.fromhex(sha256), np.uint8)
@@ -128,18 +128,18 @@ def measure(picture: Picture, sha256: str, size: int, figures_too: bool = False)
     figures["bytes"], figures["width"], figures["height"] = size, picture.width, picture.height
     figures["frame"] = _frame(inside, grey.shape, pixels.shape)
     figures["extension"], figures["private"] = NAMES.index(picture.extension), picture.private
-    figures["phash"] = _phashes(pixels, figures["frame"])
-    figures["chroma"] = np.hypot(lab[..., 1], lab[..., 2]).mean()
+    figures["chroma"] = cv2.mean(cv2.magnitude(lab[..., 1], lab[..., 2]))[0]
     figures["chroma_residual"] = chroma_residual(reduced, lab)
     for name, value in quality.measure(small, grey).items():
         figures[name] = value
     figures["figure"] = figure.features(small) if figures_too else np.nan
-    thumbs["luma"][WHOLE], thumbs["ab"][WHOLE] = resize(grey, THUMB_SIDE, THUMB_SIDE), _ab(lab)
+    thumbs["luma"][WHOLE], thumbs["ab"][WHOLE] = _by_area(grey, THUMB_SIDE), _ab(lab)
     if grey[inside].shape == grey.shape:
         thumbs["luma"][TRIMMED], thumbs["ab"][TRIMMED] = thumbs["luma"][WHOLE], thumbs["ab"][WHOLE]
     else:
-        thumbs["luma"][TRIMMED] = resize(grey[inside], THUMB_SIDE, THUMB_SIDE)
-        thumbs["ab"][TRIMMED] = _ab(rgb_to_lab(resize(small[inside], 128, 128)))
+        thumbs["luma"][TRIMMED] = _by_area(grey[inside], THUMB_SIDE)
+        thumbs["ab"][TRIMMED] = _ab(rgb_to_lab(_by_area(small[inside], 128)))
+    figures["phash"] = phash(pixels), phash(thumbs["luma"][TRIMMED])
     views = [warped(thumbs["luma"][frame], window) for frame, window in VIEWS.values()]
     figures["codes"] = [code(luma) for luma in (*thumbs["luma"], *views)]
     return figures, thumbs
@@ -158,8 +158,10 @@ def code(luma: np.ndarray) -> np.ndarray:
     The hash of imagehash.phash(hash_size=16), but of a picture that was reduced by area, which is ten times as quick;
     its bits are not imagehash's. Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010).
     """
-    low = cv2.dct(luma.astype(np.float32))[:HASH_SIDE, :HASH_SIDE]
-    return np.packbits(low > np.median(low)).view(np.uint64)
+    low = cv2.dct(luma.astype(np.float32))[:HASH_SIDE, :HASH_SIDE].ravel()
+    half = low.size // 2
+    middle = np.partition(low, (half - 1, half))[half - 1 : half + 1].mean()  # the median, in a third of the time
+    return np.packbits(low > middle).view(np.uint64)
 
 
 def warped(luma: np.ndarray, window: np.ndarray) -> np.ndarray:
@@ -168,14 +170,9 @@ def warped(luma: np.ndarray, window: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(luma, window, luma.shape, flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _phashes(pixels: np.ndarray, frame: np.ndarray) -> tuple[int, int]:
-    """imagehash's 64 bits of the whole picture and of the trimmed one."""
-    grey = Image.fromarray(pixels).convert("L")
-    whole = int(str(imagehash.phash(grey)), 16)
-    left, top, width, height = (int(n) for n in frame)
-    if (width, height) == grey.size:
-        return whole, whole
-    return whole, int(str(imagehash.phash(grey.crop((left, top, left + width, top + height)))), 16)
+def phash(pixels: np.ndarray) -> int:
+    """imagehash.phash of (H, W) grey or (H, W, 3) sRGB uint8: 64 bits, the first one highest."""
+    return int(str(imagehash.phash(Image.fromarray(pixels))), 16)
 
 
 def _frame(inside: tuple[slice, slice], small: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -193,9 +190,28 @@ def _ab(lab: np.ndarray) -> np.ndarray:
     return np.clip(resize(lab, COLOR_SIDE, COLOR_SIDE)[..., 1:] + 128, 0, 255).astype(np.uint8)
 
 
-def _shrunk(width: int, height: int, long_side: int) -> tuple[int, int]:
-    scale = min(1.0, long_side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def _work_copy(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 → the same at a long side of WORK_SIDE, or as it is if that is smaller. Halved, and then
+    bilinear: five times as quick as by area, and without moiré too."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, WORK_SIDE / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(_halved(pixels, *size), size, interpolation=cv2.INTER_LINEAR)
+
+
+def _by_area(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8 → the same kind, `side` × `side`."""
+    return resize(_halved(pixels, side, side), side, side)
+
+
+def _halved(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Reduced by two, as often as it stays as large as `width` × `height`: by area, for which OpenCV has a quick way
+    then, and none for other fractions."""
+    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+        columns, rows = pixels.shape[1] // 2, pixels.shape[0] // 2
+        even = pixels[: 2 * rows, : 2 * columns]
+        pixels = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
+    return pixels
 
 
 def margins(grey: np.ndarray) -> tuple[slice, slice]:
@@ -206,16 +222,16 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     def margin(turned: np.ndarray) -> int:
         """How many rows from the top are like the first one, but for specks."""
         level = float(turned[0].mean())
-        far = cv2.threshold(cv2.absdiff(turned, np.full_like(turned, round(level))), BORDER_STEP, 1, cv2.THRESH_BINARY)[
-            1
-        ]
+        steps = cv2.absdiff(turned, round(level))  # type: ignore[call-overload]  # a number will do
+        far = cv2.threshold(steps, BORDER_STEP, 1, cv2.THRESH_BINARY)[1]
         specks = cv2.reduce(far, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
         means = cv2.reduce(turned, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
         flat = (specks <= BORDER_SPECKS) & (np.abs(means - level) < BORDER_SPREAD)
         return int(np.argmin(flat)) if not flat.all() else 0
 
-    top, bottom = margin(grey), margin(grey[::-1])
-    left, right = margin(np.ascontiguousarray(grey.T)), margin(np.ascontiguousarray(grey.T[::-1]))
+    across = cv2.transpose(grey)
+    top, bottom = margin(grey), margin(cv2.flip(grey, 0))
+    left, right = margin(across), margin(cv2.flip(across, 0))
     if top + bottom > 0.8 * height or left + right > 0.8 * width:
         return slice(None), slice(None)
     return slice(top, height - bottom), slice(left, width - right)

@@ -1,21 +1,23 @@
 """Rows: what was measured of pictures, by the sha256 of their bytes, in one file; most of it stays on disk.
 
-A line of JSON (what the rows are), the keys, the rows. It is a cache: one that is missing, cut short, or of another
-revision or form is empty, and is measured anew.
+A line of JSON (what the rows are), the keys, the rows, the sha256 of keys and rows. It is a cache: one that is missing,
+damaged, or of another revision or form is empty, and is measured anew.
 """
 
+import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from gravurekit import storage
 
 if TYPE_CHECKING:  # the verbs are listed without it
     import numpy as np
 
-KEY_BYTES = 32
+KEY_BYTES = SEAL_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Rows:
     def __contains__(self, sha256: bytes) -> bool:
         return sha256 in self.places
 
+    def row(self, sha256: bytes) -> "np.ndarray":
+        """The row of a key."""
+        return self.data[self.places[sha256]]
+
     def of(self, keys: Iterable[bytes]) -> "np.ndarray":
         """(M,) int64: the places of the rows of `keys`."""
         import numpy as np
@@ -36,7 +42,7 @@ class Rows:
 
 
 def read(path: Path, kind: "np.dtype", revision: str) -> Rows:
-    """The rows of a file; none if it isn't there, or isn't what is asked for."""
+    """The rows of a file; none if it isn't there, isn't what is asked for, or isn't as it was written."""
     import numpy as np
 
     nothing = Rows(np.zeros(0, kind), {})
@@ -47,13 +53,24 @@ def read(path: Path, kind: "np.dtype", revision: str) -> Rows:
             start = file.tell()
             if head != _head(kind, revision, count) or not count:
                 return nothing
-            if path.stat().st_size != start + count * (KEY_BYTES + kind.itemsize):
+            if path.stat().st_size != start + count * (KEY_BYTES + kind.itemsize) + SEAL_BYTES:
                 return nothing
             keys = file.read(count * KEY_BYTES)
+            if not _sealed(file, keys, count * kind.itemsize):
+                return nothing
         data = np.memmap(path, kind, "r", offset=start + len(keys), shape=(count,))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return nothing
     return Rows(data, {keys[n * KEY_BYTES : (n + 1) * KEY_BYTES]: n for n in range(count)})
+
+
+def _sealed(file: IO[bytes], keys: bytes, size: int) -> bool:
+    """Whether the sha256 at the end is that of the keys and of the `size` bytes that come now."""
+    total = hashlib.sha256(keys)
+    while size and (piece := file.read(min(size, 1 << 16))):
+        total.update(piece)
+        size -= len(piece)
+    return file.read(SEAL_BYTES) == total.digest()
 
 
 def write(path: Path, revision: str, kind: "np.dtype", keys: Sequence[bytes], rows: Iterable["np.ndarray"]) -> None:
@@ -62,14 +79,17 @@ def write(path: Path, revision: str, kind: "np.dtype", keys: Sequence[bytes], ro
 
 
 def merged(
-    keys: Iterable[bytes], old: Rows, fresh: Mapping[bytes, str], load: Callable[[str], "np.ndarray"]
+    keys: Iterable[bytes],
+    held: Callable[[bytes], "np.ndarray"],
+    fresh: Mapping[bytes, str],
+    load: Callable[[str], "np.ndarray"],
 ) -> Iterator["np.ndarray"]:
-    """The rows of `keys`, one by one: from what was there before, or, for those that are `fresh`, from the file and the
-    place in it that are said of them ("FILE 7"). `load` gives the rows of a file; those of one file come together."""
+    """The rows of `keys`, one by one: as they are `held`, or, for those that are `fresh`, from the file and the place
+    in it that are said of them ("FILE 7"). `load` gives the rows of a file; those of one file come together."""
     last, rows = "", None
     for key in keys:
         if key not in fresh:
-            yield old.data[old.places[key]]
+            yield held(key)
             continue
         file, place = fresh[key].split()
         if rows is None or file != last:
@@ -81,9 +101,11 @@ def _chunks(revision: str, kind: "np.dtype", keys: Sequence[bytes], rows: Iterab
     import numpy as np
 
     yield json.dumps(_head(kind, revision, len(keys))).encode() + b"\n"
-    yield b"".join(keys)
-    for piece in rows:
-        yield np.ascontiguousarray(piece, kind).tobytes()
+    total = hashlib.sha256()
+    for data in itertools.chain([b"".join(keys)], (np.ascontiguousarray(piece, kind).tobytes() for piece in rows)):
+        total.update(data)
+        yield data
+    yield total.digest()
 
 
 def _head(kind: "np.dtype", revision: str, count: int) -> dict[str, Any]:

@@ -221,13 +221,19 @@ def show_explanation(why: Explanation, as_json: bool) -> None:
         RESULTS.print(f"  kept instead: {why.kept_key}  {why.kept_file}")
     elif why.cluster and why.cluster != why.key:
         RESULTS.print(f"  a copy of {why.cluster}, kept by hand")
+    if why.copies:
+        RESULTS.print(f"  dropped as its copies: {', '.join(why.copies)}")
     if why.stale:
         RESULTS.print(f"  that was before: {'; '.join(why.stale)}")
-    RESULTS.print("at the present settings")
+    if why.now:
+        RESULTS.print("at the present settings")
     for name, said in why.now.items():
         RESULTS.print(f"  {name.replace('_', ' '):<16} {said or 'passes'}")
-    RESULTS.print("figures")
-    RESULTS.print("  " + ", ".join(f"{name} {value:g}" for name, value in why.scores.items()))
+    if why.scores:
+        RESULTS.print("figures")
+        RESULTS.print("  " + ", ".join(f"{name} {value:g}" for name, value in why.scores.items()))
+    if why.unmeasured:
+        RESULTS.print(f"not compared with {why.unmeasured} pictures that no run has measured yet")
     if why.nearest:
         RESULTS.print("most like it")
     for near in why.nearest:
@@ -251,7 +257,9 @@ def show_calibration(found: Calibration, as_json: bool) -> None:
         share = f"{100 * row.share:.1f} %"
         table.add_row(row.edit, str(row.found), str(row.pictures), share, str(row.wrong), Text(_still(missed)))
     console.print(table, crop=False)
-    RESULTS.print(f"{len(found.twins)} pictures are taken for copies of others: look whether they are")
+    doubt = ": look whether they are" if found.twins else ""
+    RESULTS.print(f"edited: {found.pictures} pictures; compared with one another: {found.compared}")
+    RESULTS.print(f"{len(found.twins)} of these are taken for copies of others{doubt}")
     for pair in found.twins:
         RESULTS.print(f"  {pair.file}  of  {pair.kept}  ({pair.detail})")
 

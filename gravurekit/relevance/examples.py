@@ -14,7 +14,6 @@ from scipy.stats import rankdata
 
 from gravurekit.errors import UsageError
 
-MIN_EXAMPLES = 8  # on each side
 MIN_AUC = 0.70  # below this the examples' difference can't be seen
 FOLDS = 5
 RIDGE = 1.0
@@ -65,12 +64,8 @@ def _orientations(luma: np.ndarray) -> np.ndarray:
 def learn(liked: np.ndarray, unliked: np.ndarray) -> Taste:
     """(N, D) and (M, D) features of examples → what tells them apart.
 
-    Raises UsageError if there are too few, or if examples that weren't learnt from can't be told apart.
+    Raises UsageError if examples that weren't learnt from can't be told apart.
     """
-    if min(len(liked), len(unliked)) < MIN_EXAMPLES:
-        raise UsageError(
-            f"{len(liked)} examples of --like, {len(unliked)} of --unlike: at least {MIN_EXAMPLES} of each are needed"
-        )
     seen = np.concatenate([liked, unliked]).astype(np.float64)
     wanted = np.concatenate([np.ones(len(liked)), np.zeros(len(unliked))])
     # each side is dealt out in turn, so that every fold has its share of both

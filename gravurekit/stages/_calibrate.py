@@ -2,6 +2,7 @@
 are taken for copies of one another.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -53,9 +54,11 @@ class Twins:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What came of it: of `pictures` with something in them, one of each cluster, edits were made."""
+    """What came of it: of `pictures` with something in them, one of each cluster, edits were made; `compared` were
+    compared with one another."""
 
     pictures: int
+    compared: int
     recalls: tuple[Recall, ...]
     twins: tuple[Twins, ...]
 
@@ -88,7 +91,7 @@ def calibrated(
         if outcome.value is not None:
             made[outcome.index] = outcome.value
     recalls = (_recall(n, name, chosen, made, knobs, compare) for n, name in enumerate(names))
-    return Calibration(len(made), tuple(recalls), twins)
+    return Calibration(len(made), len(probes), tuple(recalls), twins)
 
 
 def measured(root: Path, found: Sequence[Record], executor: Executor, watch: Watch) -> "Probes":
@@ -112,11 +115,11 @@ def measured(root: Path, found: Sequence[Record], executor: Executor, watch: Wat
 
 def measure_picture(path: str) -> "tuple[np.ndarray, np.ndarray] | None":
     """() FIGURES and () THUMBS of a file; None if it can't be read."""
-    from gravurekit import images, metadata, probe
+    from gravurekit import images, probe
 
     try:
         data = images.contents(Path(path))
-        return probe.measure(images.decode(data), metadata.file_sha256(Path(path)), len(data))
+        return probe.measure(images.decode(data), hashlib.sha256(data).hexdigest(), len(data))
     except PictureError:
         return None
 

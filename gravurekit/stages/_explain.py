@@ -1,6 +1,6 @@
 """Why a picture was kept or dropped: what was written down, what each filter says of it now, what looks like it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,12 @@ from gravurekit.errors import PictureError, UsageError
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.record import Record
 from gravurekit.stages._comparing import Here
-from gravurekit.stages._judge import Rules, Scores, chosen, measured
+from gravurekit.stages._judge import BY_HAND, Rules, Scores, chosen, measured
 from gravurekit.stages._probes import Shelf, known
 
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
+    import numpy as np
+
     from gravurekit.probe import Probes
 
 NEAREST = 3
@@ -36,7 +38,9 @@ class Neighbour:
 @dataclass(frozen=True)
 class Explanation:
     """All that is known of one picture. `verdict`: kept, dropped, or not judged yet; `now`: what each filter says of it
-    at the present settings, "" if it lets it pass; `stale`: why the output isn't of the present settings."""
+    at the present settings, "" if it lets it pass; `copies`: the pictures that were dropped for it; `unmeasured`: how
+    many pictures it wasn't compared with, because no run has seen them yet; `stale`: why the output isn't of the
+    present settings."""
 
     key: str
     file: str
@@ -46,45 +50,58 @@ class Explanation:
     kept_key: str
     kept_file: str
     cluster: str
+    copies: tuple[str, ...]
     scores: Mapping[str, float]
     now: Mapping[str, str]
     nearest: tuple[Neighbour, ...]
+    unmeasured: int
     stale: tuple[str, ...]
 
 
-def explained(
-    word: str, source: Path, out: Path, found: Sequence[Record], rules: Rules, stale: Sequence[str]
-) -> Explanation:
+@dataclass(frozen=True)
+class Case:
+    """What the picture is judged among: the pictures of `source`, and of earlier folders; the output, the rules, and
+    whether copies are searched thoroughly."""
+
+    source: Path
+    found: Sequence[Record]
+    against: Mapping[Path, Sequence[Record]]
+    out: Path
+    rules: Rules
+    thorough: bool
+
+
+def explained(word: str, case: Case, stale: Sequence[str]) -> Explanation:
     """Explain the picture that `word` names: a file, or the beginning of a key. Nothing is written.
 
     Raises UsageError if there is no such picture, or if it can't be read.
     """
-    judged = _judged(out)
-    item = _named(word, source, found, judged)
+    judged = _judged(case.out)
+    item = _named(word, case, judged)
     entry = judged.get(item.key)
-    files = {other.key: other.file_name for other in found}
-    probes = known(Shelf(source, found), out)
-    row, probes = _with(item, source, probes, entry)
+    files = {other.key: other.file_name for other in case.found}
+    probes = known(Shelf(case.source, case.found), case.out)
+    unmeasured = len(case.found) - len(probes) - (entry is None and item.key in files)
+    alone = _alone(item, case.source, probes, entry)
     now: dict[str, str] = {}
     nearest: tuple[Neighbour, ...] = ()
     scores: Mapping[str, float] = entry.scores if entry else {}
-    if row is not None:
-        from gravurekit.stages._relevance import figure_scores
-
-        alone = probes.take(_one(row))
-        columns = figure_scores(alone)
+    if alone is not None:
+        others = [probes.take(_rows(probes, lambda other: other.key != item.key))]
+        others += [known(Shelf(root, found), case.out) for root, found in case.against.items()]
+        columns = _figure(alone)
         scores = dict(scores) | dict(next(measured(alone, columns)).scores)
-        now = {name: _says(name, probes, item.key, rules) for name in chosen(rules) if not _compares(name)}
-        now |= _cuts(columns, scores, rules)
-        if entry is None and "duplicate" in chosen(rules):
-            now["duplicate"] = _copy_of(probes, row, rules)
-        nearest = _nearest(probes, row)
-    verdict = "not judged yet" if entry is None else "dropped" if entry.reason else "kept"
+        now = _opinions(alone, others, scores, case)
+        nearest = _nearest(alone, others)
     told = entry or item
     return Explanation(
-        item.key, files.get(item.key, item.file_name), verdict, told.reason, told.detail, told.kept_key,
-        files.get(told.kept_key, ""), told.cluster, scores, now, nearest, tuple(stale) if entry else (),
+        item.key, files.get(item.key, item.file_name), _verdict(entry), told.reason, told.detail, told.kept_key,
+        files.get(told.kept_key, ""), told.cluster, _copies(item.key, judged), scores, now, nearest,
+        max(0, unmeasured) if alone is not None else 0, tuple(stale) if entry else (),
     )  # fmt: skip
+
+
+# ---- which picture ---------------------------------------------------------------------------------------
 
 
 def _judged(out: Path) -> dict[str, Record]:
@@ -93,9 +110,9 @@ def _judged(out: Path) -> dict[str, Record]:
     return {item.key: item for path in lines if path.is_file() for item in metadata.read_lines(path)}
 
 
-def _named(word: str, source: Path, found: Sequence[Record], judged: Mapping[str, Record]) -> Record:
+def _named(word: str, case: Case, judged: Mapping[str, Record]) -> Record:
     """The Record of the picture that is meant; one made for a file that isn't in the folder."""
-    everything = {item.key: item for item in [*judged.values(), *found]}
+    everything = {item.key: item for item in [*judged.values(), *case.found]}
     path = Path(word)
     if path.is_file():
         sha256 = metadata.file_sha256(path)
@@ -110,19 +127,19 @@ def _named(word: str, source: Path, found: Sequence[Record], judged: Mapping[str
     if match:
         raise UsageError(f"{len(match)} pictures have keys that begin with {word}: write more of it")
     raise UsageError(
-        f"--explain {word}: no file of that name, and no picture of {source} has that name or a key that begins so"
+        f"--explain {word}: no file of that name, and no picture of {case.source} has that name or a key that begins so"
     )
 
 
-def _with(item: Record, source: Path, probes: "Probes", entry: Record | None) -> "tuple[int | None, Probes]":
-    """The row of the picture, and the probes with it; None if it can't be read, which the folder has written down."""
+def _alone(item: Record, source: Path, probes: "Probes", entry: Record | None) -> "Probes | None":
+    """The probe of the picture; None if it can't be read, which the folder has written down."""
     import numpy as np
 
     from gravurekit import images, probe
 
-    for row, other in enumerate(probes.records):
-        if other.key == item.key:
-            return row, probes
+    row = next((row for row, other in enumerate(probes.records) if other.key == item.key), None)
+    if row is not None:
+        return _in_memory(probes.take(np.array([row], np.int64)))
     path = source / item.file_name
     try:
         data = images.contents(path)
@@ -130,76 +147,155 @@ def _with(item: Record, source: Path, probes: "Probes", entry: Record | None) ->
     except PictureError as error:
         if entry is None:
             raise UsageError(f"{path} can't be judged: {error.detail}") from None
-        return None, probes
-    more = replace(
-        probes,
-        records=[*probes.records, item],
-        figures=np.concatenate([probes.figures, figures[None]]),
-        thumbs=np.concatenate([probes.look(np.arange(len(probes))), thumbs[None]]),
-        places=np.arange(len(probes) + 1),
-        homes=np.zeros(len(probes) + 1, np.int64),
-    )
-    return len(probes), more
+        return None
+    first = np.zeros(1, np.int64)
+    return probe.Probes([item], figures[None], thumbs[None], first, (source,), first)
 
 
-def _one(row: int) -> Any:
-    import numpy as np
-
-    return np.array([row], np.int64)
-
-
-def _compares(name: str) -> bool:
-    return bool(crafts.load("filters", name).COMPARES)
+def _verdict(entry: Record | None) -> str:
+    if entry is None:
+        return "not judged yet"
+    return "dropped" if entry.reason else "kept"
 
 
-def _says(name: str, probes: "Probes", key: str, rules: Rules) -> str:
-    """What a filter says of the picture, among all others."""
+def _copies(key: str, judged: Mapping[str, Record]) -> tuple[str, ...]:
+    return tuple(other.key for other in judged.values() if other.kept_key == key and other.reason == "duplicate")
+
+
+# ---- what filters say ------------------------------------------------------------------------------------
+
+
+def _opinions(alone: "Probes", others: "Sequence[Probes]", scores: Mapping[str, float], case: Case) -> dict[str, str]:
+    """What each filter, each cut and the decisions file say of the picture at the present settings."""
+    rules, key = case.rules, alone.records[0].key
+    among = replace(others[0], records=[*others[0].records, *alone.records], figures=_figures([others[0], alone]))
+    dropped: set[str] = {other for other, keep in rules.by_hand.items() if not keep}
+    now: dict[str, str] = {}
+    for name in chosen(rules):
+        if not crafts.load("filters", name).COMPARES:
+            drops = {drop.key: drop.detail for drop in _drops(name, rules, among)}
+            now[name] = drops.get(key, "")
+            dropped |= drops.keys()
+    now |= _cuts(scores, rules)
+    if "duplicate" in chosen(rules):
+        here = others[0].take(_rows(others[0], lambda other: other.key not in dropped))
+        now["duplicate"] = _copy_of(alone, here, others[1:], case)
+    if key in rules.by_hand:
+        now[BY_HAND] = f"the decisions file says: {'keep' if rules.by_hand[key] else 'drop'}"
+    return now
+
+
+def _drops(name: str, rules: Rules, *arguments: Any) -> Iterator[Any]:
+    """What a filter drops of probes."""
     craft: Any = crafts.load("filters", name)
-    knobs = crafts.settings_of("filters", "filter", name, rules.tables)
-    return next((drop.detail for drop in craft.drops(probes, knobs) if drop.key == key), "")
+    probes, *compare = arguments
+    drops: Iterator[Any] = craft.drops(probes, crafts.settings_of("filters", "filter", name, rules.tables), *compare)
+    return drops
 
 
-def _copy_of(probes: "Probes", row: int, rules: Rules) -> str:
-    """Of which picture of the folder this one, which isn't in it, would be a copy, and why."""
-    import numpy as np
-
+def _copy_of(alone: "Probes", here: "Probes", earlier: "Sequence[Probes]", case: Case) -> str:
+    """Of which better picture this one is a copy, and why."""
     from gravurekit.filters import Compare
 
-    craft: Any = crafts.load("filters", "duplicate")
-    knobs: Any = crafts.settings_of("filters", "filter", "duplicate", rules.tables)
-    others = [other for other in range(len(probes)) if other != row]
-    ordered = replace(probes.take(np.array([*others, row], np.int64)), earlier=len(others))
-    here = Here(knobs.max_color_difference, knobs.monochrome_residual)
-    for drop in craft.drops(ordered, knobs, Compare(here.proofs)):
-        return f"{drop.detail}; of {drop.kept_key}"
-    return ""
+    knobs: Any = crafts.settings_of("filters", "filter", "duplicate", case.rules.tables)
+    reach = 256 if case.thorough else knobs.candidate_distance
+    near = [_in_memory(other.take(_within(alone, other, reach))) for other in (*earlier, here)]
+    together = replace(_together([*near, alone]), earlier=sum(len(other) for other in near[:-1]))
+    comparing = Here(knobs.max_color_difference, knobs.monochrome_residual)
+    drops = _drops("duplicate", case.rules, together, Compare(comparing.proofs, case.thorough))
+    mine = (drop for drop in drops if drop.key == alone.records[0].key)
+    return next((f"{drop.detail}; of {drop.kept_key}" for drop in mine), "")
 
 
-def _cuts(columns: Scores, scores: Mapping[str, float], rules: Rules) -> dict[str, str]:
+def _cuts(scores: Mapping[str, float], rules: Rules) -> dict[str, str]:
     """What cuts of relevance say of the picture."""
-    known_scores = {name: scores[name] for name in rules.cuts if name in scores}
     return {
-        f"least {name}": f"{name} {score:.3f}, below {rules.cuts[name]:g}" if score < rules.cuts[name] else ""
-        for name, score in known_scores.items()
+        f"least {name}": f"{name} {scores[name]:.3f}, below {cut:g}" if scores[name] < cut else ""
+        for name, cut in rules.cuts.items()
+        if name in scores
     }
 
 
-def _nearest(probes: "Probes", row: int) -> tuple[Neighbour, ...]:
+def _figure(alone: "Probes") -> Scores:
+    from gravurekit.stages._relevance import figure_scores
+
+    return figure_scores(alone)
+
+
+def _nearest(alone: "Probes", others: "Sequence[Probes]") -> tuple[Neighbour, ...]:
     """The pictures whose codes are nearest, nearest first."""
     import numpy as np
 
     from gravurekit.filters import _frames as frames
 
-    codes = probes.figures["codes"][:, :2]
-    distances = np.bitwise_count(codes[row][None, :, None] ^ codes[:, None, :]).sum(axis=-1).min(axis=(1, 2))
-    order = [int(other) for other in np.lexsort((np.arange(len(probes)), distances)) if other != row][:NEAREST]
+    distances = np.concatenate([_distances(alone, other) for other in others])
+    places = [(other, row) for other in others for row in range(len(other))]
     found = []
-    for other in order:
-        ours, theirs = probes.look(_one(row)), probes.look(_one(other))
+    for place in np.argsort(distances, kind="stable")[:NEAREST].tolist():
+        other, row = places[place]
+        ours, theirs = alone.look(np.array([0])), other.look(np.array([row]))
         allowed = np.ones((1, 2, 2), bool)
         correlation = frames.correlations(ours["luma"], theirs["luma"], allowed)[0]
         color = frames.color_differences(ours["ab"], theirs["ab"], allowed)[0]
-        item = probes.records[other]
-        values = int(distances[other]), round(float(correlation), 3), round(float(color), 1)
+        item = other.records[row]
+        values = int(distances[place]), round(float(correlation), 3), round(float(color), 1)
         found.append(Neighbour(item.key, item.file_name, *values))
     return tuple(found)
+
+
+# ---- probes ----------------------------------------------------------------------------------------------
+
+
+def _rows(probes: "Probes", wanted: Any) -> "np.ndarray":
+    import numpy as np
+
+    return np.array([row for row, item in enumerate(probes.records) if wanted(item)], np.int64)
+
+
+def _distances(alone: "Probes", others: "Probes") -> "np.ndarray":
+    """(N,) int64: the least distance of any two codes."""
+    import numpy as np
+
+    ours, theirs = alone.figures["codes"][0], others.figures["codes"]
+    found = np.full(len(others), 256, np.int64)
+    for code in ours:
+        found = np.minimum(
+            found, np.bitwise_count(theirs ^ code).sum(axis=-1, dtype=np.int64).min(axis=-1, initial=256)
+        )
+    return found
+
+
+def _within(alone: "Probes", others: "Probes", reach: int) -> "np.ndarray":
+    import numpy as np
+
+    return np.flatnonzero(_distances(alone, others) <= reach)
+
+
+def _in_memory(probes: "Probes") -> "Probes":
+    """With thumbs of its own."""
+    import numpy as np
+
+    rows = np.arange(len(probes))
+    return replace(probes, thumbs=probes.look(rows), places=rows)
+
+
+def _figures(parts: "Sequence[Probes]") -> "np.ndarray":
+    import numpy as np
+
+    return np.concatenate([part.figures for part in parts])
+
+
+def _together(parts: "Sequence[Probes]") -> "Probes":
+    """All of them, each in memory."""
+    import numpy as np
+
+    starts = np.cumsum([0, *(len(part.roots) for part in parts)])
+    return replace(
+        parts[-1],
+        records=[item for part in parts for item in part.records],
+        figures=_figures(parts),
+        thumbs=np.concatenate([part.thumbs for part in parts]),
+        places=np.arange(sum(len(part) for part in parts)),
+        roots=tuple(root for part in parts for root in part.roots),
+        homes=np.concatenate([part.homes + start for part, start in zip(parts, starts, strict=False)]),
+    )

@@ -1,15 +1,17 @@
 """The probes of a folder's pictures: a file is opened once in its life, and what was measured is kept by its sha256.
 
-It lies in the hidden folder `.probes` of the filter's output, so that another threshold costs no second decode.
+It lies in the hidden folder `.probes` of the filter's output, so that another threshold costs no second decode. What
+the folders that these pictures are compared with have there is taken over, and so is what an ended run left in its
+parts.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gravurekit import parts, rows, storage
 from gravurekit.errors import PictureError
@@ -27,67 +29,114 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
 
 FOLDER = ".probes"
 PASS = "probe"  # of the stage's work
-ARRAYS = ".arrays"  # suffix of what lies beside a part
 LOST, PASSING = "!", "?"  # a line's first letter: can't be read; can't be read now
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Pictures in a folder: its path, and the Records of what lies in it."""
+    """Pictures in a folder: its path, the Records of what lies in it, and whether they are searched for a figure too,
+    which takes longer than all the rest."""
 
     root: Path
     found: Sequence[Record]
+    figures_too: bool = False
+
+
+class _Asked(NamedTuple):
+    """A picture that is to be known."""
+
+    path: Path
+    figures_too: bool
 
 
 @dataclass(frozen=True)
 class _Store:
     """What is known so far."""
 
-    folder: Path
     figures: Rows
     thumbs: Rows
     failed: dict[str, list[str]]  # reason and detail, by sha256 (hex)
 
-    def knows(self, sha256: str, figures_too: bool) -> bool:
-        """Whether nothing is to be measured of it."""
+    def has(self, sha256: str, figures_too: bool) -> bool:
+        """Whether it was measured."""
         key = bytes.fromhex(sha256)
         if key not in self.figures or key not in self.thumbs:
-            return sha256 in self.failed
-        return not figures_too or self.figures.data["figure"][self.figures.places[key], 0] >= -1e30  # nan isn't
+            return False
+        return not figures_too or bool(self.figures.row(key)["figure"][0] >= -1e30)  # nan isn't
+
+    def knows(self, sha256: str, figures_too: bool) -> bool:
+        """Whether nothing is to be measured of it."""
+        return sha256 in self.failed or self.has(sha256, figures_too)
 
 
 def probed(
-    shelves: Sequence[Shelf], out: Path, figures_too: bool, executor: Executor, watch: Watch
+    shelves: Sequence[Shelf], out: Path, executor: Executor, watch: Watch
 ) -> list[tuple["Probes", list[Record]]]:
     """For each shelf the probes of its pictures, in their order, and the dropped Records of those that can't be read.
-    What isn't known yet is measured, and kept in the folder `out`. `figures_too`: as `probe.measure` has it."""
-    store = _opened(out / FOLDER)
-    asked = {item.sha256: (shelf.root, item) for shelf in shelves for item in shelf.found}
-    todo = [sha256 for sha256 in asked if not store.knows(sha256, figures_too)]
+    What isn't known yet is measured, and kept in the folder `out`."""
+    asked = _asked(shelves)
+    store = _borrowed(asked, shelves, out)
+    todo = {sha256: one for sha256, one in asked.items() if not store.knows(sha256, one.figures_too)}
     passing: dict[str, list[str]] = {}
     if todo:
-        items = [json.dumps([str(root / item.file_name), item.sha256]) for root, item in map(asked.__getitem__, todo)]
-        work = parts.Work(probe_part, _quarantined, figures_too)
-        plan = digest([_revision(), [kind.descr for kind in _kinds().values()], figures_too, todo])
-        fresh = dict(zip(todo, parts.run(out, PASS, plan, items, work, executor, watch), strict=True))
+        items = [json.dumps([str(one.path), sha256, one.figures_too]) for sha256, one in todo.items()]
+        work = parts.Work(probe_part, _quarantined, None)
+        lines = parts.run(out, PASS, digest([_arrays(), items]), items, work, executor, watch)
+        fresh = dict(zip(todo, lines, strict=True))
         passing = {sha256: json.loads(line[1:]) for sha256, line in fresh.items() if line.startswith(PASSING)}
-        store = _grown(store, list(asked), fresh, out / PARTS / PASS)
+        store = _grown([store], asked, fresh, out)
     return [_on(shelf, store, passing) for shelf in shelves]
+
+
+def _asked(shelves: Sequence[Shelf]) -> dict[str, _Asked]:
+    """All pictures of the shelves, by sha256."""
+    found: dict[str, _Asked] = {}
+    for shelf in shelves:
+        for item in shelf.found:
+            before = found.get(item.sha256)
+            wanted = shelf.figures_too or (before is not None and before.figures_too)
+            found[item.sha256] = _Asked(shelf.root / item.file_name, wanted)
+    return found
+
+
+def _borrowed(asked: Mapping[str, _Asked], shelves: Sequence[Shelf], out: Path) -> _Store:
+    """What is known; also what the shelves' folders have of it, and what an ended run has left."""
+    store = _opened(out / FOLDER)
+    lacking = {sha256 for sha256, one in asked.items() if not store.knows(sha256, one.figures_too)}
+    if not lacking:
+        return store
+    left = {sha256: line for sha256, line in _left(out) if sha256 in lacking}
+    lent = [_opened(shelf.root / FOLDER) for shelf in shelves]
+    if left or any(other.has(sha256, asked[sha256].figures_too) for other in lent for sha256 in lacking):
+        return _grown([store, *lent], asked, left, out)
+    return store
+
+
+def _left(out: Path) -> Iterator[tuple[str, str]]:
+    """What the parts of an ended run have, and where: sha256 and line."""
+    figures: dict[str, Any] = {}
+    for line in parts.left(out, PASS):
+        file, _, place = line.partition(" ")
+        if file.endswith(_arrays()):
+            if file not in figures:
+                figures = {file: _loaded(out / PARTS / PASS, "figures", file)["sha256"]}
+            yield figures[file][int(place)].tobytes().hex(), line
 
 
 def known(shelf: Shelf, out: Path) -> "Probes":
     """The probes of those pictures that were measured before; nothing is written."""
-    store = _opened(out / FOLDER)
-    seen = [item for item in shelf.found if store.knows(item.sha256, False) and item.sha256 not in store.failed]
-    return _on(Shelf(shelf.root, seen), store, {})[0]
+    stores = [_opened(place / FOLDER) for place in (out, shelf.root)]
+    best = max(stores, key=lambda store: sum(store.has(item.sha256, False) for item in shelf.found))
+    seen = [item for item in shelf.found if best.has(item.sha256, False)]
+    return _on(Shelf(shelf.root, seen), replace(best, failed={}), {})[0]
 
 
-def probe_part(items: list[str], figures_too: bool, stem: Path) -> list[str]:
+def probe_part(items: list[str], _: None, stem: Path) -> list[str]:
     """A line for each file: where its arrays lie beside the part, or why it can't be read."""
     from gravurekit import images, probe
 
     lines, measured = [], []
-    for path, sha256 in map(json.loads, items):
+    for path, sha256, figures_too in map(json.loads, items):
         try:
             data = images.contents(Path(path))
         except PictureError as error:
@@ -99,12 +148,12 @@ def probe_part(items: list[str], figures_too: bool, stem: Path) -> list[str]:
             continue
         try:
             measured.append(probe.measure(images.decode(data), sha256, len(data), figures_too))
-            lines.append(f"{stem.name}{ARRAYS} {len(measured) - 1}")
+            lines.append(f"{stem.name}{_arrays()} {len(measured) - 1}")
         except PictureError as error:
             lines.append(LOST + json.dumps([error.reason, error.detail]))
     if measured:
         storage.write_chunks(
-            stem.with_suffix(ARRAYS), (row.tobytes() for kind in zip(*measured, strict=True) for row in kind)
+            stem.with_suffix(_arrays()), (row.tobytes() for kind in zip(*measured, strict=True) for row in kind)
         )
     return lines
 
@@ -127,6 +176,12 @@ def _revision() -> str:
     return f"probe {probe.REVISION}"
 
 
+@cache
+def _arrays() -> str:
+    """The suffix of what lies beside a part: other rows have another one."""
+    return f".probe-{digest([_revision(), [kind.descr for kind in _kinds().values()]])[:8]}"
+
+
 def _opened(folder: Path) -> _Store:
     found = {name: rows.read(folder / name, kind, _revision()) for name, kind in _kinds().items()}
     try:
@@ -135,26 +190,42 @@ def _opened(folder: Path) -> _Store:
         known = {str(key): [str(reason), str(detail)] for key, (reason, detail) in known.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         known = {}
-    return _Store(folder, found["figures"], found["thumbs"], known)
+    return _Store(found["figures"], found["thumbs"], known)
 
 
-def _grown(store: _Store, asked: Sequence[str], fresh: dict[str, str], beside: Path) -> _Store:
-    """The store with what is `fresh`, and without what isn't asked for any more; written to disk."""
-    still = set(asked) - fresh.keys()
-    failed = {sha256: why for sha256, why in store.failed.items() if sha256 in still}
+def _grown(stores: Sequence[_Store], asked: Mapping[str, _Asked], fresh: Mapping[str, str], out: Path) -> _Store:
+    """The first store with what is `fresh` and what the others have of what is asked, and nothing else; written to
+    disk."""
+    failed = {sha256: why for sha256, why in stores[0].failed.items() if sha256 in asked and sha256 not in fresh}
     failed |= {sha256: json.loads(line[1:]) for sha256, line in fresh.items() if line.startswith(LOST)}
     gone = {sha256 for sha256, line in fresh.items() if line.startswith(PASSING)} | failed.keys()
-    keys = [sha256 for sha256 in asked if sha256 not in gone]
-    listed = [bytes.fromhex(key) for key in keys]
-    placed = {bytes.fromhex(key): fresh[key] for key in keys if key in fresh}
+    placed, holders = {}, {}
+    for sha256, one in asked.items():
+        if sha256 in fresh and sha256 not in gone:
+            placed[bytes.fromhex(sha256)] = fresh[sha256]
+        elif sha256 not in gone and (holder := _holder(stores, sha256, one.figures_too)):
+            holders[bytes.fromhex(sha256)] = holder
+    listed = [key for key in map(bytes.fromhex, asked) if key in placed or key in holders]
     for name, kind in _kinds().items():
-        found = rows.merged(listed, getattr(store, name), placed, partial(_arrays, beside, name))
-        rows.write(store.folder / name, _revision(), kind, listed, found)
-    storage.write_json(store.folder / "failed.json", {"revision": _revision(), "pictures": failed})
-    return _opened(store.folder)
+        held = partial(_held, holders, name)
+        found = rows.merged(listed, held, placed, partial(_loaded, out / PARTS / PASS, name))
+        rows.write(out / FOLDER / name, _revision(), kind, listed, found)
+    storage.write_json(out / FOLDER / "failed.json", {"revision": _revision(), "pictures": failed})
+    return _opened(out / FOLDER)
 
 
-def _arrays(beside: Path, name: str, file: str) -> "np.ndarray":
+def _holder(stores: Sequence[_Store], sha256: str, figures_too: bool) -> _Store | None:
+    """The first store that has all that is asked of a picture; else one that has the most of it."""
+    whole = (store for store in stores if store.has(sha256, figures_too))
+    return next(whole, None) or next((store for store in stores if store.has(sha256, False)), None)
+
+
+def _held(holders: Mapping[bytes, _Store], name: str, key: bytes) -> "np.ndarray":
+    store = holders[key]
+    return (store.figures if name == "figures" else store.thumbs).row(key)
+
+
+def _loaded(beside: Path, name: str, file: str) -> "np.ndarray":
     """The rows of one kind in a part: figures come first, then thumbs."""
     import numpy as np
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gravurekit import parts, rows, storage
-from gravurekit.errors import MissingExtra, PictureError
+from gravurekit.errors import MissingExtra, PictureError, UsageError
 from gravurekit.executor import Serial
 from gravurekit.metadata import PARTS
 from gravurekit.progress import Watch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # OpenCV and torch load only when pictures are read
     from gravurekit.relevance.clip import Scorer
 
 STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # cuts that the summary tells of
+MIN_EXAMPLES = 8  # on each side
 SEEN = 448  # pixels: the short side that pictures are read at for CLIP, at least
 ARRAYS = ".vectors"
 READERS = 4  # threads that decode for CLIP
@@ -48,10 +49,18 @@ def figure_scores(probes: "Probes") -> dict[str, "np.ndarray"]:
     return {"figure": found} if len(found) and not np.isnan(found).any() else {}
 
 
+def check_examples(liked: int, unliked: int) -> None:
+    """Raises UsageError if there are too few."""
+    if min(liked, unliked) < MIN_EXAMPLES:
+        raise UsageError(
+            f"{liked} examples of --like, {unliked} of --unlike: at least {MIN_EXAMPLES} of each are needed"
+        )
+
+
 def example_scores(probes: "Probes", liked: "Probes", unliked: "Probes") -> tuple[dict[str, "np.ndarray"], float]:
     """How much each picture is like the examples, and how well unseen examples could be told apart (AUC).
 
-    Raises UsageError if they can't be."""
+    Raises UsageError if they can't be, or if too few of them can be read."""
     import numpy as np
 
     from gravurekit.relevance import examples
@@ -60,6 +69,7 @@ def example_scores(probes: "Probes", liked: "Probes", unliked: "Probes") -> tupl
         pieces = [np.arange(n, min(n + 4096, len(of))) for n in range(0, len(of), 4096)]
         return np.concatenate([examples.features(of.figures[piece], of.look(piece)) for piece in pieces])
 
+    check_examples(len(liked), len(unliked))
     taste = examples.learn(features(liked), features(unliked))
     return {"examples": taste.scores(features(probes))}, taste.auc
 
@@ -129,7 +139,7 @@ def _vectors(probes: "Probes", asked: Clip, scorer: "Scorer", out: Path, watch: 
         fresh = {key: line for key, line in zip(todo, lines, strict=True) if line}
         listed = [key for key in dict.fromkeys(keys) if key in known or key in fresh]
         beside = out / PARTS / "clip"
-        found = rows.merged(listed, known, fresh, lambda name: np.fromfile(beside / name, kind))
+        found = rows.merged(listed, known.row, fresh, lambda name: np.fromfile(beside / name, kind))
         rows.write(file, revision, kind, listed, found)
         known = rows.read(file, kind, revision)
     blank = np.full(scorer.dimensions, np.nan, np.float32)

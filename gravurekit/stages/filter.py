@@ -1,19 +1,17 @@
 """filter: raw/ → clean/. Drops what can't be used, each picture with its reason; nothing is deleted from the input."""
 
-import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from gravurekit import crafts, folder, metadata, parts, storage
-from gravurekit import record as records
+from gravurekit import crafts, folder, foreign, metadata
 from gravurekit import settings as base
-from gravurekit.errors import PictureError, UsageError
+from gravurekit.errors import UsageError
 from gravurekit.executor import Executor
 from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
@@ -21,8 +19,9 @@ from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.stages import _relevance as relevance
 from gravurekit.stages._calibrate import Calibration, calibrated, measured
+from gravurekit.stages._carry import carried
 from gravurekit.stages._comparing import Opening
-from gravurekit.stages._explain import Explanation, explained
+from gravurekit.stages._explain import Case, Explanation, explained
 from gravurekit.stages._judge import Rules, chosen, judged
 from gravurekit.stages._probes import Shelf, probed
 
@@ -97,6 +96,7 @@ class _Input:
     found: Sequence[Record]
     others: Mapping[Path, Sequence[Record]]  # of `against` and of the examples
     hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    passed_over: int = 0  # files of a plain folder that are no pictures
 
 
 def look(job: Job) -> State:
@@ -115,21 +115,46 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     state = folder.look(job.out, plan)
     if state.done:
         return state.done
-    with folder.opened(job.out, "filter", state.reasons, watch, job.source):
-        shelves = [Shelf(root, found) for root, found in ((job.source, given.found), *given.others.items())]
-        figures_too = job.settings.relevance in ("figure", "examples")
-        (probes, dropped), *others = probed(shelves, job.out, figures_too, executor, watch)
+    with folder.opened(job.out, "filter", state.reasons, watch, job.source, adding=True):
+        (probes, dropped), *others = probed(_shelves(job, given), job.out, executor, watch)
         probes = replace(probes, hosts=given.hosts)
         by_place = dict(zip(given.others, (found for found, _ in others), strict=True))
         scores, facts = _scored(job, probes, by_place, watch)
-        if strange := by_hand.keys() - {item.key for item in given.found}:
-            watch.note(f"{job.decisions}: {len(strange)} decisions on pictures that aren't in {job.source}")
+        for said in _remarks(job, given, by_hand, scores):
+            watch.note(said)
         kept, unfit = judged(
             probes, scores, _earlier(job, by_place), _rules(job, by_hand), _compare(job, executor, watch)
         )
-        kept, lost = _carry_all(job.source, job.out, kept, probes, plan, executor, watch)
+        folder.unseal(job.out)  # not before: examples may be refused, and then what was made earlier stays good
+        kept, lost = carried(job.source, job.out, kept, probes, plan, executor, watch)
         seconds = time.monotonic() - began
         return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], seconds, facts, source=job.source)
+
+
+def _shelves(job: Job, given: _Input) -> list[Shelf]:
+    """The input, and all that it is compared with, of which no figure is asked but the examples'."""
+    wanted = job.settings.relevance in ("figure", "examples")
+    others = [Shelf(root, found, root in job.examples) for root, found in given.others.items()]
+    return [Shelf(job.source, given.found, wanted), *others]
+
+
+def _remarks(job: Job, given: _Input, by_hand: Mapping[str, bool], scores: Mapping[str, Any]) -> Iterator[str]:
+    """What people gave that has no effect."""
+    if strange := by_hand.keys() - {item.key for item in given.found}:
+        yield f"{job.decisions}: {_counted(len(strange), 'decision')} on pictures that aren't in {job.source}"
+    if given.passed_over:
+        yield f"{job.source}: {_counted(given.passed_over, 'other file')} passed over, which aren't pictures"
+    for name, cut in job.settings.cuts().items():
+        if cut and name not in scores:
+            yield f"--min-{name} {cut:g} drops nothing: --relevance {job.settings.relevance} gives no such score"
+    if (job.like or job.unlike) and not job.examples:
+        yield "--like and --unlike say nothing without --relevance examples"
+    if job.clip_weights and job.settings.relevance != "clip":
+        yield "--clip-weights says nothing without --relevance clip"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def explain(job: Job, word: str) -> Explanation:
@@ -138,7 +163,9 @@ def explain(job: Job, word: str) -> Explanation:
     by_hand = check(job)
     given = _read(job)
     state = folder.look(job.out, _plan(job, given))
-    return explained(word, job.source, job.out, given.found, _rules(job, by_hand), state.reasons)
+    against = {path: given.others[path] for path in job.against}
+    case = Case(job.source, given.found, against, job.out, _rules(job, by_hand), job.settings.thorough)
+    return explained(word, case, state.reasons)
 
 
 def calibrate(job: Job, executor: Executor, watch: Watch) -> Calibration:
@@ -174,8 +201,13 @@ def check(job: Job) -> dict[str, bool]:
 
 
 def _read(job: Job) -> _Input:
+    """Raises UsageError for too few examples, DataError if a folder is damaged or empty."""
     others = {path: folder.read(path) for path in (*job.against, *job.examples)}
-    return _Input(folder.read(job.source), others, _hosts(job.source))
+    if job.examples:
+        relevance.check_examples(*(len(others[path]) for path in job.examples))
+    found = folder.read(job.source)
+    plain = not (job.source / metadata.METADATA).exists()
+    return _Input(found, others, _hosts(job.source), foreign.others(job.source) if plain else 0)
 
 
 def _hosts(source: Path) -> dict[str, frozenset[str]]:
@@ -268,55 +300,3 @@ def _scored(
         asked = relevance.Clip(job.clip_weights, knobs.clip_download, knobs.clip_positive, knobs.clip_negative)
         scores |= relevance.clip_scores(probes, asked, job.out, watch)
     return scores, facts | {"relevance": relevance.summary(scores, knobs.cuts())}
-
-
-def _carry_all(
-    source: Path, out: Path, kept: Sequence[Record], probes: "Probes", plan: Plan, executor: Executor,
-    watch: Watch,
-) -> tuple[list[Record], list[Record]]:  # fmt: skip
-    """Put the kept pictures into the output."""
-    from gravurekit.probe import NAMES
-
-    rows = {item.key: row for row, item in enumerate(probes.records)}
-    extensions, private = probes.figures["extension"].tolist(), probes.figures["private"].tolist()
-    items = []
-    for item in kept:
-        row = rows[item.key]
-        about = {"extension": NAMES[extensions[row]], "private": bool(private[row]), "record": item.to_json()}
-        items.append(json.dumps(about))
-    work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out)))
-    lines = parts.run(out, "keep", plan.digest, items, work, executor, watch)
-    carried = [records.from_json(line, "a part") for line in lines]
-    return [item for item in carried if not item.reason], [item for item in carried if item.reason]
-
-
-def carry_part(items: list[str], context: tuple[str, str], stem: Path) -> list[str]:
-    """Link the kept pictures into the output. One that carries EXIF or the like (a place, a device, a turn) is saved
-    anew, upright and without it: such tags never leave raw/. A Record for each."""
-    source, out = Path(context[0]), Path(context[1])
-    return [_carry(source, out, json.loads(item)).to_json() for item in items]
-
-
-def _carry(source: Path, out: Path, about: dict[str, Any]) -> Record:
-    from gravurekit import images
-
-    item = records.from_json(about["record"], "a task")
-    path = source / item.file_name
-    if not about["private"]:
-        name = f"images/{item.key}.{about['extension']}"
-        storage.link_or_copy(path, out / name)
-        return item.but(file_name=name)
-    try:
-        pixels = images.read(path).pixels
-    except PictureError as error:
-        return item.but(reason=error.reason, detail=error.detail)
-    lossy = about["extension"] in ("jpg", "webp")
-    data = images.encode_jpeg(pixels) if lossy else images.encode_png(pixels)
-    name = f"images/{item.key}.{'jpg' if lossy else 'png'}"
-    storage.write_bytes(out / name, data)
-    return item.but(file_name=name, sha256=hashlib.sha256(data).hexdigest())
-
-
-def _quarantined_while_carried(line: str) -> str:
-    item = records.from_json(json.loads(line)["record"], "a task")
-    return item.but(reason="quarantined", detail="it killed the process that read it").to_json()

@@ -1,11 +1,17 @@
-"""A crawl of a server on this machine that does everything wrong."""
+"""A crawl of a server on this machine that does everything wrong, and a folder that has to be filtered."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import filtering
+import numpy as np
 import pytest
 from hostile import Site, serving
 from odd_pictures import drawn
 from typer.testing import Result
+
+from gravurekit import images, metadata
+from gravurekit.storage import write_bytes
 
 Run = Callable[..., Result]
 
@@ -28,3 +34,17 @@ def crawl(site: Site, gravurekit: Run) -> Run:
         return gravurekit("crawl", *words, "--source", source, *manners, *endpoint)
 
     return crawled
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> dict[str, str]:
+    """A folder of five figures, two copies, a page of one tone and a broken file; their keys by name."""
+    root = tmp_path / "raw"
+    keys = {f"{seed}": filtering.put(root, f"{'abc'[seed % 3]}/{seed}.jpg", filtering.drawn(seed)) for seed in range(5)}
+    keys["small copy"] = filtering.put(root, "a/small.jpg", images.resize(filtering.drawn(0), 210, 280), 60)
+    keys["cropped copy"] = filtering.put(root, "b/cropped.jpg", filtering.drawn(1)[8:-6, 5:-7])
+    keys["blank"] = filtering.put(root, "a/blank.jpg", np.full((300, 260, 3), 244, np.uint8))
+    whole = (root / "a" / "0.jpg").read_bytes()
+    write_bytes(root / "c" / "torn.jpg", whole[: len(whole) // 2])
+    keys["torn"] = metadata.file_sha256(root / "c" / "torn.jpg")[:16]
+    return keys

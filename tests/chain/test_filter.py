@@ -7,53 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filtering import QUICK, drawn, put, reasons, records
 from typer.testing import Result
 from workspace import digests
 
 from gravurekit import images, metadata
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.record import Record
-from gravurekit.sample.figures import draw_figure
-from gravurekit.storage import write_bytes
 
 Run = Callable[..., Result]
-QUICK = ("--relevance", "none", "--executor", "serial")
-
-
-def drawn(seed: int, height: int = 320) -> np.ndarray:
-    """A figure, (H, W, 3) uint8 sRGB; each seed another one."""
-    return draw_figure(("kaftan", "kostum", "abiye")[seed % 3], None, seed, height)
-
-
-def put(root: Path, name: str, pixels: np.ndarray, quality: int = 92) -> str:
-    """A JPEG in a folder; gives its key."""
-    data = images.encode_jpeg(np.ascontiguousarray(pixels), quality)
-    write_bytes(root / name, data)
-    return metadata.file_sha256(root / name)[:16]
-
-
-def records(out: Path) -> dict[str, Record]:
-    """Kept and dropped, by key."""
-    return {item.key: item for name in (METADATA, DROPPED) for item in metadata.read_lines(out / name)}
-
-
-def reasons(out: Path) -> dict[str, str]:
-    """Of those that were dropped, by key."""
-    return {item.key: item.reason for item in metadata.read_lines(out / DROPPED)}
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> dict[str, str]:
-    """A folder of five figures, two copies, a page of one tone and a broken file; their keys by name."""
-    root = tmp_path / "raw"
-    keys = {f"{seed}": put(root, f"{'abc'[seed % 3]}/{seed}.jpg", drawn(seed)) for seed in range(5)}
-    keys["small copy"] = put(root, "a/small.jpg", images.resize(drawn(0), 210, 280), 60)
-    keys["cropped copy"] = put(root, "b/cropped.jpg", drawn(1)[8:-6, 5:-7])
-    keys["blank"] = put(root, "a/blank.jpg", np.full((300, 260, 3), 244, np.uint8))
-    whole = (root / "a" / "0.jpg").read_bytes()
-    write_bytes(root / "c" / "torn.jpg", whole[: len(whole) // 2])
-    keys["torn"] = metadata.file_sha256(root / "c" / "torn.jpg")[:16]
-    return keys
 
 
 def test_each_picture_ends_as_a_record_with_its_reason(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
@@ -141,54 +103,6 @@ def test_examples_teach_what_is_wanted(gravurekit: Run, tmp_path: Path) -> None:
     refused = gravurekit("filter", "raw", "other", *chosen, "noise", "--unlike", "more")
     assert refused.exit_code == 2 and "AUC" in str(refused.exception)
     assert gravurekit("filter", "raw", "third", *chosen, "like").exit_code == 2
-
-
-def test_a_picture_is_explained(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
-    put(tmp_path, "new.jpg", images.resize(drawn(2), 215, 287), 70)
-    before = gravurekit("filter", "--explain", "new.jpg", *QUICK)
-    assert before.exit_code == 0 and "not judged yet" in before.stdout and not (tmp_path / "clean").exists()
-    gravurekit("filter", *QUICK)
-    whole = digests(tmp_path)
-
-    def explained(word: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(gravurekit("filter", "--explain", word, "--json", *QUICK).stdout)
-        return found
-
-    copy = explained(raw["small copy"][:8])
-    assert (copy["verdict"], copy["reason"], copy["kept_key"]) == ("dropped", "duplicate", raw["0"])
-    assert copy["nearest"][0]["key"] == raw["0"] and not any(copy["now"].values())
-    assert explained("raw/a/blank.jpg")["now"]["blank"]
-    assert explained(f"clean/images/{raw['4']}.jpg")["verdict"] == "kept"
-    assert explained("raw/c/torn.jpg")["reason"] == "unreadable"
-    new = explained("new.jpg")
-    assert new["verdict"] == "not judged yet" and new["now"]["duplicate"].endswith(raw["2"])
-    told = gravurekit("filter", "--explain", raw["small copy"], "--set", "too_small.min_side=230", *QUICK).stdout
-    assert "shorter side below 230" in told and "that was before: settings changed" in told
-    assert gravurekit("filter", "--explain", "no such", *QUICK).exit_code == 2
-    assert digests(tmp_path) == whole
-
-
-def test_a_calibration_tells_what_would_be_found(
-    raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gravurekit import edits
-
-    monkeypatch.setattr(edits, "EDITS", {name: edits.EDITS[name] for name in ("jpeg 30", "scale 0.5", "crop 5%")})
-    whole = digests(tmp_path)
-    result = gravurekit("filter", "--calibrate", "raw", "--json", "--executor", "serial")
-    found = json.loads(result.stdout)
-    assert found["pictures"] == 5 and {(row["found"], row["wrong"]) for row in found["recalls"]} == {(5, 0)}
-    assert {pair["file"] for pair in found["twins"]} == {"a/small.jpg", "b/cropped.jpg"}
-    assert "scale 0.5" in gravurekit("filter", "--calibrate", "raw", "--executor", "serial").stdout
-    assert digests(tmp_path) == whole
-
-
-def test_what_cant_be_calibrated_or_explained_is_refused(gravurekit: Run, tmp_path: Path) -> None:
-    put(tmp_path / "raw", "flat.jpg", np.full((300, 260, 3), 244, np.uint8))
-    result = gravurekit("filter", "--calibrate", "raw", "--executor", "serial")
-    assert result.exit_code == 5 and "nothing can be calibrated" in str(result.exception)
-    assert gravurekit("filter", "--explain", "", *QUICK).exit_code == 2
-    assert not (tmp_path / "clean").exists()
 
 
 @pytest.mark.parametrize(

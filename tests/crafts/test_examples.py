@@ -13,6 +13,7 @@ from gravurekit.errors import UsageError
 from gravurekit.probe import Probes
 from gravurekit.relevance import examples
 from gravurekit.relevance.examples import area_under_curve, learn
+from gravurekit.stages._relevance import check_examples
 
 Draw = Callable[..., np.ndarray]
 Side = np.ndarray
@@ -63,9 +64,8 @@ def test_the_auc_is_of_examples_that_werent_learnt_from() -> None:
 
 @pytest.mark.parametrize("sides", [(0, 50), (50, 0), (7, 50), (50, 7), (0, 0)])
 def test_too_few_examples_are_refused(sides: tuple[int, int]) -> None:
-    liked, unliked = drawn_from(1, sides[0], 9.0), drawn_from(2, sides[1], -9.0)
     with pytest.raises(UsageError, match=f"{sides[0]} examples of --like, {sides[1]} of --unlike: at least 8"):
-        learn(liked, unliked)
+        check_examples(*sides)
 
 
 def test_the_fewest_that_will_do() -> None:

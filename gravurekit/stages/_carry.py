@@ -1,0 +1,75 @@
+"""The kept pictures of a folder, carried into another one: linked, or saved anew where they carry private tags."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gravurekit import parts, storage
+from gravurekit import record as records
+from gravurekit.errors import PictureError
+from gravurekit.executor import Executor
+from gravurekit.progress import Watch
+from gravurekit.receipt import Plan
+from gravurekit.record import Record
+
+if TYPE_CHECKING:  # OpenCV loads only when pictures are read
+    from gravurekit.probe import Probes
+
+
+def carried(
+    source: Path, out: Path, kept: Sequence[Record], probes: "Probes", plan: Plan, executor: Executor,
+    watch: Watch,
+) -> tuple[list[Record], list[Record]]:  # fmt: skip
+    """Put the kept pictures of `source` into the output: Records of those that lie there now, and of those that were
+    lost on the way."""
+    from gravurekit.probe import NAMES
+
+    rows = {item.key: row for row, item in enumerate(probes.records)}
+    extensions, private = probes.figures["extension"].tolist(), probes.figures["private"].tolist()
+    items = []
+    for item in kept:
+        row = rows[item.key]
+        about = {"extension": NAMES[extensions[row]], "private": bool(private[row]), "record": item.to_json()}
+        items.append(json.dumps(about))
+    work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out)))
+    lines = parts.run(out, "keep", plan.digest, items, work, executor, watch)
+    carried = [records.from_json(line, "a part") for line in lines]
+    return [item for item in carried if not item.reason], [item for item in carried if item.reason]
+
+
+def carry_part(items: list[str], context: tuple[str, str], stem: Path) -> list[str]:
+    """Link the kept pictures into the output. One that carries EXIF or the like (a place, a device, a turn) is saved
+    anew, upright and without it: such tags never leave raw/. A Record for each."""
+    source, out = Path(context[0]), Path(context[1])
+    return [_carry(source, out, json.loads(item)).to_json() for item in items]
+
+
+def _carry(source: Path, out: Path, about: dict[str, Any]) -> Record:
+    from gravurekit import images, probe
+
+    item = records.from_json(about["record"], "a task")
+    path = source / item.file_name
+    if not about["private"]:
+        name = f"images/{item.key}.{about['extension']}"
+        storage.link_or_copy(path, out / name)
+        return item.but(file_name=name)
+    try:
+        pixels = images.read(path).pixels
+    except PictureError as error:
+        return item.but(reason=error.reason, detail=error.detail)
+    lossy = about["extension"] in ("jpg", "webp")
+    data = images.encode_jpeg(pixels) if lossy else images.encode_png(pixels)
+    name = f"images/{item.key}.{'jpg' if lossy else 'png'}"
+    storage.write_bytes(out / name, data)
+    saved = images.decode(data).pixels
+    return item.but(
+        file_name=name, sha256=hashlib.sha256(data).hexdigest(), pixels_sha256=probe.pixels_digest(saved).hex(),
+        phash=f"{probe.phash(saved):016x}",
+    )  # fmt: skip
+
+
+def _quarantined_while_carried(line: str) -> str:
+    item = records.from_json(json.loads(line)["record"], "a task")
+    return item.but(reason="quarantined", detail="it killed the process that read it").to_json()
