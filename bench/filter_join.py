@@ -2,7 +2,9 @@
 
     python bench/filter_join.py [--up-to 1000000]
 
-Random codes, a tenth of them near duplicates of others (0 to 64 bits turned over); all pairs within 64 bits.
+Random codes, a tenth of them near duplicates of others (0 to as many bits turned over as the filter lets differ in a
+candidate); all pairs within that radius. "the filter's" is all that the filter joins by default: the codes of the
+frames with one another, and with those of two windows, there and back.
 
 - the limit: a pair is four counts of 64 bits; times the counts a cycle that the processor can do, times its clock (from
   a chain of multiplications, none of which can begin before the last has ended), times its cores. Bounds that count
@@ -19,14 +21,17 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from filter_goals import Goal, at_most
 
 from gravurekit import hamming
+from gravurekit.filters import duplicate
+from gravurekit.filters._join import Candidates, Edges, Join
+from gravurekit.probe import BARLESS, CENTRE, FIGURES, THUMBS, Probes
 
-RADIUS = 64
+RADIUS = duplicate.Settings().candidate_distance
 ROUNDS = 3  # of the small sizes, the best of which counts
 SIZES = (10_000, 100_000, 1_000_000)
 GOALS, GIGABYTES = {100_000: 10, 1_000_000: 600}, 2  # seconds on two cores
@@ -34,7 +39,7 @@ PEERS = ((10_000, "numpy"), (10_000, "faiss"), (100_000, "faiss"))
 
 
 def codes(count: int) -> np.ndarray:
-    """(count, 4) uint64: nine tenths at random, the rest copies of those with 0 to 64 of their bits turned over."""
+    """(count, 4) uint64: nine tenths at random, the rest copies of those with 0 to RADIUS of their bits turned over."""
     chance = np.random.default_rng(0)
     made = chance.integers(0, 2**64, (count, 4), np.uint64)
     for row in range(count - count // 10, count):
@@ -66,8 +71,33 @@ def by_gpu(made: np.ndarray) -> int:
     return (len(hamming.near_on_gpu(made, made, RADIUS)) - len(made)) // 2
 
 
+class _Counting(Join):
+    """The join of the filter; candidates are counted, and not judged."""
+
+    count = 0
+
+    def _edges(self, found: Candidates, judge: Callable[[Candidates], Edges]) -> Iterator[Edges]:
+        self.count += len(found.one)
+        return iter(())
+
+
+def by_filter(made: np.ndarray) -> int:
+    """Pictures without margins, whose windows' codes are some bits from their own."""
+    chance = np.random.default_rng(1)
+    figures = np.zeros(len(made), FIGURES)
+    figures["codes"] = made[:, None]
+    for window in (CENTRE, BARLESS):
+        octets = (chance.random((len(made), hamming.BITS // 64, 64)) < 0.1).astype(np.uint8)
+        figures["codes"][:, window] ^= np.packbits(octets, axis=-1).view(np.uint64)[..., 0]
+    probes = Probes([], figures, np.zeros(0, THUMBS), np.arange(len(made)))
+    joining = _Counting(probes, np.arange(len(made)), 0, duplicate.Settings(), False)
+    joining.edges()
+    return joining.count
+
+
 CONTESTANTS: dict[str, Callable[[np.ndarray], int]] = {
     "ours": lambda made: len(hamming.pairs(made, RADIUS)),
+    "the filter's": by_filter,
     "numpy": by_numpy,
     "faiss": by_faiss,
     "GPU": by_gpu,
@@ -153,6 +183,16 @@ def ours(up_to: int, core: float, cores: int) -> list[Goal]:
     return goals
 
 
+def filters(up_to: int) -> list[Goal]:
+    """All joins that the filter makes, at the sizes of the goals."""
+    goals = []
+    for count in (size for size in GOALS if size <= up_to):
+        seen = measured("the filter's", count)
+        say(f"all of the filter's joins at {count:,}: {seen['seconds']:.1f} s, {seen['GB']:.2f} GB")
+        goals.append(at_most("join", f"{count:,} pictures, the filter's joins", seen["seconds"], GOALS[count], " s"))
+    return goals
+
+
 def peers(up_to: int) -> None:
     for count, name in (peer for peer in PEERS if peer[0] <= up_to):
         if name == "faiss" and importlib.util.find_spec("faiss") is None:
@@ -182,7 +222,7 @@ def run(up_to: int) -> list[Goal]:
     core, how = limit()
     cores = hamming._cores()
     say(f"limit: {core * cores / 1e9:.1f} Gpairs/s on {cores} cores, {core / 1e9:.1f} on one: {how}")
-    goals = ours(up_to, core, cores)
+    goals = ours(up_to, core, cores) + filters(up_to)
     peers(up_to)
     gpu(up_to)
     return goals

@@ -22,7 +22,7 @@ CHUNK = 128  # targets that are ruled out together
 CHUNKS = 8  # of a tile, 32 KB: they stay in the first cache while all queries of a unit pass
 BLOCK = 8192  # queries of one `near` in `pairs`
 TARGET_BITS, DISTANCE_BITS = 40, 9  # of a found pair's int64, the rest is its query's: below 2¹⁴, so a unit is smaller
-FEW = 1 << 20  # pairs that numpy looks at in a few milliseconds
+FEW = 1 << 20  # pairs that numpy looks at in a few milliseconds, while numba isn't there, which is quicker once it is
 UNIT = 1024  # queries one thread takes at a time, at most
 
 
@@ -48,7 +48,7 @@ def near(queries: np.ndarray, targets: np.ndarray, radius: int, threads: int | N
     _check(queries, targets)
     if radius < 0 or not len(queries) or not len(targets):
         return _joined([])
-    if len(queries) * len(targets) <= FEW:
+    if len(queries) * len(targets) <= FEW and not _compiled.cache_info().currsize:
         return _few(queries, targets, radius)
     threads = threads or _cores()
     scan, limit = _compiled(), np.uint32(min(radius, BITS))

@@ -233,7 +233,8 @@ def show_explanation(why: Explanation, as_json: bool) -> None:
         RESULTS.print("figures")
         RESULTS.print("  " + ", ".join(f"{name} {value:g}" for name, value in why.scores.items()))
     if why.unmeasured:
-        RESULTS.print(f"not compared with {why.unmeasured} pictures that no run has measured yet")
+        pictures = "picture" if why.unmeasured == 1 else "pictures"
+        RESULTS.print(f"not compared with {why.unmeasured} {pictures} that no run has measured yet")
     if why.nearest:
         RESULTS.print("most like it")
     for near in why.nearest:

@@ -81,7 +81,7 @@ def explained(word: str, case: Case, stale: Sequence[str]) -> Explanation:
     entry = judged.get(item.key)
     files = {other.key: other.file_name for other in case.found}
     probes = known(Shelf(case.source, case.found), case.out)
-    unmeasured = len(case.found) - len(probes) - (entry is None and item.key in files)
+    seen = judged.keys() | {other.key for other in probes.records} | {item.key}
     alone = _alone(item, case.source, probes, entry)
     now: dict[str, str] = {}
     nearest: tuple[Neighbour, ...] = ()
@@ -97,7 +97,7 @@ def explained(word: str, case: Case, stale: Sequence[str]) -> Explanation:
     return Explanation(
         item.key, files.get(item.key, item.file_name), _verdict(entry), told.reason, told.detail, told.kept_key,
         files.get(told.kept_key, ""), told.cluster, _copies(item.key, judged), scores, now, nearest,
-        max(0, unmeasured) if alone is not None else 0, tuple(stale) if entry else (),
+        sum(key not in seen for key in files) if alone is not None else 0, tuple(stale) if entry else (),
     )  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def _remarks(job: Job, given: _Input, by_hand: Mapping[str, bool], scores: Mappi
     if strange := by_hand.keys() - {item.key for item in given.found}:
         yield f"{job.decisions}: {_counted(len(strange), 'decision')} on pictures that aren't in {job.source}"
     if given.passed_over:
-        yield f"{job.source}: {_counted(given.passed_over, 'other file')} passed over, which aren't pictures"
+        yield f"{job.source}: {_counted(given.passed_over, 'file')} passed over, neither name nor beginning a picture's"
     for name, cut in job.settings.cuts().items():
         if cut and name not in scores:
             yield f"--min-{name} {cut:g} drops nothing: --relevance {job.settings.relevance} gives no such score"

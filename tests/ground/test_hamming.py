@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,12 @@ def test_few_codes_are_joined_as_many_are(radius: int, monkeypatch: pytest.Monke
     targets[::7] = [flipped(queries[n % 70], n % 257, n) for n in range(0, 150, 7)]
     many = near(queries, targets, radius)
     monkeypatch.setattr(hamming, "FEW", len(queries) * len(targets))
-    monkeypatch.setattr(hamming, "_compiled", None)
+
+    @cache
+    def unwanted() -> None:
+        raise AssertionError("numba was called for a few")
+
+    monkeypatch.setattr(hamming, "_compiled", unwanted)
     few = near(queries, targets, radius)
     assert rows(few) == rows(many)
     assert [column.dtype for column in vars(few).values()] == [column.dtype for column in vars(many).values()]
