@@ -64,7 +64,7 @@ def run(data: Path, sample: int) -> list[Goal]:
 def all_probes(data: Path, scratch: Path, executor: Executor) -> Probes:
     """Those of all three folders, by key."""
     shelves = [Shelf(data / name, folder.read(data / name)) for name in FOLDERS]
-    (together, _), *others = probed(shelves, scratch, False, executor, SILENT)
+    (together, _), *others = probed(shelves, scratch, executor, SILENT)
     for more, _ in others:
         together = more.after(together)
     together = dataclasses.replace(together, earlier=0)
