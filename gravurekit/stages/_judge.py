@@ -142,7 +142,8 @@ class _Court:
             label = self.probes.records[row].label
             places[label] = place = places.get(label, 0) + 1
             if place > self.rules.per_label:
-                said = f"{self.rules.best_by} {scores[row]:.3f} is number {place} of {label!r}"
+                among = repr(label) if label else "those without a label"
+                said = f"{self.rules.best_by} {scores[row]:.3f} is number {place} of {among}"
                 self._drop(row, Verdict(SURPLUS, f"{said}; {self.rules.per_label} are kept"))
 
     def _order(self, row: int, scores: "np.ndarray") -> tuple[bool, float, bool, int, str]:

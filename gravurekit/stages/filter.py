@@ -188,6 +188,8 @@ def check(job: Job) -> dict[str, bool]:
         crafts.load("filters", name)
     for path in (job.source, *job.against, *job.examples):
         folder.check_places(job.out, "filter", path)
+    if job.source.resolve() in {path.resolve() for path in job.against}:
+        raise UsageError(f"--against {job.source}: that is the input, whose pictures would all be copies of themselves")
     wanted = job.settings.relevance
     if wanted == "examples" and len(job.examples) < 2:
         raise UsageError("--relevance examples needs two folders of pictures: --like DIR and --unlike DIR")

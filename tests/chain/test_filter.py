@@ -54,6 +54,7 @@ def test_no_copy_of_an_earlier_folder_is_kept(raw: dict[str, str], gravurekit: R
     assert raw["3"] not in {path.stem for path in (tmp_path / "clean" / "images").iterdir()}
     assert "side input changed: against" in gravurekit("filter", *QUICK).stderr
     assert gravurekit("filter", "--against", "nowhere", *QUICK).exit_code == 2
+    assert gravurekit("filter", "--against", "raw", *QUICK).exit_code == 2
 
 
 def test_what_is_kept_by_hand_stays_in_its_cluster(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
