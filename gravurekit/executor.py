@@ -21,6 +21,8 @@ from typing import Generic, Protocol, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+ONE_THREAD = ("OPENCV_FOR_THREADS_NUM", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
@@ -99,7 +101,7 @@ class Local:
             while True:
                 while (free := len(in_flight) < 2 * self.jobs and not line.ended) and (item := line.take()):
                     try:
-                        with _no_interrupts():
+                        with _starting_workers():
                             in_flight[pool.submit(function, item[1])] = item
                     except BrokenProcessPool:
                         line.put_back(item)
@@ -120,7 +122,7 @@ class Local:
     def _alone(self, function: Callable[[Task], Result], index: int, task: Task) -> Outcome[Result]:
         with _pool(1) as pool:
             try:
-                with _no_interrupts():
+                with _starting_workers():
                     future = pool.submit(function, task)
                 return Outcome(index, future.result())
             except BrokenProcessPool:
@@ -146,12 +148,18 @@ class _pool:
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Ctrl-C waits while workers are started, and they inherit that: it can't hit them before `_start_worker` has."""
+def _starting_workers() -> Iterator[None]:
+    """What workers inherit. Ctrl-C waits meanwhile: it can't hit them before `_start_worker` has. The pool is the
+    parallelism: OpenCV and numpy's BLAS, if a worker loads them, keep to one thread."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    own = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
+    os.environ |= dict.fromkeys(ONE_THREAD, "1")
     try:
         yield
     finally:
+        for name in ONE_THREAD:
+            del os.environ[name]
+        os.environ |= own
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -159,7 +167,6 @@ def _start_worker() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    os.environ["OPENCV_FOR_THREADS_NUM"] = "1"  # the pool is the parallelism; a crawl's workers never load OpenCV
 
 
 def _end_with_the_parent() -> None:

@@ -218,14 +218,12 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     height, width = grey.shape
 
     def margin(turned: np.ndarray) -> int:
-        """How many rows from the top are like the first one, but for specks."""
-        level = float(turned[0].mean())
-        steps = cv2.absdiff(turned, round(level))  # type: ignore[call-overload]  # a number will do
-        far = cv2.threshold(steps, BORDER_STEP, 1, cv2.THRESH_BINARY)[1]
-        specks = cv2.reduce(far, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
-        means = cv2.reduce(turned, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
-        flat = (specks <= BORDER_SPECKS) & (np.abs(means - level) < BORDER_SPREAD)
-        return int(np.argmin(flat)) if not flat.all() else 0
+        """How many rows from the top are like the first one, but for specks; 0 if all are."""
+        for rows in (turned[:16], turned):  # most pictures have no margin, which a few rows tell
+            flat = _like_the_first(rows)
+            if not flat.all():
+                return int(np.argmin(flat))
+        return 0
 
     across = cv2.transpose(grey)
     top, bottom = margin(grey), margin(cv2.flip(grey, 0))
@@ -233,3 +231,13 @@ def margins(grey: np.ndarray) -> tuple[slice, slice]:
     if top + bottom > 0.8 * height or left + right > 0.8 * width:
         return slice(None), slice(None)
     return slice(top, height - bottom), slice(left, width - right)
+
+
+def _like_the_first(rows: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 → (H,) bool: which rows are of one tone with the first one, but for specks."""
+    level = float(rows[0].mean())
+    steps = cv2.absdiff(rows, round(level))  # type: ignore[call-overload]  # a number will do
+    far = cv2.threshold(steps, BORDER_STEP, 1, cv2.THRESH_BINARY)[1]
+    specks = cv2.reduce(far, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    means = cv2.reduce(rows, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+    return (specks <= BORDER_SPECKS) & (np.abs(means - level) < BORDER_SPREAD)

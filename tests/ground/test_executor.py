@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from gravurekit.errors import MissingExtra
-from gravurekit.executor import Local, Outcome, Serial, make_executor
+from gravurekit.executor import ONE_THREAD, Local, Outcome, Serial, make_executor
 
 
 def by_index(outcomes: object) -> list[Outcome[int]]:
@@ -67,3 +67,14 @@ def test_no_number_of_jobs_means_one_a_core(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     executor = make_executor("local", 0)
     assert isinstance(executor, Local) and executor.jobs == 5
+
+
+def surroundings(_: int) -> list[str | None]:
+    return [os.environ.get(name) for name in ONE_THREAD]
+
+
+def test_libraries_of_workers_keep_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ONE_THREAD[0], "7")
+    monkeypatch.delenv(ONE_THREAD[1], raising=False)
+    assert [outcome.value for outcome in Local(2).map(surroundings, range(2))] == [["1"] * len(ONE_THREAD)] * 2
+    assert os.environ[ONE_THREAD[0]] == "7" and ONE_THREAD[1] not in os.environ
