@@ -9,6 +9,7 @@ DEMO := $(GRAVUREKIT) -C demo
 KEYWORDS ?= keywords/dresses.txt
 SOURCES ?= bing
 LIMIT ?= 100
+TESTS ?= not slow
 
 .DEFAULT_GOAL := help
 
@@ -34,12 +35,12 @@ demo: $(VENV)/ready ## from words to a coloured print, offline, in a few minutes
 .PHONY: test
 test: $(VENV)/ready ## lint, types and tests
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -m '$(TESTS)'
 
 .PHONY: test-all
-test-all: $(VENV)/ready ## the same with every optional package installed
+test-all: $(VENV)/ready ## the same with every optional package installed, and the slow tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,clip]'
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test TESTS=
 
 .PHONY: check
 check: $(VENV)/ready ## lint and types only

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from workspace import digests, patchwork, run_here, until
@@ -81,7 +82,12 @@ def end_at(command: list[str], out: Path, moment: int, how: int) -> tuple[int, b
     return process.wait(), hit
 
 
-@pytest.mark.parametrize("verb", VERBS)
+def slow_but(*quick: str) -> list[Any]:
+    """All verbs; those that aren't `quick` marked as slow."""
+    return [pytest.param(verb, marks=() if verb in quick else pytest.mark.slow) for verb in VERBS]
+
+
+@pytest.mark.parametrize("verb", slow_but("crawl", "filter"))
 def test_ended_at_random_moments_a_run_goes_on_to_the_same_bytes(verb: str, place: Path) -> None:
     """kill -9 early, Ctrl-C later, kill -9 once more, then undisturbed."""
     out, chance = place / "ended" / verb, random.Random(verb)
@@ -169,7 +175,7 @@ cp -r {disk}/. {result}
 """
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", slow_but("crawl"))
 def test_a_full_disk_and_a_read_only_one_are_told_and_with_room_the_run_goes_on(
     verb: str, place: Path, tmp_path: Path
 ) -> None:

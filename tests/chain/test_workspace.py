@@ -80,6 +80,7 @@ def test_what_isnt_python_goes_into_the_wheel_by_name() -> None:
     assert {PACKAGE / "starter" / name for name in FILES[1:]} <= data
 
 
+@pytest.mark.slow
 def test_a_wheel_makes_the_same_workspace(tmp_path: Path) -> None:
     pytest.importorskip("setuptools", minversion="77")
     subprocess.run(

@@ -177,6 +177,7 @@ def test_other_arrays_are_no_codes(wrong: np.ndarray) -> None:
             near(queries, targets, 64)
 
 
+@pytest.mark.slow
 def test_without_a_place_for_its_cache_it_compiles_anew(tmp_path: Path) -> None:
     """Package and home both where nothing can be written, also by root: below a file."""
     (tmp_path / "file").touch()

@@ -211,6 +211,7 @@ def assert_equal_states(one: Path, other: Path) -> None:
     assert all(torch.equal(t, states[1].tensors[name]) for name, t in states[0].tensors.items())
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_in_bf16_with_the_papers_recipe_on_a_set_smaller_than_the_batch(
     tmp_path: Path,
 ) -> None:
