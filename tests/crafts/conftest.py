@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from copies import Opening, kept
 
 from gravurekit import images, probe
+from gravurekit.filters import Compare
 from gravurekit.images import Picture
 from gravurekit.probe import FIGURES, THUMBS, Probes
 from gravurekit.record import Record
@@ -38,6 +41,33 @@ def draw() -> Draw:
 
 
 @pytest.fixture(scope="session")
+def spotted() -> Draw:
+    """`spotted(pixels, seed, count)`: those with spots and strokes, that features hold on to as they do to
+    photographs."""
+
+    def drawn(pixels: np.ndarray, seed: int, count: int = 90) -> np.ndarray:
+        pixels, rng = pixels.copy(), np.random.default_rng([seed, 7])
+        height, width = pixels.shape[:2]
+        for _ in range(count):
+            x, y = (int(n) for n in rng.integers(0, [width, height]))
+            shade, size = tuple(int(n) for n in rng.integers(0, 256, 3)), int(rng.integers(2, 6))
+            if rng.random() < 0.5:
+                cv2.circle(pixels, (x, y), size, shade, -1, cv2.LINE_AA)
+            else:
+                to = (x + int(rng.integers(-14, 15)), y + int(rng.integers(-14, 15)))
+                cv2.line(pixels, (x, y), to, shade, 2, cv2.LINE_AA)
+        return pixels
+
+    return drawn
+
+
+@pytest.fixture(scope="session")
+def scene(draw: Draw, spotted: Draw) -> Callable[[int], np.ndarray]:
+    """`scene(seed)`: (300, 240, 3) uint8, a drawn picture with spots and strokes all over it."""
+    return cache(lambda seed: spotted(draw(seed), seed))
+
+
+@pytest.fixture(scope="session")
 def probe_of() -> ProbeOf:
     """`probe_of(key, pixels)`: the Probes of one array as if it were a file of `size` bytes; `record_fields` are what
     its Record says besides."""
@@ -62,3 +92,15 @@ def together() -> Callable[..., Probes]:
         return Probes(records, figures, thumbs, np.arange(len(records)))
 
     return joined
+
+
+@pytest.fixture
+def judged(probe_of: ProbeOf, together: Callable[..., Probes]) -> Callable[..., tuple[dict[str, str], Opening]]:
+    """`judged(a=pixels, b=pixels, …)`: what goes for which, and what was opened for it."""
+
+    def judge(thorough: bool = False, **pictures: np.ndarray) -> tuple[dict[str, str], Opening]:
+        opening = Opening(**pictures)
+        probes = together(*(probe_of(key, pixels) for key, pixels in pictures.items()))
+        return kept(probes, Compare(opening.proofs, thorough)), opening
+
+    return judge

@@ -1,7 +1,6 @@
 """Pictures laid on one another: what is one picture fits, what only shares a cloth, a logo or a page doesn't."""
 
 from collections.abc import Callable
-from functools import cache
 
 import cv2
 import numpy as np
@@ -12,27 +11,6 @@ from gravurekit.alignment import Likeness, Look, likeness, look, mirror
 
 Draw = Callable[..., np.ndarray]
 ALIKE = 0.6  # share of the blocks that `filters.duplicate` asks for
-
-
-def spotted(pixels: np.ndarray, seed: int, count: int = 90) -> np.ndarray:
-    """With spots and strokes, that features hold on to as they do to photographs."""
-    pixels, rng = pixels.copy(), np.random.default_rng([seed, 7])
-    height, width = pixels.shape[:2]
-    for _ in range(count):
-        x, y = (int(n) for n in rng.integers(0, [width, height]))
-        shade, size = tuple(int(n) for n in rng.integers(0, 256, 3)), int(rng.integers(2, 6))
-        if rng.random() < 0.5:
-            cv2.circle(pixels, (x, y), size, shade, -1, cv2.LINE_AA)
-        else:
-            to = (x + int(rng.integers(-14, 15)), y + int(rng.integers(-14, 15)))
-            cv2.line(pixels, (x, y), to, shade, 2, cv2.LINE_AA)
-    return pixels
-
-
-@pytest.fixture(scope="module")
-def scene(draw: Draw) -> Callable[[int], np.ndarray]:
-    """`scene(seed)`: (300, 240, 3) uint8."""
-    return cache(lambda seed: spotted(draw(seed), seed))
 
 
 def compared(one: np.ndarray, other: np.ndarray) -> Likeness | None:
@@ -62,16 +40,16 @@ def test_different_pictures_dont_fit(scene: Callable, draw: Draw) -> None:
             assert fits(likeness(one, other)) == (n == m) or m == n + 8, (n, m)
 
 
-def cloth(seed: int) -> np.ndarray:
+def cloth(seed: int, spotted: Draw) -> np.ndarray:
     """(300, 240, 3) uint8: a printed cloth all over."""
     return spotted(np.full((300, 240, 3), 150, np.uint8), seed, 300)
 
 
-def test_one_cloth_behind_two_things_makes_them_no_copies(scene: Callable) -> None:
+def test_one_cloth_behind_two_things_makes_them_no_copies(scene: Callable, spotted: Draw) -> None:
     """Features agree everywhere around the middle; the blocks there don't."""
     pictures = []
     for seed in (1, 2):
-        picture = cloth(9)
+        picture = cloth(9, spotted)
         picture[25:275, 20:220] = cv2.resize(scene(seed), (200, 250), interpolation=cv2.INTER_AREA)
         pictures.append(picture)
     found = compared(*pictures)
@@ -79,7 +57,7 @@ def test_one_cloth_behind_two_things_makes_them_no_copies(scene: Callable) -> No
     assert found is None or found.points >= alignment.MIN_POINTS
 
 
-def test_one_logo_on_two_pictures_makes_them_no_copies(scene: Callable) -> None:
+def test_one_logo_on_two_pictures_makes_them_no_copies(scene: Callable, spotted: Draw) -> None:
     logo = spotted(np.full((60, 240, 3), 240, np.uint8), 5, 60)
     pictures = [np.concatenate([scene(seed)[:240], logo]) for seed in (3, 4)]
     assert not fits(compared(*pictures))
