@@ -3,7 +3,9 @@ the other, and what lies on one another must be alike.
 
 Features: SIFT (Lowe, "Distinctive image features from scale-invariant keypoints", 2004), ratio test, affine map by
 RANSAC. Features alone say yes to two pictures that share a logo or a cloth; so the map must be near upright, cover most
-of the smaller picture, and the overlap is compared block by block, in tone and in colour.
+of the smaller picture, and the overlap is compared block by block, in tone and in colour. Two plates in one frame are
+alike in most blocks, two dresses of one cut in all of them; so no large patch may be mostly unlike, and none that is
+alike may have another colour than the rest has.
 """
 
 from dataclasses import dataclass
@@ -27,6 +29,11 @@ MIN_OVERLAP = 0.5  # of the smaller picture's area, by the map
 BLOCK = 24  # pixels
 MIN_BLOCK_SPREAD = 3.0  # grey levels: flatter blocks say nothing
 ALIKE = 0.8  # correlation of a block
+ROUNDED = 0.1  # squared grey levels: more than float32's rounding leaves of a flat block
+PATCH = 96  # pixels: the side of a square that may not be mostly unlike; larger than what is stamped on pictures
+SWATCH = 60  # pixels: the side of a square that may not differ in colour
+FADED = (0.8, 1.25)  # saturation of one picture against that of its copy: bright, dark and loud ones
+FRINGE = 13  # pixels: so far colours of what is stamped on a picture run over its edge, and smoothing carries them
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How two pictures lie on one another: points that agree, share of blocks that are alike, mean a,b distance (0 if
+    """How two pictures lie on one another: points that agree, share of blocks that are alike, the share that is unlike
+    of the PATCH that is most so, and mean a,b distance: of all, or of the SWATCH that differs most from the rest (0 if
     one of them is grey)."""
 
     points: int
     alike: float
+    unlike: float
     color: float
 
 
@@ -119,24 +128,59 @@ def _overlap(one: Look, other: Look, affine: np.ndarray, points: int) -> Likenes
     if inside.sum() < MIN_OVERLAP * min(height * width, laid_area):
         return None
     laid = cv2.warpAffine(other.lab, affine, (width, height), flags=cv2.INTER_LINEAR)
-    colored = not (one.grey or other.grey)
-    distance = np.hypot(*np.moveaxis((laid - one.lab)[inside][:, 1:], -1, 0)).mean() if colored else 0.0
-    return Likeness(points, _alike(one.lab[..., 0], laid[..., 0], inside), float(distance))
+    whole = _whole(inside)
+    told, alike = _blocks(one.lab[..., 0], laid[..., 0], whole)
+    unlike = told & ~alike
+    color = 0.0 if one.grey or other.grey else _color(one.lab[..., 1:], laid[..., 1:], inside, whole, unlike)
+    return Likeness(points, _alike(told, alike), _fullest(unlike.astype(np.float32), PATCH), color)
 
 
-def _alike(ours: np.ndarray, theirs: np.ndarray, inside: np.ndarray) -> float:
-    """The share of the blocks inside, of those that aren't flat in both, that correlate."""
-    alike = told = 0
+def _whole(inside: np.ndarray) -> np.ndarray:
+    """(H, W) bool → the same kind: whether all of the block around a place lies inside."""
+    block = np.ones((BLOCK, BLOCK), np.uint8)
+    return cv2.erode(inside.astype(np.uint8), block, borderType=cv2.BORDER_CONSTANT, borderValue=0).astype(bool)
+
+
+def _blocks(ours: np.ndarray, theirs: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) float32 lightness twice, (H, W) bool → (H, W) bool twice, of the block around each place: whether it is
+    whole and not flat in both; whether it correlates."""
     ours, theirs = (cv2.GaussianBlur(lightness, (0, 0), 1.0) for lightness in (ours, theirs))
-    for top in range(0, ours.shape[0] - BLOCK + 1, BLOCK):
-        for left in range(0, ours.shape[1] - BLOCK + 1, BLOCK):
-            here = np.s_[top : top + BLOCK, left : left + BLOCK]
-            if not inside[here].all():
-                continue
-            a, b = ours[here] - ours[here].mean(), theirs[here] - theirs[here].mean()
-            spreads = float(a.std()), float(b.std())
-            if max(spreads) < MIN_BLOCK_SPREAD:
-                continue
-            told += 1
-            alike += float((a * b).mean()) >= ALIKE * max(spreads[0] * spreads[1], 1e-6)
-    return alike / told if told else 0.0
+    ours, theirs = ours - ours.mean(), theirs - theirs.mean()  # small numbers have exact squares
+    means = _mean(ours, BLOCK), _mean(theirs, BLOCK)
+    variances = [
+        np.maximum(_mean(side * side, BLOCK) - mean**2, 0) for side, mean in zip((ours, theirs), means, strict=True)
+    ]
+    together = _mean(ours * theirs, BLOCK) - means[0] * means[1]
+    told = whole & (np.sqrt(np.maximum(*variances)) >= MIN_BLOCK_SPREAD)
+    return told, together >= ALIKE * np.maximum(np.sqrt(variances[0] * variances[1]), ROUNDED)
+
+
+def _alike(told: np.ndarray, alike: np.ndarray) -> float:
+    """The share of the blocks side by side, of those that tell something, that correlate."""
+    each = np.s_[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
+    return float(alike[each][told[each]].mean()) if told[each].any() else 0.0
+
+
+def _color(ours: np.ndarray, theirs: np.ndarray, inside: np.ndarray, whole: np.ndarray, unlike: np.ndarray) -> float:
+    """(H, W, 2) float32 a, b twice, (H, W) bool thrice → mean a,b distance, of all, or of the SWATCH that differs most
+    when both are brought to one white balance and, within FADED, to one saturation. What is unlike has no say in that:
+    it is stamped on one of them."""
+    difference = (theirs - ours)[inside]
+    distance = np.hypot(difference[:, 0], difference[:, 1]).mean()
+    ours, theirs = (np.where(inside[..., None], side - np.median(side[inside], axis=0), 0) for side in (ours, theirs))
+    gain = np.clip((ours * theirs).sum() / max((ours * ours).sum(), 1e-6), *FADED)
+    smooth = _mean((theirs - gain * ours).astype(np.float32), BLOCK // 2)
+    stamped = cv2.dilate(unlike.astype(np.uint8), np.ones((FRINGE, FRINGE), np.uint8)).astype(bool)
+    return max(float(distance), _fullest(np.hypot(smooth[..., 0], smooth[..., 1]) * (whole & ~stamped), SWATCH))
+
+
+def _fullest(measured: np.ndarray, side: int) -> float:
+    """The greatest mean of (H, W) float32 over a square."""
+    height, width = (min(side, length) for length in measured.shape)
+    means = cv2.boxFilter(measured, -1, (width, height), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    return float(means[: measured.shape[0] - height + 1, : measured.shape[1] - width + 1].max())
+
+
+def _mean(measured: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) or (H, W, C) float32 → the mean of the square around each place."""
+    return cv2.boxFilter(measured, -1, (side, side), borderType=cv2.BORDER_REFLECT)

@@ -1,6 +1,6 @@
 """Probe: one decode of a picture gives everything that the filters need.
 
-What is measured of many pictures is held in arrays: FIGURES, some hundred bytes a picture, in memory; THUMBS, eight
+What is measured of many pictures is held in arrays: FIGURES, some hundred bytes a picture, in memory; THUMBS, nine
 thousand, on disk until two pictures must be compared.
 """
 
@@ -24,7 +24,7 @@ REVISION = 3
 HASH_ALGORITHM = "imagehash-4 phash 64"  # of Record.phash; the 256-bit codes are ours, and stay here
 HASH_SIDE = 16  # 256 bits
 THUMB_SIDE = 64
-COLOR_SIDE = 8
+COLOR_SIDE = 16
 WORK_SIDE = 512  # longer side of the copy that figures are taken of
 BORDER_SPREAD = 12.0  # grey levels: a row or column whose mean is so like that of the outermost one may be margin,
 BORDER_STEP, BORDER_SPECKS = 40.0, 2  # if hardly a pixel of it differs so much: where a drawing's finest tip begins

@@ -4,10 +4,15 @@ cropped, turned or mirrored.
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gravurekit.probe import THUMB_SIDE, TRIMMED, VIEWS
 
 CHUNK = 256  # pairs that are compared at a time: two frames each, and OpenCV knows no more than 512 channels
+FADED = (0.8, 1.25)  # saturation of one picture against that of its copy: bright, dark and loud ones
+SWATCH = 3  # cells of colour: the side of a patch
+PATCH = 12  # pixels of a thumb: the side of a patch
+LIVELY = 0.5  # spread of a patch of what was band-passed, whose own is 1: flatter ones say nothing
 FINE, COARSE = 0.8, 4.0  # the band: sigmas of a difference of Gaussians, pixels of a thumb
 
 
@@ -33,8 +38,7 @@ def correlations(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np.
 def band_pass(luma: np.ndarray) -> np.ndarray:
     """(..., 64, 64) uint8 grey → float32, mean 0, spread 1 (0 if it is flat), without slow light and fine noise."""
     flat = luma.reshape(-1, THUMB_SIDE, THUMB_SIDE)
-    # frames as the channels of one image: OpenCV blurs them all in one call
-    stacked = np.ascontiguousarray(np.moveaxis(flat, 0, -1), np.float32)
+    stacked = _stacked(flat)
     band = _blurred(stacked, FINE) - _blurred(stacked, COARSE)
     band -= band.mean(axis=(0, 1))
     band /= np.maximum(band.std(axis=(0, 1)), 1e-6)
@@ -46,11 +50,51 @@ def _blurred(stacked: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def color_differences(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """(P, 2, 8, 8, 2) uint8 a+128, b+128 twice, (P, 2, 2) bool → (P,) float32: the least mean distance in the a,b
+    """(P, 2, 16, 16, 2) uint8 a+128, b+128 twice, (P, 2, 2) bool → (P,) float32: the least mean distance in the a,b
     plane, Lab units, of two frames."""
     difference = one[:, :, None].astype(np.float32) - other[:, None].astype(np.float32)
     mean = np.hypot(difference[..., 0], difference[..., 1]).mean(axis=(-1, -2))
     return np.where(allowed, mean, np.inf).min(axis=(1, 2)).astype(np.float32)
+
+
+def color_patches(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """As color_differences, but of the patch of each two frames that differs most, when they are brought to one white
+    balance and, within FADED, to one saturation."""
+    ours, theirs = (side - np.median(side, axis=(2, 3), keepdims=True) for side in (one, other))
+    ours, theirs = ours.astype(np.float32)[:, :, None], theirs.astype(np.float32)[:, None]
+    together, alone = (product.sum(axis=(3, 4, 5), keepdims=True) for product in (ours * theirs, ours * ours))
+    difference = theirs - np.clip(together / np.maximum(alone, 1e-6), *FADED) * ours
+    distance = np.hypot(difference[..., 0], difference[..., 1])
+    patches = sliding_window_view(distance, (SWATCH, SWATCH), axis=(3, 4)).mean(axis=(-1, -2))
+    return np.where(allowed, patches.max(axis=(-1, -2)), np.inf).min(axis=(1, 2)).astype(np.float32)
+
+
+def least_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(P, 2, 64, 64) uint8 grey twice → (P,) float32: the correlation of the patch that correlates least, of the frames
+    that do best; 1 where all is flat."""
+    ours, theirs = band_pass(one), band_pass(other)
+    first, second = np.divmod(np.einsum("pahw,pbhw->pab", ours, theirs).reshape(len(one), -1).argmax(axis=1), 2)
+    pairs = np.arange(len(one))
+    ours, theirs = (_stacked(side[pairs, best]) for side, best in ((ours, first), (theirs, second)))
+    means = _patches(ours), _patches(theirs)
+    variances = [
+        np.maximum(_patches(side * side) - mean**2, 0) for side, mean in zip((ours, theirs), means, strict=True)
+    ]
+    together = _patches(ours * theirs) - means[0] * means[1]
+    told = np.sqrt(np.maximum(*variances)) > LIVELY
+    alike = together / np.maximum(np.sqrt(variances[0] * variances[1]), 1e-6)
+    return np.where(told, alike, 1.0).min(axis=(0, 1)).astype(np.float32)
+
+
+def _patches(stacked: np.ndarray) -> np.ndarray:
+    """(64, 64, P) float32 → the mean of each patch that lies inside."""
+    mean = cv2.blur(stacked, (PATCH, PATCH), anchor=(0, 0)).reshape(stacked.shape)
+    return mean[: 1 - PATCH, : 1 - PATCH]
+
+
+def _stacked(frames: np.ndarray) -> np.ndarray:
+    """(P, 64, 64) → (64, 64, P) float32: the channels of one image, that OpenCV takes all in one call."""
+    return np.ascontiguousarray(np.moveaxis(frames, 0, -1), np.float32)
 
 
 # ---- how a picture may be moved, cropped, turned, mirrored -----------------------------------------------

@@ -16,6 +16,7 @@ from gravurekit.probe import BARLESS, CENTRE, TRIMMED, WHOLE, Probes, code, warp
 
 BLOCK = 4096  # pictures that are joined with all better ones at a time
 PAGES = 0.97  # correlation of whole pages that are one picture
+PART = 0.5  # correlation of a patch, below which it may be of another picture
 SLICE = 512  # pictures of a block that are joined with one another at a time
 PLAIN = (WHOLE, TRIMMED)  # kinds of codes; the others are of frames.WINDOWS
 
@@ -186,16 +187,29 @@ class Join:
         ours, theirs = (self.probes.look(self.rows[side])["ab"] for side in (found.one, found.other))
         turned = found.kind == frames.MIRRORED
         ours[turned] = ours[turned][:, :, :, ::-1]
-        allowed = frames.crosswise(self.framed[found.one], self.framed[found.other])
-        color = frames.color_differences(ours, theirs, allowed)
-        untold = self.grey[found.one] | self.grey[found.other] | ~np.isin(found.kind, (TRIMMED, frames.MIRRORED))
+        color = frames.color_differences(ours, theirs, self._allowed(found))
+        untold = self._colorless(found) | ~np.isin(found.kind, (TRIMMED, frames.MIRRORED))
         return np.asarray(untold | (color <= self.limits.max_color_difference))
+
+    def _differ_in_part(self, found: Candidates) -> np.ndarray:
+        """Whether some patch of two thumbs has other colours, or shows something else, though all in all they are one.
+        It may be what is stamped on one of them: they are opened."""
+        ours, theirs = (self.probes.look(self.rows[side]) for side in (found.one, found.other))
+        color = frames.color_patches(ours["ab"], theirs["ab"], self._allowed(found))
+        recolored = ~self._colorless(found) & (color > self.limits.max_color_difference)
+        return np.asarray(recolored | (frames.least_alike(ours["luma"], theirs["luma"]) < PART))
+
+    def _allowed(self, found: Candidates) -> np.ndarray:
+        return frames.crosswise(self.framed[found.one], self.framed[found.other])
+
+    def _colorless(self, found: Candidates) -> np.ndarray:
+        return np.asarray(self.grey[found.one] | self.grey[found.other])
 
     def _as_they_are(self, found: Candidates) -> Edges:
         """Pairs of which two frames are alike."""
         framed = self.framed[found.one] & self.framed[found.other]
         lumas = [self.probes.look(self.rows[side])["luma"] for side in (found.one, found.other)]
-        correlation = frames.correlations(lumas[0], lumas[1], frames.crosswise(framed, framed))
+        correlation = frames.correlations(lumas[0], lumas[1], self._allowed(found))
         # the code's distance is no proof where it may be that of two white pages
         near = (found.distance <= self.limits.certain_distance) & ~framed
         same = near | (correlation >= self.limits.min_correlation)
@@ -203,11 +217,14 @@ class Join:
         pages[:, WHOLE, WHOLE] = True
         # if margins were trimmed otherwise, the pages themselves must be all but equal
         same[framed] |= frames.correlations(lumas[0][framed], lumas[1][framed], pages[framed]) >= PAGES
+        doubted = same.copy()
+        if same.any():
+            doubted[same] = self._differ_in_part(found.take(same))
         slid = correlation.copy()
         for n in np.flatnonzero(~same):
             bands = [frames.band_pass(luma[n]) for luma in lumas]
             slid[n] = max(frames.slid(one, other) for one in bands[0] for other in bands[1])
-        return self._plausible(found, slid, same)
+        return self._plausible(found, slid, same, same & ~doubted)
 
     def _better_through_window(self, found: Candidates) -> Edges:
         """Pairs of which the worse one looks as the better one does through a window."""
@@ -224,11 +241,13 @@ class Join:
             frame, window = frames.WINDOWS[kind]
             one = frames.band_pass(warped(ours[n, frame], window))
             slid[n] = max(frames.slid(one, frames.band_pass(other)) for other in theirs[n])
-        return self._plausible(found, slid, np.zeros(len(seen), bool))
+        never = np.zeros(len(seen), bool)
+        return self._plausible(found, slid, never, never)
 
-    def _plausible(self, found: Candidates, correlation: np.ndarray, same: np.ndarray) -> Edges:
+    def _plausible(self, found: Candidates, correlation: np.ndarray, likely: np.ndarray, same: np.ndarray) -> Edges:
+        """Those that are `likely` one, and what is left in doubt."""
         edges = Edges(found.one, found.other, found.distance, correlation, found.kind == frames.MIRRORED, same)
-        return edges.take(same | (correlation >= self.limits.doubtful_correlation))
+        return edges.take(likely | (correlation >= self.limits.doubtful_correlation))
 
 
 def _of_kinds(codes: Codes, kinds: Sequence[int]) -> Codes:

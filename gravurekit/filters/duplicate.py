@@ -2,9 +2,9 @@
 framing, stamping, cropping.
 
 256-bit codes of the whole and of the border-trimmed frame propose: all pairs within a radius, none missed. A
-band-passed correlation of small frames confirms; in the doubtful zone the pictures are opened and laid on one another
-(alignment.py). Codes are blind to colour, so two coloured pictures whose colours differ are never copies. Clusters
-form around the best picture, never by chains.
+band-passed correlation of small frames confirms; in the doubtful zone, and where a patch of the small frames differs,
+the pictures are opened and laid on one another (alignment.py). Codes are blind to colour, so two coloured pictures
+whose colours differ, in all or in a patch, are never copies. Clusters form around the best picture, never by chains.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,10 @@ class Settings(settings.Settings):
         0.70, ge=0, le=1,
         description="Correlation, after moving and scaling a little, from which the two pictures are opened.",
     )  # fmt: skip
-    max_color_difference: float = Field(15.0, ge=0, description="Mean a,b distance above which both are kept.")
+    max_color_difference: float = Field(
+        15.0, ge=0,
+        description="Mean a,b distance, of all or of a patch of some 3 %, above which both are kept.",
+    )  # fmt: skip
     monochrome_residual: float = Field(0.5, ge=0, description="Below this chroma residual colours aren't compared.")
     min_spread: float = Field(5.0, ge=0, description="Grey spread below which a code is noise and isn't compared.")
 

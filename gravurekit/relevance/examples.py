@@ -18,6 +18,7 @@ MIN_AUC = 0.70  # below this the examples' difference can't be seen
 FOLDS = 5
 RIDGE = 1.0
 CELL = 8  # pixels of a thumb
+COLORS = 8  # colours across and down
 BINS = 9  # of 180 degrees
 SCALARS = ("chroma", "chroma_residual", "dark", "light", "entropy", "spread")
 
@@ -41,7 +42,9 @@ class Taste:
 def features(figures: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
     """(N,) probe.FIGURES and (N,) probe.THUMBS → (N, D) float32."""
     edges = np.stack([_orientations(luma) for luma in thumbs["luma"][:, 0]]) if len(thumbs) else np.zeros((0, 576))
-    colors = thumbs["ab"][:, 0].reshape(len(thumbs), 128).astype(np.float32) - 128
+    pooled = thumbs["ab"].shape[2] // COLORS
+    cells = thumbs["ab"][:, 0].reshape(len(thumbs), COLORS, pooled, COLORS, pooled, 2)
+    colors = cells.mean(axis=(2, 4), dtype=np.float32).reshape(len(thumbs), COLORS * COLORS * 2) - 128
     scalars = np.stack([figures[name] for name in SCALARS], axis=1)
     shape = np.log(figures["width"] / figures["height"].astype(np.float32))[:, None]
     seen = np.nan_to_num(figures["figure"])

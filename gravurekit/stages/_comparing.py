@@ -20,13 +20,14 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.filters import Pair
     from gravurekit.probe import Probes
 
-REVISION = 1
+REVISION = 2
 MIN_ALIKE = 0.8  # share of blocks
+MAX_UNLIKE = 0.7  # share of a patch
 
 
 @dataclass(frozen=True)
 class Opening:
-    """Opens pairs in the executor. `out`: where parts are written; `max_color`: mean a,b distance of one picture;
+    """Opens pairs in the executor. `out`: where parts are written; `max_color`: a,b distance of one picture;
     `grey`: chroma residual below which a picture has no colours that could differ."""
 
     out: Path
@@ -86,7 +87,7 @@ def proof(one: "Look", other: "Look", mirrored: bool, max_color: float) -> str:
     from gravurekit.alignment import likeness
 
     found = likeness(one, other)
-    if found is None or found.alike < MIN_ALIKE or found.color > max_color:
+    if found is None or found.alike < MIN_ALIKE or found.unlike > MAX_UNLIKE or found.color > max_color:
         return ""
     said = "mirrored, " if mirrored else ""
     return f"{said}{found.points} points fit, {found.alike:.0%} of the blocks alike"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.filters import Compare
     from gravurekit.probe import Probes
 
-REVISION = 2
+REVISION = 3
 MOST_CALIBRATED = 20_000  # pictures that are compared with one another for a calibration
 SAMPLE = 100  # pictures of which edits are made
 

@@ -105,7 +105,7 @@ def test_examples_teach_what_is_wanted(gravurekit: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["[1]", '{"revision": "probe 2", "pictures": {"ab": 5}}', '{"pictures": 3}', "", "[" * 9999]
+    "damage", ["[1]", '{"revision": "probe 3", "pictures": {"ab": 5}}', '{"pictures": 3}', "", "[" * 9999]
 )
 def test_a_damaged_note_of_what_failed_is_made_anew(
     damage: str, raw: dict[str, str], gravurekit: Run, tmp_path: Path

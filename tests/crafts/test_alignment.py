@@ -117,16 +117,20 @@ def test_a_flat_picture_is_like_nothing_though_points_agree(scene: Callable) -> 
     """Blocks that are flat in both say nothing; those that are flat in one aren't alike."""
     busy = look(scene(1), False).lab[..., 0]
     inside = np.ones(busy.shape, bool)
-    assert alignment._alike(busy * 0, busy * 0, inside) == 0
-    assert alignment._alike(busy, busy * 0 + 50, inside) == 0
-    assert alignment._alike(busy, busy, inside) == 1 and alignment._alike(busy, 100 - busy, inside) == 0
-    assert alignment._alike(busy, busy, ~inside) == 0
+
+    def alike(ours: np.ndarray, theirs: np.ndarray, inside: np.ndarray) -> float:
+        return alignment._alike(*alignment._blocks(ours, theirs, alignment._whole(inside)))
+
+    assert alike(busy * 0, busy * 0, inside) == 0
+    assert alike(busy, busy * 0 + 50, inside) == 0
+    assert alike(busy, busy, inside) == 1 and alike(busy, 100 - busy, inside) == 0
+    assert alike(busy, busy, ~inside) == 0
     bare = busy.copy()
     bare[:192] = 50
-    assert alignment._alike(busy, bare, inside) == pytest.approx(0.5, abs=0.05)
+    assert alike(busy, bare, inside) == pytest.approx(0.5, abs=0.05)
     half = busy.copy()
     half[:192] = 100 - half[:192]  # eight of the sixteen rows of blocks
-    assert alignment._alike(busy, half, inside) == pytest.approx(0.5, abs=0.05)
+    assert alike(busy, half, inside) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["jpeg 30", "crop 25%", "caption bar 10%", "turn 3.5°"])

@@ -198,7 +198,7 @@ def test_thumbs_show_both_frames(draw: Draw) -> None:
     assert (whole[34:, 34:] == 255).all() and np.abs(whole[:31, :31].mean() - trimmed.mean()) < 3
     assert np.abs(trimmed - alone["luma"][TRIMMED]).mean() < 3
     assert np.abs(thumbs["ab"][TRIMMED].astype(int) - alone["ab"][TRIMMED]).mean() < 3
-    assert (np.abs(thumbs["ab"][WHOLE, 5:, 5:].astype(int) - 128) <= 1).all()
+    assert (np.abs(thumbs["ab"][WHOLE, 10:, 10:].astype(int) - 128) <= 1).all()
 
 
 # ---- margins ---------------------------------------------------------------------------------------------
