@@ -252,7 +252,7 @@ def taken(one: np.ndarray, other: np.ndarray) -> tuple[bool, bool, bool]:
     def opened(pair: Pair) -> str:
         ours = alignment.mirror(both[pair.one]) if pair.mirrored else both[pair.one]
         looks = alignment.look(ours, bool(grey[pair.one])), alignment.look(both[pair.other], bool(grey[pair.other]))
-        return proof(*looks, pair.mirrored, knobs.max_color_difference)  # type: ignore[attr-defined]
+        return proof(*looks, pair.mirrored, pair.likely, knobs.max_color_difference)  # type: ignore[attr-defined]
 
     drops = crafts.load("filters", "duplicate").drops
     plain, thorough = (bool(list(drops(probes, knobs, Compare(proofs, how)))) for how in (False, True))

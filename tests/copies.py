@@ -29,7 +29,7 @@ class Opening:
         grey = probes.figures["chroma_residual"] < KNOBS.monochrome_residual
         ours = alignment.look(alignment.mirror(one) if pair.mirrored else one, bool(grey[pair.one]))
         theirs = alignment.look(other, bool(grey[pair.other]))
-        return proof(ours, theirs, pair.mirrored, KNOBS.max_color_difference)
+        return proof(ours, theirs, pair.mirrored, pair.likely, KNOBS.max_color_difference)
 
 
 def unproven(probes: Probes, pairs: Sequence[Pair]) -> list[str]:

@@ -26,11 +26,13 @@ class Drop:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two rows of the probes that may show one picture. `mirrored`: the one as in a mirror."""
+    """Two rows of the probes that may show one picture. `mirrored`: the one as in a mirror; `likely`: they are one,
+    unless a patch of them isn't."""
 
     one: int
     other: int
     mirrored: bool = False
+    likely: bool = False
 
 
 @dataclass(frozen=True)

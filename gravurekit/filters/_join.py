@@ -35,13 +35,15 @@ class Limits(Protocol):
 @dataclass(frozen=True)
 class Edges:
     """Pairs of places in the order (E,): `one` is the better picture. `same`: the thumbs prove it; else the pictures
-    must be opened. `distance` of the codes, `correlation` of the thumbs; `mirrored`: the one as in a mirror."""
+    must be opened. `likely`: the thumbs prove it but for a patch. `distance` of the codes, `correlation` of the thumbs;
+    `mirrored`: the one as in a mirror."""
 
     one: np.ndarray  # int64
     other: np.ndarray  # int64
     distance: np.ndarray  # int64
     correlation: np.ndarray  # float32, of thumbs; where they aren't the same, of thumbs slid over one another
     mirrored: np.ndarray  # bool
+    likely: np.ndarray  # bool
     same: np.ndarray  # bool
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class Edges:
 
 def joined(parts: list[Edges]) -> Edges:
     """All edges of `parts`."""
-    kinds = (np.int64, np.int64, np.int64, np.float32, bool, bool)
+    kinds = (np.int64, np.int64, np.int64, np.float32, bool, bool, bool)
     empty = Edges(*(np.zeros(0, kind) for kind in kinds))
     return Edges(*(np.concatenate([getattr(part, item.name) for part in [empty, *parts]]) for item in fields(Edges)))
 
@@ -224,7 +226,7 @@ class Join:
         for n in np.flatnonzero(~same):
             bands = [frames.band_pass(luma[n]) for luma in lumas]
             slid[n] = max(frames.slid(one, other) for one in bands[0] for other in bands[1])
-        return self._plausible(found, slid, same, same & ~doubted)
+        return self._plausible(found, slid, doubted, same & ~doubted)
 
     def _better_through_window(self, found: Candidates) -> Edges:
         """Pairs of which the worse one looks as the better one does through a window."""
@@ -245,9 +247,9 @@ class Join:
         return self._plausible(found, slid, never, never)
 
     def _plausible(self, found: Candidates, correlation: np.ndarray, likely: np.ndarray, same: np.ndarray) -> Edges:
-        """Those that are `likely` one, and what is left in doubt."""
-        edges = Edges(found.one, found.other, found.distance, correlation, found.kind == frames.MIRRORED, same)
-        return edges.take(likely | (correlation >= self.limits.doubtful_correlation))
+        mirrored = found.kind == frames.MIRRORED
+        edges = Edges(found.one, found.other, found.distance, correlation, mirrored, likely, same)
+        return edges.take(same | likely | (correlation >= self.limits.doubtful_correlation))
 
 
 def _of_kinds(codes: Codes, kinds: Sequence[int]) -> Codes:
@@ -264,8 +266,9 @@ def _least(found: Candidates) -> Candidates:
 
 
 def _once(edges: Edges) -> Edges:
-    """Each pair once, and maybe once more as in a mirror: what is proven, else what is nearest."""
-    edges = edges.take(np.lexsort((edges.distance, ~edges.same, edges.mirrored, edges.one, edges.other)))
+    """Each pair once, and maybe once more as in a mirror: what is proven, else what is likely, else what is nearest."""
+    order = (edges.distance, ~edges.likely, ~edges.same, edges.mirrored, edges.one, edges.other)
+    edges = edges.take(np.lexsort(order))
     return edges.take(_first((edges.other, edges.one, edges.mirrored)))
 
 

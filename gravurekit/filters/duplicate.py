@@ -90,7 +90,8 @@ def _proven(edges: Edges, probes: Probes, rows: np.ndarray, compare: Compare) ->
         for distance, correlation in zip(edges.distance.tolist(), edges.correlation.tolist(), strict=True)
     ]
     doubtful = np.flatnonzero(~edges.same)
-    columns = (rows[edges.one[doubtful]], rows[edges.other[doubtful]], edges.mirrored[doubtful])
+    asked = edges.take(doubtful)
+    columns = (rows[asked.one], rows[asked.other], asked.mirrored, asked.likely)
     proofs = compare.proofs(
         probes, [Pair(*pair) for pair in zip(*(column.tolist() for column in columns), strict=True)]
     )

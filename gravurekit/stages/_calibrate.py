@@ -190,7 +190,7 @@ class _Comparing:
             key = probes.records[row].key.removeprefix("edited ")
             return str(probes.path(row)), key, self.edit if copy else "", bool(grey[row])
 
-        asked = [(side(pair.one), side(pair.other), pair.mirrored, limit) for pair in pairs]
+        asked = [(side(pair.one), side(pair.other), pair.mirrored, pair.likely, limit) for pair in pairs]
         tasks = [asked[n : n + PAIRS] for n in range(0, len(asked), PAIRS)]
         self.watch.begin(self.edit or "compare", len(asked))
         found: dict[int, list[str]] = {}
@@ -200,15 +200,15 @@ class _Comparing:
         return [text for n in range(len(tasks)) for text in found[n]]
 
 
-def compare_edited(pairs: Iterable[tuple[Any, Any, bool, float]]) -> list[str]:
+def compare_edited(pairs: Iterable[tuple[Any, Any, bool, bool, float]]) -> list[str]:
     """A proof for each pair, or ""."""
     return list(_proofs(pairs))
 
 
-def _proofs(pairs: Iterable[tuple[Any, Any, bool, float]]) -> Iterator[str]:
-    for one, other, mirrored, limit in pairs:
+def _proofs(pairs: Iterable[tuple[Any, Any, bool, bool, float]]) -> Iterator[str]:
+    for one, other, mirrored, likely, limit in pairs:
         try:
-            yield proof(_look(*one, mirrored), _look(*other, False), mirrored, limit)
+            yield proof(_look(*one, mirrored), _look(*other, False), mirrored, likely, limit)
         except PictureError:
             yield ""
 

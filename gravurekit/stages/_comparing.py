@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
 
 REVISION = 2
 MIN_ALIKE = 0.8  # share of blocks
+LIKELY_ALIKE = 0.6  # where thumbs prove the rest: what is written across a plain garment is much of what is on it
 MAX_UNLIKE = 0.7  # share of a patch
 
 
@@ -66,7 +67,7 @@ class Here:
 def _asked(probes: "Probes", pair: "Pair", grey: "np.ndarray") -> list[Any]:
     """A pair as it travels to another process."""
     sides = [[str(probes.path(row)), probes.records[row].sha256, bool(grey[row])] for row in (pair.one, pair.other)]
-    return [*sides, pair.mirrored]
+    return [*sides, pair.mirrored, pair.likely]
 
 
 def compare_part(items: list[str], max_color: float, stem: Path) -> list[str]:
@@ -75,19 +76,21 @@ def compare_part(items: list[str], max_color: float, stem: Path) -> list[str]:
 
 
 def _opened(pair: list[Any], max_color: float) -> str:
-    one, other, mirrored = pair
+    one, other, mirrored, likely = pair
     try:
-        return proof(_look(*one, mirrored), _look(*other, False), mirrored, max_color)
+        return proof(_look(*one, mirrored), _look(*other, False), mirrored, likely, max_color)
     except PictureError:
         return ""  # it was there a moment ago; whoever carries it over tells
 
 
-def proof(one: "Look", other: "Look", mirrored: bool, max_color: float) -> str:
+def proof(one: "Look", other: "Look", mirrored: bool, likely: bool, max_color: float) -> str:
     """Why the two are one picture; "" if they aren't."""
     from gravurekit.alignment import likeness
 
     found = likeness(one, other)
-    if found is None or found.alike < MIN_ALIKE or found.unlike > MAX_UNLIKE or found.color > max_color:
+    if found is None or found.alike < (LIKELY_ALIKE if likely else MIN_ALIKE):
+        return ""
+    if found.unlike > MAX_UNLIKE or found.color > max_color:
         return ""
     said = "mirrored, " if mirrored else ""
     return f"{said}{found.points} points fit, {found.alike:.0%} of the blocks alike"

@@ -311,7 +311,8 @@ def test_thousands_of_near_hashes_cost_thousands_of_looks(looks: list[int]) -> N
 def edges_of(*rows: tuple[int, int, int, bool, bool]) -> _join.Edges:
     """Of one, other, distance, mirrored, same; correlation by number."""
     one, other, distance, mirrored, same = (np.array(column) for column in zip(*rows, strict=True))
-    return _join.Edges(one, other, distance, np.arange(len(rows), dtype=np.float32), mirrored, same)
+    likely = np.zeros(len(rows), bool)
+    return _join.Edges(one, other, distance, np.arange(len(rows), dtype=np.float32), mirrored, likely, same)
 
 
 def test_each_pair_is_an_edge_once_and_once_mirrored() -> None:
