@@ -12,7 +12,7 @@ from gravurekit import alignment, edits, images
 from gravurekit.color import lab_to_rgb, rgb_to_lab
 from gravurekit.filters import Compare
 from gravurekit.filters import _frames as frames
-from gravurekit.stages._comparing import MAX_UNLIKE
+from gravurekit.stages._comparing import LIKELY_ALIKE, MAX_UNLIKE, MIN_ALIKE
 
 Draw = Callable[..., np.ndarray]
 Dressed = Callable[..., np.ndarray]
@@ -92,6 +92,16 @@ def test_a_copy_with_other_colours_or_a_stamp_is_a_copy(name: str, dressed: Dres
         original = dressed(seed, 0.1, 20)
         copy = saved(COPIES[name](original)) if name in COPIES else edits.edited(original, name, str(seed))
         assert len(judged(a=original, b=copy)[0]) == 1, seed
+
+
+def test_words_across_a_plain_garment_are_much_of_what_is_on_it(spotted: Draw, judged: Callable) -> None:
+    plain = spotted(np.full((300, 240, 3), 225, np.uint8), 1, 18)
+    cv2.fillConvexPoly(plain, np.array([[85, 45], [155, 45], [225, 270], [15, 270]]), (24, 22, 30), cv2.LINE_AA)
+    stamped = edits.edited(plain, "watermark", "x")
+    found = alignment.likeness(alignment.look(plain, False), alignment.look(stamped, False))
+    assert found is not None and LIKELY_ALIKE < found.alike < MIN_ALIKE
+    goes, opening = judged(a=plain, b=stamped)
+    assert len(goes) == 1 and opening.asked
 
 
 def test_a_garment_in_another_colour_is_opened_and_a_grey_copy_of_it_goes(dressed: Dressed, judged: Callable) -> None:
