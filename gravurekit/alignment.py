@@ -33,7 +33,6 @@ ROUNDED = 0.1  # squared grey levels: more than float32's rounding leaves of a f
 PATCH = 96  # pixels: the side of a square that may not be mostly unlike; larger than what is stamped on pictures
 SWATCH = 60  # pixels: the side of a square that may not differ in colour
 FADED = (0.8, 1.25)  # saturation of one picture against that of its copy: bright, dark and loud ones
-FRINGE = 13  # pixels: so far colours of what is stamped on a picture run over its edge, and smoothing carries them
 
 
 @dataclass(frozen=True)
@@ -170,8 +169,7 @@ def _color(ours: np.ndarray, theirs: np.ndarray, inside: np.ndarray, whole: np.n
     ours, theirs = (np.where(inside[..., None], side - np.median(side[inside], axis=0), 0) for side in (ours, theirs))
     gain = np.clip((ours * theirs).sum() / max((ours * ours).sum(), 1e-6), *FADED)
     smooth = _mean((theirs - gain * ours).astype(np.float32), BLOCK // 2)
-    stamped = cv2.dilate(unlike.astype(np.uint8), np.ones((FRINGE, FRINGE), np.uint8)).astype(bool)
-    return max(float(distance), _fullest(np.hypot(smooth[..., 0], smooth[..., 1]) * (whole & ~stamped), SWATCH))
+    return max(float(distance), _fullest(np.hypot(smooth[..., 0], smooth[..., 1]) * (whole & ~unlike), SWATCH))
 
 
 def _fullest(measured: np.ndarray, side: int) -> float:

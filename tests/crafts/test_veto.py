@@ -81,7 +81,7 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "red words": lambda pixels: write(pixels, (220, 20, 20)),
     "white words": lambda pixels: write(pixels, (255, 255, 255)),
     "a red logo": lambda pixels: cv2.circle(pixels.copy(), (216, 276), 18, (210, 20, 30), -1, cv2.LINE_AA),
-    "words and a caption": lambda pixels: edits.edited(write(pixels, (30, 60, 220)), "caption bar 10%", "x"),
+    "words and a caption": lambda pixels: edits.edited(write(pixels, (255, 255, 255)), "caption bar 10%", "x"),
     "coarse": lambda pixels: saved(pixels, 12),
 }
 
