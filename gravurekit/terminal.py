@@ -240,7 +240,7 @@ def show_explanation(why: Explanation, as_json: bool) -> None:
     for near in why.nearest:
         RESULTS.print(
             f"  {near.key}  code distance {near.distance} of 256, correlation {near.correlation:.2f}, colours "
-            f"{near.color:.1f} apart  {near.file}"
+            f"{near.color:.1f} apart, in a patch {near.patch:.1f}  {near.file}"
         )
 
 

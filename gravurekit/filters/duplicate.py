@@ -8,12 +8,14 @@ whose colours differ, in all or in a patch, are never copies. Clusters form arou
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from gravurekit import settings
 from gravurekit.filters import Compare, Drop, Pair
+from gravurekit.filters import _frames as frames
 from gravurekit.filters._join import Edges, Join
 from gravurekit.probe import Probes
 
@@ -60,6 +62,25 @@ def drops(probes: Probes, settings: Settings, compare: Compare) -> Iterator[Drop
             if twin in leader:  # who is a copy itself, and is dropped as well
                 detail = f"{detail} as {probes.records[twin].key}, a copy"
             yield Drop(probes.records[row].key, detail, probes.records[leader.get(twin, twin)].key)
+
+
+class Likeness(NamedTuple):
+    """How much two pictures are alike by their thumbs: correlation, and the distance in the a,b plane, on average and
+    in the patch where it is largest."""
+
+    correlation: float
+    color: float
+    patch: float
+
+
+def compared(one: np.ndarray, other: np.ndarray) -> Likeness:
+    """() THUMBS twice → how much they are alike, by the frames that are most so."""
+    allowed = np.ones((1, 2, 2), bool)
+    colors = (one["ab"][None], other["ab"][None], allowed)
+    correlation = frames.correlations(one["luma"][None], other["luma"][None], allowed)
+    return Likeness(*(float(found[0]) for found in (
+        correlation, frames.color_differences(*colors), frames.color_patches(*colors),
+    )))  # fmt: skip
 
 
 def _ranked(probes: Probes, settings: Settings) -> np.ndarray:

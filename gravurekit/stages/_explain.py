@@ -25,14 +25,15 @@ SHORTEST = 4  # digits of a key that is cut off
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A picture that looks like the one in question: distance of codes (of 256), correlation of thumbs, mean distance
-    in the a,b plane."""
+    """A picture that looks like the one in question: distance of codes (of 256), correlation of thumbs, distance in the
+    a,b plane, on average and in the patch that differs most."""
 
     key: str
     file: str
     distance: int
     correlation: float
     color: float
+    patch: float
 
 
 @dataclass(frozen=True)
@@ -226,20 +227,15 @@ def _nearest(alone: "Probes", others: "Sequence[Probes]") -> tuple[Neighbour, ..
     """The pictures whose codes are nearest, nearest first."""
     import numpy as np
 
-    from gravurekit.filters import _frames as frames
-
+    duplicate: Any = crafts.load("filters", "duplicate")
     distances = np.concatenate([_distances(alone, other) for other in others])
     places = [(other, row) for other in others for row in range(len(other))]
     found = []
     for place in np.argsort(distances, kind="stable")[:NEAREST].tolist():
         other, row = places[place]
-        ours, theirs = alone.look(np.array([0])), other.look(np.array([row]))
-        allowed = np.ones((1, 2, 2), bool)
-        correlation = frames.correlations(ours["luma"], theirs["luma"], allowed)[0]
-        color = frames.color_differences(ours["ab"], theirs["ab"], allowed)[0]
-        item = other.records[row]
-        values = int(distances[place]), round(float(correlation), 3), round(float(color), 1)
-        found.append(Neighbour(item.key, item.file_name, *values))
+        like = duplicate.compared(alone.look(np.array([0]))[0], other.look(np.array([row]))[0])
+        item, colors = other.records[row], (round(like.color, 1), round(like.patch, 1))
+        found.append(Neighbour(item.key, item.file_name, int(distances[place]), round(like.correlation, 3), *colors))
     return tuple(found)
 
 
