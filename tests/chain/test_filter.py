@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import odd_pictures
 import pytest
 from filtering import QUICK, drawn, put, reasons, records
 from typer.testing import Result
@@ -14,6 +15,7 @@ from workspace import digests
 from gravurekit import images, metadata
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.record import Record
+from gravurekit.storage import write_bytes
 
 Run = Callable[..., Result]
 
@@ -154,6 +156,22 @@ def test_a_torn_last_line_of_metadata_is_told(raw: dict[str, str], gravurekit: R
     path.write_bytes(path.read_bytes()[:-40])
     result = gravurekit("filter", "clean", "again", *QUICK)
     assert result.exit_code == 5 and "clean" in str(result.exception)
+
+
+def test_every_odd_file_ends_as_a_record(gravurekit: Run, tmp_path: Path) -> None:
+    odd = {f"{n}.jpg": (make(), "") for n, (make, *_) in enumerate(odd_pictures.GOOD.values())}
+    odd |= {name: (make(), reason) for name, (make, reason) in odd_pictures.BAD.items() if reason != "too-big"}
+    odd["one pixel.png"] = images.encode_png(np.zeros((1, 1, 3), np.uint8)), "blank"
+    odd["a line.png"] = images.encode_png(np.random.default_rng(1).integers(0, 255, (1, 900, 3), np.uint8)), ""
+    for name, (data, _) in odd.items():
+        write_bytes(tmp_path / "raw" / name, data)
+    skip = [word for name in ("too_small", "low_entropy", "monochrome", "extreme_aspect") for word in ("--skip", name)]
+    gravurekit("filter", *QUICK, *skip)
+    found = {item.url.removeprefix("folder:"): item for item in records(tmp_path / "clean").values()}
+    assert found.keys() == odd.keys()
+    expected = {name: reason for name, (_, reason) in odd.items() if reason}
+    assert {name: found[name].reason for name in expected} == expected
+    assert all(item.detail or not item.reason for item in found.values())
 
 
 def test_a_picture_of_one_pixel_and_a_thousand_flat_ones_make_no_cluster(gravurekit: Run, tmp_path: Path) -> None:
