@@ -31,7 +31,7 @@ ROUNDS = 7
 GOAL = 200
 STEPS = (  # what `probe.measure` and the files' reader call, by the module in which they are looked up
     (images, "decode"), (probe, "pixels_digest"), (probe, "resize"), (probe, "margins"), (probe, "phash"),
-    (probe, "_work_copy"), (probe, "_halved"),
+    (probe, "_work_copy"), (probe, "_half"),
     (probe, "rgb_to_lab"), (toning, "chroma_residual"), (probe, "code"),
     (probe, "warped"), (quality, "measure"), (quality, "_light"), (quality, "sharpness"), (quality, "_ruled"),
     (quality, "_vivid"), (quality, "_text"), (quality, "_ground"),

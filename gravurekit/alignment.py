@@ -32,6 +32,7 @@ ALIKE = 0.8  # correlation of a block
 ROUNDED = 0.1  # squared grey levels: more than float32's rounding leaves of a flat block
 PATCH = 96  # pixels: the side of a square that may not be mostly unlike; larger than what is stamped on pictures
 SWATCH = 60  # pixels: the side of a square that may not differ in colour
+PATCHY = 1.25  # by so much more a patch may differ in colour than all on average: gamma isn't the same everywhere
 FADED = (0.8, 1.25)  # saturation of one picture against that of its copy: bright, dark and loud ones
 
 
@@ -49,8 +50,8 @@ class Look:
 @dataclass(frozen=True)
 class Likeness:
     """How two pictures lie on one another: points that agree, share of blocks that are alike, the share that is unlike
-    of the PATCH that is most so, and mean a,b distance: of all, or of the SWATCH that differs most from the rest (0 if
-    one of them is grey)."""
+    of the PATCH that is most so, and mean a,b distance: of all, or, by PATCHY, of the SWATCH that differs most from the
+    rest (0 if one of them is grey)."""
 
     points: int
     alike: float
@@ -161,15 +162,16 @@ def _alike(told: np.ndarray, alike: np.ndarray) -> float:
 
 
 def _color(ours: np.ndarray, theirs: np.ndarray, inside: np.ndarray, whole: np.ndarray, unlike: np.ndarray) -> float:
-    """(H, W, 2) float32 a, b twice, (H, W) bool thrice → mean a,b distance, of all, or of the SWATCH that differs most
-    when both are brought to one white balance and, within FADED, to one saturation. What is unlike has no say in that:
-    it is stamped on one of them."""
+    """(H, W, 2) float32 a, b twice, (H, W) bool thrice → mean a,b distance, of all, or, by PATCHY, of the SWATCH that
+    differs most when both are brought to one white balance and, within FADED, to one saturation. What is unlike has no
+    say in that: it is stamped on one of them."""
     difference = (theirs - ours)[inside]
     distance = np.hypot(difference[:, 0], difference[:, 1]).mean()
     ours, theirs = (np.where(inside[..., None], side - np.median(side[inside], axis=0), 0) for side in (ours, theirs))
     gain = np.clip((ours * theirs).sum() / max((ours * ours).sum(), 1e-6), *FADED)
     smooth = _mean((theirs - gain * ours).astype(np.float32), BLOCK // 2)
-    return max(float(distance), _fullest(np.hypot(smooth[..., 0], smooth[..., 1]) * (whole & ~unlike), SWATCH))
+    patch = _fullest(np.hypot(smooth[..., 0], smooth[..., 1]) * (whole & ~unlike), SWATCH)
+    return max(float(distance), patch / PATCHY)
 
 
 def _fullest(measured: np.ndarray, side: int) -> float:

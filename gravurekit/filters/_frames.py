@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from gravurekit.alignment import FADED
 from gravurekit.probe import THUMB_SIDE, TRIMMED, VIEWS
 
 CHUNK = 256  # pairs that are compared at a time: two frames each, and OpenCV knows no more than 512 channels
-FADED = (0.8, 1.25)  # saturation of one picture against that of its copy: bright, dark and loud ones
 SWATCH = 3  # cells of colour: the side of a patch
 PATCH = 12  # pixels of a thumb: the side of a patch
 LIVELY = 0.5  # spread of a patch of what was band-passed, whose own is 1: flatter ones say nothing

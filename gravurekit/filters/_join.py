@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from gravurekit import hamming
+from gravurekit.alignment import PATCHY
 from gravurekit.filters import _frames as frames
 from gravurekit.probe import BARLESS, CENTRE, TRIMMED, WHOLE, Probes, code, warped
 
@@ -193,12 +194,12 @@ class Join:
         untold = self._colorless(found) | ~np.isin(found.kind, (TRIMMED, frames.MIRRORED))
         return np.asarray(untold | (color <= self.limits.max_color_difference))
 
-    def _differ_in_part(self, found: Candidates) -> np.ndarray:
+    def _differ_in_part(self, found: Candidates, allowed: np.ndarray) -> np.ndarray:
         """Whether some patch of two thumbs has other colours, or shows something else, though all in all they are one.
-        It may be what is stamped on one of them: they are opened."""
+        It may be what is stamped on one of them: they are opened. `allowed`: frames that may be compared."""
         ours, theirs = (self.probes.look(self.rows[side]) for side in (found.one, found.other))
-        color = frames.color_patches(ours["ab"], theirs["ab"], self._allowed(found))
-        recolored = ~self._colorless(found) & (color > self.limits.max_color_difference)
+        color = frames.color_patches(ours["ab"], theirs["ab"], allowed)
+        recolored = ~self._colorless(found) & (color > PATCHY * self.limits.max_color_difference)
         return np.asarray(recolored | (frames.least_alike(ours["luma"], theirs["luma"]) < PART))
 
     def _allowed(self, found: Candidates) -> np.ndarray:
@@ -211,17 +212,21 @@ class Join:
         """Pairs of which two frames are alike."""
         framed = self.framed[found.one] & self.framed[found.other]
         lumas = [self.probes.look(self.rows[side])["luma"] for side in (found.one, found.other)]
-        correlation = frames.correlations(lumas[0], lumas[1], self._allowed(found))
+        allowed = self._allowed(found)
+        correlation = frames.correlations(lumas[0], lumas[1], allowed)
         # the code's distance is no proof where it may be that of two white pages
         near = (found.distance <= self.limits.certain_distance) & ~framed
         same = near | (correlation >= self.limits.min_correlation)
         pages = np.zeros((len(framed), 2, 2), bool)
         pages[:, WHOLE, WHOLE] = True
         # if margins were trimmed otherwise, the pages themselves must be all but equal
-        same[framed] |= frames.correlations(lumas[0][framed], lumas[1][framed], pages[framed]) >= PAGES
+        paged = np.zeros(len(framed), bool)
+        paged[framed] = frames.correlations(lumas[0][framed], lumas[1][framed], pages[framed]) >= PAGES
+        allowed[paged, WHOLE, WHOLE] = True
+        same |= paged
         doubted = same.copy()
         if same.any():
-            doubted[same] = self._differ_in_part(found.take(same))
+            doubted[same] = self._differ_in_part(found.take(same), allowed[same])
         slid = correlation.copy()
         for n in np.flatnonzero(~same):
             bands = [frames.band_pass(luma[n]) for luma in lumas]
