@@ -64,9 +64,10 @@ def run(data: Path, sample: int) -> list[Goal]:
 def all_probes(data: Path, scratch: Path, executor: Executor) -> Probes:
     """Those of all three folders, by key."""
     shelves = [Shelf(data / name, folder.read(data / name)) for name in FOLDERS]
-    (together, _), *others = probed(shelves, scratch, executor, SILENT)
-    for more, _ in others:
-        together = more.after(together)
+    first, *others = probed(shelves, scratch, executor, SILENT)
+    together = first.probes
+    for more in others:
+        together = more.probes.after(together)
     together = dataclasses.replace(together, earlier=0)
     return together.take(np.argsort([item.key for item in together.records]))
 

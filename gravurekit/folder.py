@@ -143,7 +143,8 @@ def opened(
             watch.note(f"{path}: the last run ({before}) was ended; going on from where it was")
         elif why and list(why) != [NEW]:
             watch.note(f"{stage}: {'; '.join(why)}")
-        for aside in path.glob(f"*{storage.ASIDE}"):  # half a model, say
+        asides = [*path.glob(f"*{storage.ASIDE}"), *path.glob(f".*/*{storage.ASIDE}")]
+        for aside in asides:  # half a model, say, or half of what was measured
             if aside.is_file():
                 storage.remove(aside)
         claim(path, stage, source)  # by now nobody else does, whose file aside would have been swept away

@@ -30,7 +30,7 @@ def picture_files(root: Path) -> list[str]:
     found = [name for name in found if not _is_pipe(root / name)]
     if strange := [name for name in found if name.encode("utf-8", "replace").decode() != name]:
         listed = ", ".join(f"{name!a}" for name in strange[:5]) + ", …" * (len(strange) > 5)
-        raise DataError(f"{root}: {len(strange)} file names aren't UTF-8 ({listed}): rename these files")
+        raise DataError(f"{root}: names of files that aren't UTF-8: {listed}: rename them")
     return sorted(found)
 
 

@@ -2,6 +2,7 @@
 are counted before they are allocated, and whatever a decoder raises becomes a PictureError.
 """
 
+import hashlib
 import io
 import struct
 import warnings
@@ -61,6 +62,17 @@ def contents(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", f"{path.name}: {error.strerror}") from None
+
+
+def contents_of(path: Path, sha256: str) -> bytes:
+    """`contents` of a file that is known by its sha256 (hex). Raises PictureError as well (`changed`) if it went away,
+    or is another one by now."""
+    if not path.exists():
+        raise PictureError("changed", "its file went away meanwhile: run the same command again")
+    data = contents(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PictureError("changed", "its file changed meanwhile: run the same command again")
+    return data
 
 
 def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:

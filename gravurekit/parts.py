@@ -96,7 +96,7 @@ def left(out: Path, name: str) -> Iterator[str]:
 
 def _begin(folder: Path, plan_digest: str) -> None:
     plan = folder / "plan"
-    if not plan.exists() or plan.read_text() != plan_digest:
+    if not plan.exists() or plan.read_bytes() != plan_digest.encode():
         storage.remove(folder)
         storage.write_text(plan, plan_digest)
 

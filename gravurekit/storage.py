@@ -37,6 +37,7 @@ def _explained(path: Path) -> Iterator[None]:
             errno.EACCES: "permission denied: choose another output folder or change its permissions",
             errno.EPERM: "permission denied: choose another output folder or change its permissions",
             errno.ENOTDIR: "a file stands where a folder is needed: choose another output folder",
+            errno.EISDIR: "a folder stands where a file is needed: move it away",
             errno.EEXIST: "a file stands where a folder is needed: choose another output folder",
         }.get(error.errno or 0, error.strerror or str(error))
         raise StorageError(f"can't write {path}: {todo}") from error

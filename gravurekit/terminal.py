@@ -259,7 +259,7 @@ def show_calibration(found: Calibration, as_json: bool) -> None:
         table.add_row(row.edit, str(row.found), str(row.pictures), share, str(row.wrong), Text(_still(missed)))
     console.print(table, crop=False)
     doubt = ": look whether they are" if found.twins else ""
-    RESULTS.print(f"edited: {found.pictures} pictures; compared with one another: {found.compared}")
+    RESULTS.print(f"pictures edited: {found.pictures}; compared with one another: {found.compared}")
     RESULTS.print(f"{len(found.twins)} of these are taken for copies of others{doubt}")
     for pair in found.twins:
         RESULTS.print(f"  {pair.file}  of  {pair.kept}  ({pair.detail})")

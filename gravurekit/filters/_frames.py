@@ -69,11 +69,12 @@ def color_patches(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np
     return np.where(allowed, patches.max(axis=(-1, -2)), np.inf).min(axis=(1, 2)).astype(np.float32)
 
 
-def least_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(P, 2, 64, 64) uint8 grey twice → (P,) float32: the correlation of the patch that correlates least, of the frames
-    that do best; 1 where all is flat."""
+def least_alike(one: np.ndarray, other: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """(P, 2, 64, 64) uint8 grey twice, (P, 2, 2) bool → (P,) float32: the correlation of the patch that correlates
+    least, of the frames that do best; 1 where all is flat."""
     ours, theirs = band_pass(one), band_pass(other)
-    first, second = np.divmod(np.einsum("pahw,pbhw->pab", ours, theirs).reshape(len(one), -1).argmax(axis=1), 2)
+    together = np.where(allowed, np.einsum("pahw,pbhw->pab", ours, theirs), -np.inf)
+    first, second = np.divmod(together.reshape(len(one), -1).argmax(axis=1), 2)
     pairs = np.arange(len(one))
     ours, theirs = (_stacked(side[pairs, best]) for side, best in ((ours, first), (theirs, second)))
     means = _patches(ours), _patches(theirs)

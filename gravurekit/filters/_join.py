@@ -200,7 +200,7 @@ class Join:
         ours, theirs = (self.probes.look(self.rows[side]) for side in (found.one, found.other))
         color = frames.color_patches(ours["ab"], theirs["ab"], allowed)
         recolored = ~self._colorless(found) & (color > PATCHY * self.limits.max_color_difference)
-        return np.asarray(recolored | (frames.least_alike(ours["luma"], theirs["luma"]) < PART))
+        return np.asarray(recolored | (frames.least_alike(ours["luma"], theirs["luma"], allowed) < PART))
 
     def _allowed(self, found: Candidates) -> np.ndarray:
         return frames.crosswise(self.framed[found.one], self.framed[found.other])

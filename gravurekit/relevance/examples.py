@@ -64,8 +64,9 @@ def _orientations(luma: np.ndarray) -> np.ndarray:
     return (histogram / (np.linalg.norm(histogram, axis=1, keepdims=True) + 0.5)).astype(np.float32).ravel()
 
 
-def learn(liked: np.ndarray, unliked: np.ndarray) -> Taste:
-    """(N, D) and (M, D) features of examples → what tells them apart.
+def learn(liked: np.ndarray, unliked: np.ndarray, kin: np.ndarray | None = None) -> Taste:
+    """(N, D) and (M, D) features of examples → what tells them apart. `kin`: (N + M,) int64, the same number for copies
+    of one picture, which are never learnt from to judge one another; None: all differ.
 
     Raises UsageError if examples that weren't learnt from can't be told apart.
     """
@@ -73,6 +74,9 @@ def learn(liked: np.ndarray, unliked: np.ndarray) -> Taste:
     wanted = np.concatenate([np.ones(len(liked)), np.zeros(len(unliked))])
     # each side is dealt out in turn, so that every fold has its share of both
     fold = np.concatenate([np.arange(len(liked)), np.arange(len(unliked))]) % FOLDS
+    if kin is not None:  # each with the first of its kind
+        _, first, number = np.unique(kin, return_index=True, return_inverse=True)
+        fold = fold[first][number]
     guess = np.zeros(len(seen))
     for n in range(FOLDS):
         mean, scale, weights = _fit(seen[fold != n], wanted[fold != n])

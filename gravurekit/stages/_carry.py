@@ -17,13 +17,15 @@ from gravurekit.record import Record
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.probe import Probes
 
+CLOCKS = 5.0  # seconds by which the clock of a share may be behind
+
 
 def carried(
-    source: Path, out: Path, kept: Sequence[Record], probes: "Probes", plan: Plan, executor: Executor,
-    watch: Watch,
+    source: Path, out: Path, kept: Sequence[Record], probes: "Probes", plan: Plan, began: float,
+    executor: Executor, watch: Watch,
 ) -> tuple[list[Record], list[Record]]:  # fmt: skip
     """Put the kept pictures of `source` into the output: Records of those that lie there now, and of those that were
-    lost on the way."""
+    lost on the way. `began`: when their sha256 was read, as seconds since 1970."""
     from gravurekit.probe import NAMES
 
     rows = {item.key: row for row, item in enumerate(probes.records)}
@@ -33,32 +35,36 @@ def carried(
         row = rows[item.key]
         about = {"extension": NAMES[extensions[row]], "private": bool(private[row]), "record": item.to_json()}
         items.append(json.dumps(about))
-    work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out)))
+    work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out), began))
     lines = parts.run(out, "keep", plan.digest, items, work, executor, watch)
     carried = [records.from_json(line, "a part") for line in lines]
     return [item for item in carried if not item.reason], [item for item in carried if item.reason]
 
 
-def carry_part(items: list[str], context: tuple[str, str], stem: Path) -> list[str]:
+def carry_part(items: list[str], context: tuple[str, str, float], stem: Path) -> list[str]:
     """Link the kept pictures into the output. One that carries EXIF or the like (a place, a device, a turn) is saved
     anew, upright and without it: such tags never leave raw/. A Record for each."""
-    source, out = Path(context[0]), Path(context[1])
-    return [_carry(source, out, json.loads(item)).to_json() for item in items]
+    source, out, began = Path(context[0]), Path(context[1]), context[2]
+    lines = []
+    for about in map(json.loads, items):
+        item = records.from_json(about["record"], "a task")
+        try:
+            lines.append(_carry(source / item.file_name, out, item, about, began).to_json())
+        except PictureError as error:
+            lines.append(item.but(reason=error.reason, detail=error.detail).to_json())
+    return lines
 
 
-def _carry(source: Path, out: Path, about: dict[str, Any]) -> Record:
+def _carry(path: Path, out: Path, item: Record, about: dict[str, Any], began: float) -> Record:
     from gravurekit import images, probe
 
-    item = records.from_json(about["record"], "a task")
-    path = source / item.file_name
     if not about["private"]:
+        if _touched(path, began - CLOCKS):
+            images.contents_of(path, item.sha256)
         name = f"images/{item.key}.{about['extension']}"
         storage.link_or_copy(path, out / name)
         return item.but(file_name=name)
-    try:
-        pixels = images.read(path).pixels
-    except PictureError as error:
-        return item.but(reason=error.reason, detail=error.detail)
+    pixels = images.decode(images.contents_of(path, item.sha256)).pixels
     lossy = about["extension"] in ("jpg", "webp")
     data = images.encode_jpeg(pixels) if lossy else images.encode_png(pixels)
     name = f"images/{item.key}.{'jpg' if lossy else 'png'}"
@@ -68,6 +74,15 @@ def _carry(source: Path, out: Path, about: dict[str, Any]) -> Record:
         file_name=name, sha256=hashlib.sha256(data).hexdigest(), pixels_sha256=probe.pixels_digest(saved).hex(),
         phash=f"{probe.phash(saved):016x}",
     )  # fmt: skip
+
+
+def _touched(path: Path, since: float) -> bool:
+    """Whether a file went away or was changed, replaced or linked since then, as seconds since 1970."""
+    try:
+        found = path.stat()
+    except OSError:
+        return True
+    return max(found.st_mtime, found.st_ctime) >= since
 
 
 def _quarantined_while_carried(line: str) -> str:

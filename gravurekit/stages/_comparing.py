@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gravurekit import parts
-from gravurekit.errors import PictureError
+from gravurekit import parts, storage
+from gravurekit.errors import DataError, PictureError
 from gravurekit.executor import Executor
+from gravurekit.metadata import PARTS
 from gravurekit.progress import Watch
 from gravurekit.settings import digest
 
@@ -24,6 +25,13 @@ REVISION = 2
 MIN_ALIKE = 0.8  # share of blocks
 LIKELY_ALIKE = 0.6  # where thumbs prove the rest: what is written across a plain garment is much of what is on it
 MAX_UNLIKE = 0.7  # share of a patch
+
+
+PASS, AWAY = "compare", "?"  # of the stage's work; in place of a proof: it couldn't be read
+
+
+class _Away(Exception):
+    """A file that was there isn't, or is another one."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,11 @@ class Opening:
         sorted_items = [items[n] for n in order]
         work = parts.Work(compare_part, _unproven, self.max_color)
         plan = digest([REVISION, self.max_color, sorted_items])
-        found = parts.run(self.out, "compare", plan, sorted_items, work, self.executor, self.watch)
+        found = parts.run(self.out, PASS, plan, sorted_items, work, self.executor, self.watch)
+        if AWAY in found:
+            storage.remove(self.out / PARTS / PASS)  # what isn't known isn't to be believed the next time
+            one, other, *_ = json.loads(sorted_items[found.index(AWAY)])
+            raise DataError(f"{one[0]} or {other[0]} went away or changed while it was compared: run the same again")
         return [proof for _, proof in sorted(zip(order, found, strict=True))]
 
 
@@ -61,7 +73,8 @@ class Here:
     def proofs(self, probes: "Probes", pairs: Sequence["Pair"]) -> list[str]:
         """As Opening's."""
         grey = probes.figures["chroma_residual"] < self.grey
-        return [_opened(_asked(probes, pair, grey), self.max_color) for pair in pairs]
+        found = [_opened(_asked(probes, pair, grey), self.max_color) for pair in pairs]
+        return ["" if proof == AWAY else proof for proof in found]
 
 
 def _asked(probes: "Probes", pair: "Pair", grey: "np.ndarray") -> list[Any]:
@@ -79,8 +92,10 @@ def _opened(pair: list[Any], max_color: float) -> str:
     one, other, mirrored, likely = pair
     try:
         return proof(_look(*one, mirrored), _look(*other, False), mirrored, likely, max_color)
+    except _Away:
+        return AWAY
     except PictureError:
-        return ""  # it was there a moment ago; whoever carries it over tells
+        return ""
 
 
 def proof(one: "Look", other: "Look", mirrored: bool, likely: bool, max_color: float) -> str:
@@ -100,7 +115,11 @@ def proof(one: "Look", other: "Look", mirrored: bool, likely: bool, max_color: f
 def _look(path: str, sha256: str, grey: bool, mirrored: bool) -> "Look":
     from gravurekit import alignment, images
 
-    pixels = images.read(Path(path), reduce_to=alignment.SIDE).pixels
+    try:
+        data = images.contents_of(Path(path), sha256)
+    except PictureError as error:
+        raise _Away from error
+    pixels = images.decode(data, reduce_to=alignment.SIDE).pixels
     return alignment.look(alignment.mirror(pixels) if mirrored else pixels, grey)
 
 

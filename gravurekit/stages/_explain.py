@@ -11,7 +11,7 @@ from gravurekit.errors import PictureError, UsageError
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.record import Record
 from gravurekit.stages._comparing import Here
-from gravurekit.stages._judge import BY_HAND, Rules, Scores, chosen, measured
+from gravurekit.stages._judge import BY_HAND, SURPLUS, Rules, Scores, chosen, measured
 from gravurekit.stages._probes import Shelf, known
 
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
@@ -61,11 +61,12 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Case:
-    """What the picture is judged among: the pictures of `source`, and of earlier folders; the output, the rules, and
-    whether copies are searched thoroughly."""
+    """What the picture is judged among: the pictures of `source`, the hosts that sent them once more, and the pictures
+    of earlier folders; the output, the rules, and whether copies are searched thoroughly."""
 
     source: Path
     found: Sequence[Record]
+    hosts: Mapping[str, frozenset[str]]
     against: Mapping[Path, Sequence[Record]]
     out: Path
     rules: Rules
@@ -81,24 +82,27 @@ def explained(word: str, case: Case, stale: Sequence[str]) -> Explanation:
     item = _named(word, case, judged)
     entry = judged.get(item.key)
     files = {other.key: other.file_name for other in case.found}
-    probes = known(Shelf(case.source, case.found), case.out)
+    probes = replace(known(Shelf(case.source, case.found), case.out), hosts=case.hosts)
+    earlier = [known(Shelf(root, found), case.out) for root, found in case.against.items()]
     seen = judged.keys() | {other.key for other in probes.records} | {item.key}
+    unmeasured = sum(key not in seen for key in files)
+    unmeasured += sum(len(found) for found in case.against.values()) - sum(len(other) for other in earlier)
     alone = _alone(item, case.source, probes, entry)
     now: dict[str, str] = {}
     nearest: tuple[Neighbour, ...] = ()
     scores: Mapping[str, float] = entry.scores if entry else {}
     if alone is not None:
-        others = [probes.take(_rows(probes, lambda other: other.key != item.key))]
-        others += [known(Shelf(root, found), case.out) for root, found in case.against.items()]
+        others = [probes.take(_rows(probes, lambda other: other.key != item.key)), *earlier]
         columns = _figure(alone)
         scores = dict(scores) | dict(next(measured(alone, columns)).scores)
-        now = _opinions(alone, others, scores, case)
+        settled = entry if entry and not stale else None
+        now = _opinions(alone, others, scores, case, judged) | _settled(settled, case.rules)
         nearest = _nearest(alone, others)
     told = entry or item
     return Explanation(
         item.key, files.get(item.key, item.file_name), _verdict(entry), told.reason, told.detail, told.kept_key,
-        files.get(told.kept_key, ""), told.cluster, _copies(item.key, judged), scores, now, nearest,
-        sum(key not in seen for key in files) if alone is not None else 0, tuple(stale) if entry else (),
+        _file_of(told.kept_key, item.key, case), told.cluster, _copies(item.key, judged), scores, now, nearest,
+        unmeasured if alone is not None else 0, tuple(stale) if entry else (),
     )  # fmt: skip
 
 
@@ -160,17 +164,32 @@ def _verdict(entry: Record | None) -> str:
 
 
 def _copies(key: str, judged: Mapping[str, Record]) -> tuple[str, ...]:
-    return tuple(other.key for other in judged.values() if other.kept_key == key and other.reason == "duplicate")
+    copies = (other for other in judged.values() if other.kept_key == key and other.reason == "duplicate")
+    return tuple(other.key for other in copies if other.key != key)  # the same bytes in an earlier folder have its key
+
+
+def _file_of(twin: str, key: str, case: Case) -> str:
+    """The file of the picture that is kept instead: in the input, or in an earlier folder."""
+    for root, found in ((None, case.found), *case.against.items()):
+        for item in found:
+            if item.key == twin and (root or twin != key):
+                return str(root / item.file_name) if root else item.file_name
+    return ""
 
 
 # ---- what filters say ------------------------------------------------------------------------------------
 
 
-def _opinions(alone: "Probes", others: "Sequence[Probes]", scores: Mapping[str, float], case: Case) -> dict[str, str]:
+def _opinions(
+    alone: "Probes", others: "Sequence[Probes]", scores: Mapping[str, float], case: Case, judged: Mapping[str, Record]
+) -> dict[str, str]:
     """What each filter, each cut and the decisions file say of the picture at the present settings."""
     rules, key = case.rules, alone.records[0].key
     among = replace(others[0], records=[*others[0].records, *alone.records], figures=_figures([others[0], alone]))
-    dropped: set[str] = {other for other, keep in rules.by_hand.items() if not keep}
+    # a copy leads no other, and who is cut off has none
+    cut_off = {other.key for other in judged.values() if any(_cuts(other.scores, rules).values())}
+    dropped = cut_off | {other.key for other in judged.values() if other.reason == "duplicate"}
+    dropped |= {other for other, keep in rules.by_hand.items() if not keep}
     now: dict[str, str] = {}
     for name in chosen(rules):
         if not crafts.load("filters", name).COMPARES:
@@ -178,12 +197,23 @@ def _opinions(alone: "Probes", others: "Sequence[Probes]", scores: Mapping[str, 
             now[name] = drops.get(key, "")
             dropped |= drops.keys()
     now |= _cuts(scores, rules)
+    dropped -= {other for other, keep in rules.by_hand.items() if keep}
     if "duplicate" in chosen(rules):
         here = others[0].take(_rows(others[0], lambda other: other.key not in dropped))
         now["duplicate"] = _copy_of(alone, here, others[1:], case)
     if key in rules.by_hand:
         now[BY_HAND] = f"the decisions file says: {'keep' if rules.by_hand[key] else 'drop'}"
     return now
+
+
+def _settled(entry: Record | None, rules: Rules) -> dict[str, str]:
+    """What the run itself found that compared all with all, if it was at the present settings."""
+    if entry is None:
+        return {}
+    said = {"duplicate": f"{entry.detail}; of {entry.kept_key}" if entry.reason == "duplicate" else ""}
+    if "duplicate" not in chosen(rules):
+        said = {}
+    return said | ({SURPLUS: entry.detail} if entry.reason == SURPLUS else {})
 
 
 def _drops(name: str, rules: Rules, *arguments: Any) -> Iterator[Any]:

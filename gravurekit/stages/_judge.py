@@ -2,6 +2,7 @@
 figures can't tell apart.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ def judged(
     known = measured(probes, scores)
     kept, dropped = [], []
     for row, item in enumerate(known):
-        item = item.but(cluster=clusters.get(row, item.key))
+        item = item.but(cluster=clusters.get(row, item.cluster or item.key))
         if verdict := verdicts.get(row):
             dropped.append(item.but(reason=verdict.reason, detail=verdict.detail, kept_key=verdict.kept_key))
         else:
@@ -79,6 +80,8 @@ class _Court:
 
         self.probes, self.scores, self.earlier, self.rules, self.compare = probes, scores, earlier, rules, compare
         self.row_of = {item.key: row for row, item in enumerate(probes.records)}
+        others = earlier.records if earlier else ()
+        self.cluster_of = {item.key: item.cluster or item.key for item in (*others, *probes.records)}
         self.alive = np.ones(len(probes), bool)
         self.found: dict[int, Verdict] = {}
         self.clusters: dict[int, str] = {}
@@ -120,7 +123,7 @@ class _Court:
         for drop in list(found):
             row = self.row_of[drop.key]
             if craft.COMPARES:  # also of one that is kept by hand: the split mustn't leak
-                self.clusters[row] = drop.kept_key
+                self.clusters[row] = self.cluster_of[drop.kept_key]
             self._drop(row, Verdict(name.replace("_", "-"), drop.detail, drop.kept_key))
 
     def _cut(self, name: str, cut: float) -> None:
@@ -133,18 +136,31 @@ class _Court:
             self._drop(row, Verdict(IRRELEVANT, f"{name} {scores[row]:.3f}, below {cut:g}"))
 
     def _thin_out(self) -> None:
-        """Keep the best of each label; of equal scores the lower rank in its source, then the lower key."""
+        """Keep the best of each label; of equal scores the lower rank in its source, then the lower key. A picture has
+        its copies' labels as well, and these go where it goes."""
         import numpy as np
 
         scores = np.nan_to_num(self.scores[self.rules.best_by])
-        places: dict[str, int] = {}
+        copies: dict[int, list[int]] = {}
+        for row, verdict in self.found.items():
+            if verdict.kept_key in self.row_of:
+                copies.setdefault(self.row_of[verdict.kept_key], []).append(row)
+        places: Counter[str] = Counter()
         for row in sorted(np.flatnonzero(self.alive).tolist(), key=lambda row: self._order(row, scores)):
-            label = self.probes.records[row].label
-            places[label] = place = places.get(label, 0) + 1
-            if place > self.rules.per_label:
-                among = repr(label) if label else "those without a label"
-                said = f"{self.rules.best_by} {scores[row]:.3f} is number {place} of {among}"
-                self._drop(row, Verdict(SURPLUS, f"{said}; {self.rules.per_label} are kept"))
+            labels = {self.probes.records[other].label for other in (row, *copies.get(row, ()))}
+            places.update(labels)
+            if all(places[label] > self.rules.per_label for label in labels):
+                self._drop(row, self._surplus(row, scores, places))
+            if not self.alive[row]:
+                twin = self.probes.records[row].key
+                for copy in copies.get(row, ()):
+                    self._drop(copy, Verdict(SURPLUS, f"a copy of {twin}, which is surplus as well"))
+
+    def _surplus(self, row: int, scores: "np.ndarray", places: Mapping[str, int]) -> Verdict:
+        label = self.probes.records[row].label
+        among = repr(label) if label else "those without a label"
+        said = f"{self.rules.best_by} {scores[row]:.3f} is number {places[label]} of {among}"
+        return Verdict(SURPLUS, f"{said}; {self.rules.per_label} are kept")
 
     def _order(self, row: int, scores: "np.ndarray") -> tuple[bool, float, bool, int, str]:
         item = self.probes.records[row]

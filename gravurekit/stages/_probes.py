@@ -5,7 +5,6 @@ the folders that these pictures are compared with have there is taken over, and 
 parts.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +41,15 @@ class Shelf:
     figures_too: bool = False
 
 
+class Found(NamedTuple):
+    """What a shelf holds: the probes of its pictures, in their order; the dropped Records of those that can't be read;
+    and of how many of these that may pass."""
+
+    probes: "Probes"
+    lost: list[Record]
+    passing: int
+
+
 class _Asked(NamedTuple):
     """A picture that is to be known."""
 
@@ -69,13 +77,12 @@ class _Store:
         return sha256 in self.failed or self.has(sha256, figures_too)
 
 
-def probed(
-    shelves: Sequence[Shelf], out: Path, executor: Executor, watch: Watch
-) -> list[tuple["Probes", list[Record]]]:
-    """For each shelf the probes of its pictures, in their order, and the dropped Records of those that can't be read.
-    What isn't known yet is measured, and kept in the folder `out`."""
+def probed(shelves: Sequence[Shelf], out: Path, executor: Executor, watch: Watch) -> list[Found]:
+    """What each shelf holds. What isn't known yet is measured, and kept in the folder `out`."""
     asked = _asked(shelves)
     store = _borrowed(asked, shelves, out)
+    if any(line.startswith(PASSING) for line in parts.left(out, PASS)):
+        storage.remove(out / PARTS / PASS)  # what passed isn't to be believed any more
     todo = {sha256: one for sha256, one in asked.items() if not store.knows(sha256, one.figures_too)}
     passing: dict[str, list[str]] = {}
     if todo:
@@ -128,7 +135,7 @@ def known(shelf: Shelf, out: Path) -> "Probes":
     stores = [_opened(place / FOLDER) for place in (out, shelf.root)]
     best = max(stores, key=lambda store: sum(store.has(item.sha256, False) for item in shelf.found))
     seen = [item for item in shelf.found if best.has(item.sha256, False)]
-    return _on(Shelf(shelf.root, seen), replace(best, failed={}), {})[0]
+    return _on(Shelf(shelf.root, seen), replace(best, failed={}), {}).probes
 
 
 def probe_part(items: list[str], _: None, stem: Path) -> list[str]:
@@ -138,13 +145,10 @@ def probe_part(items: list[str], _: None, stem: Path) -> list[str]:
     lines, measured = [], []
     for path, sha256, figures_too in map(json.loads, items):
         try:
-            data = images.contents(Path(path))
+            data = images.contents_of(Path(path), sha256)
         except PictureError as error:
-            lines.append(PASSING + json.dumps([error.reason, error.detail]))
-            continue
-        if hashlib.sha256(data).hexdigest() != sha256:
-            detail = "its file changed while the folder was read: run the same command again"
-            lines.append(PASSING + json.dumps(["changed", detail]))
+            kind = LOST if error.reason == "too-big" else PASSING
+            lines.append(kind + json.dumps([error.reason, error.detail]))
             continue
         try:
             measured.append(probe.measure(images.decode(data), sha256, len(data), figures_too))
@@ -236,7 +240,7 @@ def _loaded(beside: Path, name: str, file: str) -> "np.ndarray":
     return np.frombuffer(data[:split], figures) if name == "figures" else np.frombuffer(data[split:], thumbs)
 
 
-def _on(shelf: Shelf, store: _Store, passing: dict[str, list[str]]) -> tuple["Probes", list[Record]]:
+def _on(shelf: Shelf, store: _Store, passing: dict[str, list[str]]) -> Found:
     import numpy as np
 
     from gravurekit.probe import Probes
@@ -247,7 +251,8 @@ def _on(shelf: Shelf, store: _Store, passing: dict[str, list[str]]) -> tuple["Pr
     keys = [bytes.fromhex(item.sha256) for item in good]
     figures = store.figures.data[store.figures.of(keys)]
     homes = np.zeros(len(good), np.int64)
-    return Probes(good, figures, store.thumbs.data, store.thumbs.of(keys), (shelf.root,), homes), lost
+    probes = Probes(good, figures, store.thumbs.data, store.thumbs.of(keys), (shelf.root,), homes)
+    return Found(probes, lost, sum(item.sha256 in passing for item in shelf.found))
 
 
 def _why(why: Sequence[str]) -> dict[str, str]:

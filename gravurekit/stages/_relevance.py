@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # OpenCV and torch load only when pictures are read
     from gravurekit.relevance.clip import Scorer
 
 STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # cuts that the summary tells of
-MIN_EXAMPLES = 8  # on each side
+MIN_EXAMPLES = 8  # different ones on each side
+KIN = 48  # distance of codes, of 256, up to which examples count as copies of one another
 SEEN = 448  # pixels: the short side that pictures are read at for CLIP, at least
 ARRAYS = ".vectors"
 READERS = 4  # threads that decode for CLIP
@@ -53,7 +54,8 @@ def check_examples(liked: int, unliked: int) -> None:
     """Raises UsageError if there are too few."""
     if min(liked, unliked) < MIN_EXAMPLES:
         raise UsageError(
-            f"{liked} examples of --like, {unliked} of --unlike: at least {MIN_EXAMPLES} of each are needed"
+            f"examples of --like: {liked}, of --unlike: {unliked}; at least {MIN_EXAMPLES} different ones of each are "
+            "needed"
         )
 
 
@@ -69,9 +71,26 @@ def example_scores(probes: "Probes", liked: "Probes", unliked: "Probes") -> tupl
         pieces = [np.arange(n, min(n + 4096, len(of))) for n in range(0, len(of), 4096)]
         return np.concatenate([examples.features(of.figures[piece], of.look(piece)) for piece in pieces])
 
-    check_examples(len(liked), len(unliked))
-    taste = examples.learn(features(liked), features(unliked))
+    kin = [_kin(side) for side in (liked, unliked)]
+    check_examples(*(len(np.unique(numbers)) for numbers in kin))
+    together = np.concatenate([kin[0], len(liked) + kin[1]])
+    taste = examples.learn(features(liked), features(unliked), together)
     return {"examples": taste.scores(features(probes))}, taste.auc
+
+
+def _kin(probes: "Probes") -> "np.ndarray":
+    """(N,) int64: the same number for pictures that are copies of one another by their codes, a chain of them too."""
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    from gravurekit import hamming
+    from gravurekit.probe import WHOLE
+
+    found = hamming.pairs(np.ascontiguousarray(probes.figures["codes"][:, WHOLE]), KIN)
+    size = (len(probes), len(probes))
+    graph = coo_array((np.ones(len(found), bool), (found.query, found.target)), size)
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def summary(scores: dict[str, "np.ndarray"], cuts: dict[str, float]) -> dict[str, Any]:

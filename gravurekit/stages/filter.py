@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
 REVISION = 3
 MOST_CALIBRATED = 20_000  # pictures that are compared with one another for a calibration
 SAMPLE = 100  # pictures of which edits are made
+UNREAD = "files that couldn't be read"
 
 
 class Settings(base.Settings):
@@ -108,7 +109,7 @@ def look(job: Job) -> State:
 def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     """Filter. Raises UsageError for a filter, a decisions file, examples or weights that aren't there or don't serve,
     DataError if the input is damaged or empty."""
-    began = time.monotonic()
+    began = time.time()
     by_hand = check(job)
     given = _read(job)
     plan = _plan(job, given)
@@ -116,9 +117,9 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     with folder.opened(job.out, "filter", state.reasons, watch, job.source, adding=True):
-        (probes, dropped), *others = probed(_shelves(job, given), job.out, executor, watch)
-        probes = replace(probes, hosts=given.hosts)
-        by_place = dict(zip(given.others, (found for found, _ in others), strict=True))
+        here, *others = probed(_shelves(job, given), job.out, executor, watch)
+        probes = replace(here.probes, hosts=given.hosts)
+        by_place = dict(zip(given.others, (found.probes for found in others), strict=True))
         scores, facts = _scored(job, probes, by_place, watch)
         for said in _remarks(job, given, by_hand, scores):
             watch.note(said)
@@ -126,9 +127,11 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
             probes, scores, _earlier(job, by_place), _rules(job, by_hand), _compare(job, executor, watch)
         )
         folder.unseal(job.out)  # not before: examples may be refused, and then what was made earlier stays good
-        kept, lost = carried(job.source, job.out, kept, probes, plan, executor, watch)
-        seconds = time.monotonic() - began
-        return folder.finish(job.out, plan, kept, [*dropped, *unfit, *lost], seconds, facts, source=job.source)
+        kept, lost = carried(job.source, job.out, kept, probes, plan, began, executor, watch)
+        if unread := sum(found.passing for found in (here, *others)) + len(lost):  # so that the next run looks again
+            plan = plan.model_copy(update={"inputs": plan.inputs | {UNREAD: str(unread)}})
+        dropped = [*here.lost, *unfit, *lost]
+        return folder.finish(job.out, plan, kept, dropped, time.time() - began, facts, source=job.source)
 
 
 def _shelves(job: Job, given: _Input) -> list[Shelf]:
@@ -164,7 +167,7 @@ def explain(job: Job, word: str) -> Explanation:
     given = _read(job)
     state = folder.look(job.out, _plan(job, given))
     against = {path: given.others[path] for path in job.against}
-    case = Case(job.source, given.found, against, job.out, _rules(job, by_hand), job.settings.thorough)
+    case = Case(job.source, given.found, given.hosts, against, job.out, _rules(job, by_hand), job.settings.thorough)
     return explained(word, case, state.reasons)
 
 

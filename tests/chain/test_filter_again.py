@@ -1,5 +1,6 @@
 """The filter run again: nothing is measured twice, and nothing that was made is lost before the next is there."""
 
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from filtering import QUICK, drawn, put, reasons, records
 from typer.testing import Result
 from workspace import digests
 
-from gravurekit import images, metadata, probe
+from gravurekit import edits, images, metadata, probe
 from gravurekit.metadata import METADATA
 from gravurekit.stages import _probes
 
@@ -139,7 +140,7 @@ def test_examples_that_are_refused_leave_what_was_made(raw: dict[str, str], grav
     gravurekit("filter", *QUICK)
     expected = digests(tmp_path / "clean", but=("figures", "thumbs"))
     chosen = ("--relevance", "examples", "--executor", "serial", "--unlike", "some", "--like")
-    for like, said in (("few", "1 examples of --like, 9 of --unlike"), ("some", "AUC")):
+    for like, said in (("few", "--like: 1, of --unlike: 9"), ("some", "AUC")):
         result = gravurekit("filter", *chosen, like)
         assert result.exit_code == 2 and said in str(result.exception)
         shutil.rmtree(tmp_path / "clean" / "parts", ignore_errors=True)
@@ -160,3 +161,90 @@ def test_what_is_saved_anew_is_described_anew(gravurekit: Run, tmp_path: Path) -
     assert not picture.private and item.pixels_sha256 == probe.pixels_digest(picture.pixels).hex()
     assert item.phash == f"{probe.phash(picture.pixels):016x}"
     assert not reasons(tmp_path / "clean") and json.loads(item.to_json())["sha256"] != item.cluster
+
+
+# ---- a folder that changes while it is read ----------------------------------------------------------------
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, place: str, happens: Callable[[], object]) -> pytest.MonkeyPatch:
+    """Let something happen just before a part of the stage's work begins."""
+    room, _, name = place.rpartition(".")
+    module = importlib.import_module(f"gravurekit.stages.{room}")
+    honest = getattr(module, name)
+
+    def later(*arguments: Any) -> Any:
+        happens()
+        return honest(*arguments)
+
+    monkeypatch.setattr(module, name, later)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("change", ["gone", "another"])
+@pytest.mark.parametrize("place", ["_probes.probe_part", "_carry.carry_part"])
+def test_what_changes_meanwhile_is_told_and_read_the_next_time(
+    place: str, change: str, raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "raw" / "a" / "3.jpg"
+    whole = path.read_bytes()
+
+    def happens() -> None:
+        path.unlink(missing_ok=True)
+        if change == "another":
+            put(tmp_path / "raw", "a/3.jpg", drawn(23))
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, place, happens)
+        gravurekit("filter", *QUICK)
+    assert reasons(tmp_path / "clean")[raw["3"]] == "changed"
+    assert not (tmp_path / "clean" / "images" / f"{raw['3']}.jpg").exists()
+    path.write_bytes(whole)
+    result = gravurekit("filter", *QUICK)
+    assert result.exit_code == 0 and "files that couldn't be read" in result.stderr
+    assert raw["3"] not in reasons(tmp_path / "clean") and "[fresh]" in gravurekit("filter", *QUICK).stdout
+
+
+def test_pictures_that_cant_be_compared_just_now_are_compared_the_next_time(
+    raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = put(tmp_path / "raw", "b/opened.jpg", edits.edited(drawn(2), "crop 10%", "x"))
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_comparing.compare_part", lambda: (tmp_path / "raw").rename(tmp_path / "away"))
+        result = gravurekit("filter", *QUICK)
+    assert result.exit_code == 5 and "went away or changed while it was compared" in str(result.exception)
+    (tmp_path / "away").rename(tmp_path / "raw")
+    assert gravurekit("filter", *QUICK).exit_code == 0
+    assert reasons(tmp_path / "clean")[key] == "duplicate"
+
+
+def test_what_couldnt_be_read_before_a_kill_is_read_after_it(
+    raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_probes.probe_part", lambda: (tmp_path / "raw").rename(tmp_path / "away"))
+        patch.setattr(_probes, "_grown", ended)
+        assert gravurekit("filter", *QUICK).exit_code == 130
+    (tmp_path / "away").rename(tmp_path / "raw")
+    assert gravurekit("filter", *QUICK).exit_code == 0
+    assert set(reasons(tmp_path / "clean").values()) == {"duplicate", "blank", "unreadable"}
+
+
+def test_a_damaged_plan_of_parts_is_none(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
+    gravurekit("filter", *QUICK)
+    (tmp_path / "clean" / "parts" / "compare").mkdir(parents=True)
+    (tmp_path / "clean" / "parts" / "compare" / "plan").write_bytes(bytes(range(256)))
+    assert gravurekit("filter", *QUICK, *SET).exit_code == 0
+
+
+def test_a_cluster_goes_along(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
+    (tmp_path / "by-hand.jsonl").write_text(json.dumps({"key": raw["small copy"], "keep": True}))
+    gravurekit("filter", "--decisions", "by-hand.jsonl", *QUICK)
+    assert gravurekit("filter", "clean", "again", "--skip", "duplicate", *QUICK).exit_code == 0
+    assert records(tmp_path / "again")[raw["small copy"]].cluster == raw["0"]
+    put(tmp_path / "new", "x.jpg", images.resize(drawn(0), 205, 274), 70)
+    put(tmp_path / "new", "y.jpg", drawn(23))
+    gravurekit("filter", "new", "third", "--against", "clean", *QUICK)
+    assert {item.cluster for item in records(tmp_path / "third").values() if item.reason} == {raw["0"]}

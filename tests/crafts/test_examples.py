@@ -64,7 +64,7 @@ def test_the_auc_is_of_examples_that_werent_learnt_from() -> None:
 
 @pytest.mark.parametrize("sides", [(0, 50), (50, 0), (7, 50), (50, 7), (0, 0)])
 def test_too_few_examples_are_refused(sides: tuple[int, int]) -> None:
-    with pytest.raises(UsageError, match=f"{sides[0]} examples of --like, {sides[1]} of --unlike: at least 8"):
+    with pytest.raises(UsageError, match=f"--like: {sides[0]}, of --unlike: {sides[1]}; at least 8"):
         check_examples(*sides)
 
 

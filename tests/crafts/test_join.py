@@ -26,7 +26,7 @@ Draw = Callable[..., np.ndarray]
 def whole() -> Iterator[None]:
     """As if no part of two thumbs differed: those here are noise. What comes of parts: test_veto.py."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frames, "least_alike", lambda one, other: np.ones(len(one), np.float32))
+        patch.setattr(frames, "least_alike", lambda one, other, allowed: np.ones(len(one), np.float32))
         yield
 
 
