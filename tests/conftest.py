@@ -1,7 +1,8 @@
 """What all tests share: a small world made once."""
 
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from workspace import KEYWORDS, run_here
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests of Ctrl-C need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _back_home() -> Iterator[None]:
+    """`-C` changes into a folder, which may be gone once its test is over."""
+    yield
+    os.chdir(Path(__file__).parent)
 
 
 @pytest.fixture
