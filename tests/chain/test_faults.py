@@ -193,6 +193,7 @@ def test_training_again_is_fresh(world: Path, trained: Path) -> None:
     assert json.loads(again.stdout)["fresh"] and (trained / "model.safetensors").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_a_damaged_model_and_a_state_of_another_shape_are_refused(
     trained: Path, world: Path, gravurekit: Run, tmp_path: Path
 ) -> None:

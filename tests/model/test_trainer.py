@@ -80,6 +80,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- learning ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_learns_colours_and_classes(tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
     plan = recipe(20, precision="auto", class_weight=0.5)
