@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import Result
 from workspace import KEYWORDS, digests
 
@@ -89,6 +90,7 @@ def test_copies_of_one_picture_share_a_split(world: Path) -> None:
     assert all(len(found) == 1 for found in splits.values())
 
 
+@pytest.mark.slow
 def test_a_second_run_is_fresh_and_fetches_nothing(gravurekit: Callable[..., Result], tmp_path: Path) -> None:
     with Engine() as engine:
         crawl = ("crawl", "kaftan", "red dress", "--source", "bing", "--per-keyword", "18", "--endpoint",

@@ -138,6 +138,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
     assert len(folder.read(tmp_path / "out")) == 3
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     patchwork(tmp_path / "photos", 140)
     command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "out", "--jobs", "2"]

@@ -50,6 +50,7 @@ def test_a_report_is_written_beside_the_folders(name: str, world: Path, gravurek
         assert "monochrome" in page and page.count("kept instead") >= 1
 
 
+@pytest.mark.slow
 def test_a_doctor_finds_what_is_damaged_and_ends_with_5(gravurekit: Run, world: Path, tmp_path: Path) -> None:
     assert gravurekit("doctor", "--offline").exit_code == 0
     gravurekit("filter", str(world / "raw"), "clean")
