@@ -32,7 +32,7 @@ ALIKE = 0.8  # correlation of a block
 ROUNDED = 0.1  # squared grey levels: more than float32's rounding leaves of a flat block
 PATCH = 96  # pixels: the side of a square that may not be mostly unlike; larger than what is stamped on pictures
 SWATCH = 60  # pixels: the side of a square that may not differ in colour
-PATCHY = 1.25  # by so much more a patch may differ in colour than all on average: gamma isn't the same everywhere
+PATCHY = 1.15  # by so much more a patch may differ in colour than all on average: gamma isn't the same everywhere
 FADED = (0.8, 1.25)  # saturation of one picture against that of its copy: bright, dark and loud ones
 
 

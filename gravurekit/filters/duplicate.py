@@ -35,7 +35,7 @@ class Settings(settings.Settings):
     )  # fmt: skip
     max_color_difference: float = Field(
         15.0, ge=0,
-        description="Mean a,b distance, of all or of a patch of some 3 %, above which both are kept.",
+        description="Mean a,b distance, of all or of a patch of some 5 %, above which both are kept.",
     )  # fmt: skip
     monochrome_residual: float = Field(0.5, ge=0, description="Below this chroma residual colours aren't compared.")
     min_spread: float = Field(5.0, ge=0, description="Grey spread below which a code is noise and isn't compared.")
