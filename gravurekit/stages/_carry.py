@@ -13,6 +13,7 @@ from gravurekit.executor import Executor
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
+from gravurekit.settings import digest
 
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.probe import Probes
@@ -36,7 +37,8 @@ def carried(
         about = {"extension": NAMES[extensions[row]], "private": bool(private[row]), "record": item.to_json()}
         items.append(json.dumps(about))
     work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out), began))
-    lines = parts.run(out, "keep", plan.digest, items, work, executor, watch)
+    # the plan alone doesn't say which: what couldn't be read before a kill may be readable after it
+    lines = parts.run(out, "keep", digest([plan.digest, items]), items, work, executor, watch)
     carried = [records.from_json(line, "a part") for line in lines]
     return [item for item in carried if not item.reason], [item for item in carried if item.reason]
 

@@ -59,7 +59,7 @@ class Opening:
         if AWAY in found:
             storage.remove(self.out / PARTS / PASS)  # what isn't known isn't to be believed the next time
             one, other, *_ = json.loads(sorted_items[found.index(AWAY)])
-            raise DataError(f"{one[0]} or {other[0]} went away or changed while it was compared: run the same again")
+            raise DataError(f"{one[0]} or {other[0]} went away or changed meanwhile: run the same command again")
         return [proof for _, proof in sorted(zip(order, found, strict=True))]
 
 

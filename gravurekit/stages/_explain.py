@@ -1,6 +1,7 @@
 """Why a picture was kept or dropped: what was written down, what each filter says of it now, what looks like it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from gravurekit.stages._probes import Shelf, known
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     import numpy as np
 
+    from gravurekit.filters import Compare, Drop
     from gravurekit.probe import Probes
 
 NEAREST = 3
@@ -148,7 +150,8 @@ def _alone(item: Record, source: Path, probes: "Probes", entry: Record | None) -
     path = source / item.file_name
     try:
         data = images.contents(path)
-        figures, thumbs = probe.measure(images.decode(data), metadata.file_sha256(path), len(data), figures_too=True)
+        sha256 = hashlib.sha256(data).hexdigest()
+        figures, thumbs = probe.measure(images.decode(data), sha256, len(data), figures_too=True)
     except PictureError as error:
         if entry is None:
             raise UsageError(f"{path} can't be judged: {error.detail}") from None
@@ -216,11 +219,10 @@ def _settled(entry: Record | None, rules: Rules) -> dict[str, str]:
     return said | ({SURPLUS: entry.detail} if entry.reason == SURPLUS else {})
 
 
-def _drops(name: str, rules: Rules, *arguments: Any) -> Iterator[Any]:
-    """What a filter drops of probes."""
+def _drops(name: str, rules: Rules, probes: "Probes", *compare: "Compare") -> "Iterator[Drop]":
+    """What a filter drops of probes; one that compares pictures is told how."""
     craft: Any = crafts.load("filters", name)
-    probes, *compare = arguments
-    drops: Iterator[Any] = craft.drops(probes, crafts.settings_of("filters", "filter", name, rules.tables), *compare)
+    drops: Iterator[Drop] = craft.drops(probes, crafts.settings_of("filters", "filter", name, rules.tables), *compare)
     return drops
 
 
@@ -272,7 +274,7 @@ def _nearest(alone: "Probes", others: "Sequence[Probes]") -> tuple[Neighbour, ..
 # ---- probes ----------------------------------------------------------------------------------------------
 
 
-def _rows(probes: "Probes", wanted: Any) -> "np.ndarray":
+def _rows(probes: "Probes", wanted: Callable[[Record], bool]) -> "np.ndarray":
     import numpy as np
 
     return np.array([row for row, item in enumerate(probes.records) if wanted(item)], np.int64)

@@ -97,7 +97,6 @@ class _Input:
     found: Sequence[Record]
     others: Mapping[Path, Sequence[Record]]  # of `against` and of the examples
     hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    passed_over: int = 0  # files of a plain folder that are no pictures
 
 
 def look(job: Job) -> State:
@@ -145,8 +144,9 @@ def _remarks(job: Job, given: _Input, by_hand: Mapping[str, bool], scores: Mappi
     """What people gave that has no effect."""
     if strange := by_hand.keys() - {item.key for item in given.found}:
         yield f"{job.decisions}: {_counted(len(strange), 'decision')} on pictures that aren't in {job.source}"
-    if given.passed_over:
-        yield f"{job.source}: {_counted(given.passed_over, 'file')} passed over, neither name nor beginning a picture's"
+    plain = not (job.source / metadata.METADATA).exists()
+    if plain and (others := foreign.others(job.source)):
+        yield f"{job.source}: {_counted(others, 'file')} passed over, neither name nor beginning a picture's"
     for name, cut in job.settings.cuts().items():
         if cut and name not in scores:
             yield f"--min-{name} {cut:g} drops nothing: --relevance {job.settings.relevance} gives no such score"
@@ -210,9 +210,7 @@ def _read(job: Job) -> _Input:
     others = {path: folder.read(path) for path in (*job.against, *job.examples)}
     if job.examples:
         relevance.check_examples(*(len(others[path]) for path in job.examples))
-    found = folder.read(job.source)
-    plain = not (job.source / metadata.METADATA).exists()
-    return _Input(found, others, _hosts(job.source), foreign.others(job.source) if plain else 0)
+    return _Input(folder.read(job.source), others, _hosts(job.source))
 
 
 def _hosts(source: Path) -> dict[str, frozenset[str]]:

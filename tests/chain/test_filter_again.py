@@ -13,9 +13,9 @@ from filtering import QUICK, drawn, put, reasons, records
 from typer.testing import Result
 from workspace import digests
 
-from gravurekit import edits, images, metadata, probe
+from gravurekit import edits, folder, images, metadata, probe
 from gravurekit.metadata import METADATA
-from gravurekit.stages import _probes
+from gravurekit.stages import _carry, _probes
 
 Run = Callable[..., Result]
 SET = ("--set", "too_small.min_side=150")
@@ -211,7 +211,7 @@ def test_pictures_that_cant_be_compared_just_now_are_compared_the_next_time(
     with monkeypatch.context() as patch:
         meanwhile(patch, "_comparing.compare_part", lambda: (tmp_path / "raw").rename(tmp_path / "away"))
         result = gravurekit("filter", *QUICK)
-    assert result.exit_code == 5 and "went away or changed while it was compared" in str(result.exception)
+    assert result.exit_code == 5 and "went away or changed meanwhile" in str(result.exception)
     (tmp_path / "away").rename(tmp_path / "raw")
     assert gravurekit("filter", *QUICK).exit_code == 0
     assert reasons(tmp_path / "clean")[key] == "duplicate"
@@ -230,6 +230,30 @@ def test_what_couldnt_be_read_before_a_kill_is_read_after_it(
     (tmp_path / "away").rename(tmp_path / "raw")
     assert gravurekit("filter", *QUICK).exit_code == 0
     assert set(reasons(tmp_path / "clean").values()) == {"duplicate", "blank", "unreadable"}
+
+
+def test_what_was_carried_before_a_kill_fits_only_the_same_pictures(
+    raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more is readable after the kill, so that the places in the list have moved."""
+    monkeypatch.setattr("gravurekit.parts.TASK_SIZE", 1)
+    lost = tmp_path / "raw" / min((item.key, item.file_name) for item in folder.read(tmp_path / "raw"))[1]
+    honest, parts = _carry.carry_part, []
+
+    def ended(items: list[str], context: Any, stem: Path) -> list[str]:
+        if len(parts) == 2:
+            raise KeyboardInterrupt
+        parts.append(stem)
+        return honest(items, context, stem)
+
+    with monkeypatch.context() as patch:
+        meanwhile(patch, "_probes.probe_part", lambda: lost.exists() and lost.rename(tmp_path / "away"))
+        patch.setattr(_carry, "carry_part", ended)
+        assert gravurekit("filter", *QUICK).exit_code == 130
+    (tmp_path / "away").rename(lost)
+    assert gravurekit("filter", *QUICK).exit_code == 0
+    gravurekit("filter", "raw", "other", *QUICK)
+    assert digests(tmp_path / "clean") == digests(tmp_path / "other")
 
 
 def test_a_damaged_plan_of_parts_is_none(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
