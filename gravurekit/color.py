@@ -92,6 +92,62 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     return np.rint(encoded * 255.0).astype(np.uint8)
 
 
+# Oklab (Björn Ottosson, "A perceptual color space for image processing", 2020): linear sRGB → cone responses, their
+# cube roots → L, a, b. L is 0..1, chroma up to about 0.32; lines of equal hue are straighter than Lab's, above all blue.
+_RGB_TO_LMS = np.array(
+    [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+     [0.0883024619, 0.2817188376, 0.6299787005]], np.float32,
+)  # fmt: skip
+_LMS_TO_OKLAB = np.array(
+    [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+     [0.0259040371, 0.7827717662, -0.8086757660]], np.float32,
+)  # fmt: skip
+_OKLAB_TO_LMS = np.linalg.inv(_LMS_TO_OKLAB.astype(np.float64)).astype(np.float32)
+_LMS_TO_RGB = np.linalg.inv(_RGB_TO_LMS.astype(np.float64)).astype(np.float32)
+
+
+def linear_to_oklab(linear: np.ndarray) -> np.ndarray:
+    """(..., 3) float32 linear sRGB → (..., 3) float32 Oklab; L 0..1."""
+    return np.cbrt(linear @ _RGB_TO_LMS.T) @ _LMS_TO_OKLAB.T
+
+
+def oklab_to_linear(lab: np.ndarray) -> np.ndarray:
+    """(..., 3) float32 Oklab → (..., 3) float32 linear sRGB; outside 0..1 where the colour is out of gamut."""
+    return (lab @ _OKLAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T
+
+
+def oklab_into_gamut(lab: np.ndarray) -> np.ndarray:
+    """(..., 3) float32 Oklab → the same with the chroma reduced, lightness and hue kept, until sRGB can show it."""
+    most = _most_chroma()
+    lightness, hues = most.shape
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    turn = (np.arctan2(lab[..., 2], lab[..., 1]) / (2 * np.pi)) % 1.0
+    rows = np.clip(lab[..., 0], 0, 1) * (lightness - 1)
+    row, column = np.minimum(rows.astype(np.intp), lightness - 2), np.minimum((turn * hues).astype(np.intp), hues - 1)
+    part = rows - row
+    # of the two hues beside it the lesser counts: a table's straight line would lie outside where the gamut has a corner
+    low = np.minimum(most[row, column], most[row, (column + 1) % hues])
+    high = np.minimum(most[row + 1, column], most[row + 1, (column + 1) % hues])
+    limit = low + (high - low) * part
+    factor = np.minimum(1.0, limit / np.maximum(chroma, 1e-6))
+    return np.dstack([np.clip(lab[..., 0], 0, 1), lab[..., 1] * factor, lab[..., 2] * factor]).astype(np.float32)
+
+
+@cache
+def _most_chroma(lightness: int = 65, hues: int = 360) -> np.ndarray:
+    """(lightness, hues) float32: the most chroma that sRGB shows at each Oklab lightness 0..1 and hue 0..360°."""
+    L = np.linspace(0, 1, lightness, dtype=np.float32)[:, None]
+    angle = np.linspace(0, 2 * np.pi, hues, endpoint=False, dtype=np.float32)[None, :]
+    low, high = np.zeros((lightness, hues), np.float32), np.full((lightness, hues), 0.4, np.float32)
+    for _ in range(12):
+        middle = (low + high) / 2
+        lab = np.stack([np.broadcast_to(L, middle.shape), middle * np.cos(angle), middle * np.sin(angle)], axis=-1)
+        linear = oklab_to_linear(lab)
+        inside = ((linear >= -1e-3) & (linear <= 1 + 1e-3)).all(-1)
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    return low
+
+
 def multiply(wash: np.ndarray, ink: np.ndarray) -> np.ndarray:
     """Ink on a colour wash: the product of two reflectances in linear light, as inks on paper mix.
 

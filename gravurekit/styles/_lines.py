@@ -1,0 +1,246 @@
+"""The ink of an engraving, pixel by pixel: how much is wanted, contours along the flow, hatching by a phase, the press.
+
+Each kernel goes over the picture once and makes no copies in between: at this size new memory costs as much as the
+arithmetic. They are compiled by numba at the first call and kept on disk. Kernels that call each other stay in one
+file, because the cache doesn't see a change in another. "1/8" is a copy of an eighth of the size.
+"""
+
+import numpy as np
+from numba import njit
+
+TABLE = 1024  # entries of the tables of chance; a power of two
+ONE, HALF, ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
+
+
+@njit(cache=True)
+def _places(length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the `length` pixels of a row lie in a reduced one of `small`: the left neighbour, and the way from it."""
+    left = np.empty(length, np.int32)
+    part = np.empty(length, np.float32)
+    for x in range(length):
+        at = min(max((np.float32(x) + HALF) * np.float32(small) / np.float32(length) - HALF, ZERO), np.float32(small - 1))
+        left[x] = max(min(int(at), small - 2), 0)
+        part[x] = at - np.float32(left[x])
+    return left, part
+
+
+@njit(cache=True)
+def wanted(
+    grey: np.ndarray,
+    soft: np.ndarray,
+    tones: np.ndarray,
+    around: np.ndarray,
+    kept: np.ndarray,
+    rough: np.ndarray,
+    knobs: np.ndarray,
+) -> np.ndarray:
+    """The share of the paper that ink is to cover, (H, W) float32.
+
+    `grey`, and `soft`, the same with its details smoothed: (H, W) uint8; `tones` (256,) float32: the tone 0..1 of each
+    grey. `around` 1/8, float32: tone of the surroundings; `kept` 1/8, float32: share of the ink that stays, less in a
+    background. `rough` (r, c) float32 around 0: noise finer than the lines, laid over the picture. `knobs` (5,)
+    float32: share of light tones left bare, relief, detail, darkness, roughness.
+    """
+    height, width = grey.shape
+    out = np.empty((height, width), np.float32)
+    light, relief, detail, darkness, roughness = knobs[0], knobs[1], knobs[2], knobs[3], knobs[4]
+    scale = ONE / (ONE - light)
+    rows, row_part = _places(height, around.shape[0])
+    columns, column_part = _places(width, around.shape[1])
+    noise_rows, noise_row_part = _places(height, rough.shape[0])
+    noise_columns, noise_column_part = _places(width, rough.shape[1])
+    for y in range(height):
+        y0, fy = rows[y], row_part[y]
+        near = around[y0] + (around[y0 + 1] - around[y0]) * fy
+        keep = kept[y0] + (kept[y0 + 1] - kept[y0]) * fy
+        n0, nf = noise_rows[y], noise_row_part[y]
+        noise = rough[n0] + (rough[n0 + 1] - rough[n0]) * nf
+        for x in range(width):
+            x0, fx = columns[x], column_part[x]
+            here = near[x0] + (near[x0 + 1] - near[x0]) * fx
+            share = keep[x0] + (keep[x0 + 1] - keep[x0]) * fx
+            tone = tones[grey[y, x]]
+            fine = tone - tones[soft[y, x]]
+            # relative to the surroundings, so that the folds of a dark garment are drawn as well
+            lit = tone + (relief * (tone - here) + detail * fine) / (np.float32(0.3) + here)
+            want = min(max((ONE - light - lit) * scale, ZERO), ONE) * share * darkness
+            c0, cf = noise_columns[x], noise_column_part[x]
+            grain = noise[c0] + (noise[c0 + 1] - noise[c0]) * cf
+            out[y, x] = want * max(ONE + roughness * grain, ZERO)
+    return out
+
+
+@njit(cache=True)
+def contours(
+    edges: np.ndarray, tone: np.ndarray, cos: np.ndarray, sin: np.ndarray, loud: np.ndarray, least: float
+) -> np.ndarray:
+    """Contour lines along the flow, (H, W) float32: a difference of two Gaussians, smoothed along the tangent so that
+    a contour is one stroke and noise is none (Kang, Lee and Chui, "Coherent line drawing", 2007).
+
+    `edges` (H, W) float32: the difference; `tone` (H, W) float32 0..1: the broader of the two, by which it is divided,
+    so that lines carry no tone. `cos`, `sin` 1/2, float32: the tangent, its sign free. `loud` 1/8, float32: factor.
+    Where the quotient is below `least`, 0.
+    """
+    height, width = edges.shape
+    out = np.zeros((height, width), np.float32)
+    steps = 4
+    weights = np.exp(-0.5 * (np.arange(steps + 1) / 2.6) ** 2).astype(np.float32)
+    quarter, floor, stride = np.float32(0.25), np.float32(least), np.float32(1.5)
+    high, wide = cos.shape
+    for y in range(height):
+        for x in range(width):
+            edge = edges[y, x]
+            if edge <= floor * quarter or edge <= floor * (quarter + tone[y, x]):
+                continue
+            total = edge
+            weight = ONE
+            for way in range(2):
+                px, py = np.float32(x) + HALF, np.float32(y) + HALF
+                v, u = min(y // 2, high - 1), min(x // 2, wide - 1)
+                dx, dy = cos[v, u] * stride, sin[v, u] * stride
+                if way == 1:
+                    dx, dy = -dx, -dy
+                for step in range(1, steps + 1):
+                    px += dx
+                    py += dy
+                    ix, iy = int(px), int(py)
+                    if px < 0 or py < 0 or ix >= width or iy >= height:
+                        break
+                    total += edges[iy, ix] * weights[step]
+                    weight += weights[step]
+                    v, u = min(iy // 2, high - 1), min(ix // 2, wide - 1)
+                    nx, ny = cos[v, u] * stride, sin[v, u] * stride
+                    if nx * dx + ny * dy < 0:  # the tangent has no sign: go on the way one came
+                        nx, ny = -nx, -ny
+                    dx, dy = nx, ny
+            factor = loud[min(y // 8, loud.shape[0] - 1), min(x // 8, loud.shape[1] - 1)]
+            out[y, x] = total / (weight * (quarter + tone[y, x])) * factor
+    return out
+
+
+@njit(cache=True)
+def hatch(
+    ink: np.ndarray,
+    first: np.ndarray,
+    phases: np.ndarray,
+    slopes: np.ndarray,
+    angles: np.ndarray,
+    caps: np.ndarray,
+    starts: np.ndarray,
+    offset: np.ndarray,
+    weight: np.ndarray,
+    pressure: np.ndarray,
+    hand: np.ndarray,
+) -> np.ndarray:
+    """Lines whose width gives the tone: (H, W) float32 coverage 0..1 of the ink that is wanted → (H, W) float32 0..1
+    of the ink that is drawn.
+
+    `first` (h, w) uint8: which phase draws a place first; its crossing layers take every second one after it.
+    `phases` (F, h, w) float32 in waves, `slopes` (F, h, w) float32 in waves per pixel of `ink`, both of a reduced
+    copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a layer covers,
+    and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in waves, `weight`
+    of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the weight and of
+    the pressure there is, the length in pixels over which the pressure changes, and how far the deepest tones close.
+    """
+    height, width = ink.shape
+    count, small_height, small_width = phases.shape
+    out = np.zeros((height, width), np.float32)
+    mask = TABLE - 1
+    cosines, sines = (np.cos(angles) / hand[3]).astype(np.float32), (np.sin(angles) / hand[3]).astype(np.float32)
+    rows, row_part = _places(height, small_height)
+    columns, column_part = _places(width, small_width)
+    row = np.empty((count, small_width), np.float32)
+    for y in range(height):
+        y0, fy = rows[y], row_part[y]
+        yn = y0 + int(fy + HALF)
+        for which in range(count):
+            for x in range(small_width):
+                row[which, x] = phases[which, y0, x] + (phases[which, y0 + 1, x] - phases[which, y0, x]) * fy
+        for x in range(width):
+            want = ink[y, x]
+            if want < np.float32(0.012):
+                continue
+            x0, fx = columns[x], column_part[x]
+            xn = x0 + int(fx + HALF)
+            start = first[y * first.shape[0] // height, x * first.shape[1] // width]
+            covered = ZERO
+            black = ZERO
+            for layer in range(3):
+                if layer == 0:  # the deepest tones close to black
+                    deep = min(max((want - np.float32(0.6)) * np.float32(5.0), ZERO), ONE) * hand[4]
+                    duty = min(want, caps[0] + (np.float32(1.05) - caps[0]) * deep)
+                else:
+                    if want <= starts[layer]:
+                        break
+                    duty = min(max(ONE - (ONE - want) / (ONE - covered), ZERO), caps[layer])
+                    duty *= min((want - starts[layer]) * np.float32(8.0), ONE)
+                if duty <= np.float32(0.01):
+                    continue
+                covered = ONE - (ONE - covered) * (ONE - duty)
+                which = start + 2 * layer
+                if which >= count:
+                    which -= count
+                phase = row[which, x0] + (row[which, x0 + 1] - row[which, x0]) * fx
+                slope = slopes[which, yn, xn]
+                number = int(np.floor(phase))
+                line = (number * 7 + which * 131) & mask
+                # where the hand is on its way along this line
+                way = np.float32(x) * cosines[which] + np.float32(y) * sines[which] + np.float32(line * 17 + 100000)
+                place = int(way)
+                part = way - np.float32(place)
+                press = pressure[place & mask]
+                press += (pressure[(place + 1) & mask] - press) * part * part * (np.float32(3.0) - part - part)
+                full = duty * (ONE + hand[1] * weight[line] + hand[2] * (press - HALF))
+                if duty < np.float32(0.2):  # in the lights a line is lifted off now and then, and goes thin before
+                    lift = np.float32(0.625) - duty * np.float32(3.125)  # 0 at a duty of 0.2
+                    full *= min(max((press - lift) * np.float32(5.0), ZERO), np.float32(1.9))
+                if full <= ZERO:
+                    continue
+                middle = phase - np.float32(number) - HALF - hand[0] * offset[line] * (ONE - duty)
+                stroke = (full * HALF - abs(middle)) / slope + HALF
+                black = max(black, min(min(max(stroke, ZERO), ONE), full / slope))
+            out[y, x] = black
+    return out
+
+
+@njit(cache=True)
+def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: np.ndarray, seed: int) -> np.ndarray:
+    """Hatching and contours as ink on paper, (H, W) uint8: unevenly inked, with the grain of the paper.
+
+    `black`, `strokes` (H, W) float32 as `hatch` and `contours` give them; `clouds` 1/8, float32 around 0; `knobs` (5,)
+    float32: strength of contours, how black the ink is, how uneven, grain, and how the paper varies, the last three as
+    shares of white.
+    """
+    height, width = black.shape
+    out = np.empty((height, width), np.uint8)
+    contour, ink, uneven, grain, paper = knobs[0], knobs[1], knobs[2], knobs[3], knobs[4]
+    rows, row_part = _places(height, clouds.shape[0])
+    columns, column_part = _places(width, clouds.shape[1])
+    state = np.uint32(seed | 1)
+    for y in range(height):
+        y0, fy = rows[y], row_part[y]
+        cloud = clouds[y0] + (clouds[y0 + 1] - clouds[y0]) * fy
+        for x in range(width):
+            x0 = columns[x]
+            here = cloud[x0] + (cloud[x0 + 1] - cloud[x0]) * column_part[x]
+            line = min(max((strokes[y, x] * contour - np.float32(0.014)) * np.float32(45.0), ZERO), ONE)
+            covered = ONE - (ONE - black[y, x]) * (ONE - line)
+            state ^= state << np.uint32(13)  # Marsaglia's xorshift: the grain needs no better chance
+            state ^= state >> np.uint32(17)
+            state ^= state << np.uint32(5)
+            speck = np.float32(np.int32(state & np.uint32(0xFFFF)) - 32768) * np.float32(1 / 32768)
+            value = (ONE - covered * ink * (ONE - uneven * abs(here))) * (ONE - paper * max(here, ZERO)) + grain * speck
+            out[y, x] = np.uint8(min(max(value * np.float32(255.0) + HALF, ZERO), np.float32(255.0)))
+    return out
+
+
+@njit(cache=True)
+def chosen(patches: np.ndarray, choice: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 numbers of patches, (n, h, w) uint8 a choice for each patch and place → (H, W) uint8."""
+    height, width = patches.shape
+    _, small_height, small_width = choice.shape
+    out = np.empty((height, width), np.uint8)
+    for y in range(height):
+        for x in range(width):
+            out[y, x] = choice[patches[y, x], y * small_height // height, x * small_width // width]
+    return out
