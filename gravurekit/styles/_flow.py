@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 BASES = 6  # directions that hatching may take; 30° apart, so that any flow is near one of them
-DEVIATION = np.radians(34)  # lines leave their base direction by at most this
+DEVIATION = np.radians(40)  # lines leave their base direction by at most this
 
 
 def tensor(grey: np.ndarray) -> np.ndarray:

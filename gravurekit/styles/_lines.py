@@ -96,7 +96,7 @@ def contours(
             weight = ONE
             for way in range(2):
                 px, py = np.float32(x) + HALF, np.float32(y) + HALF
-                v, u = min(y // 2, high - 1), min(x // 2, wide - 1)
+                v, u = min(y >> 1, high - 1), min(x >> 1, wide - 1)
                 dx, dy = cos[v, u] * stride, sin[v, u] * stride
                 if way == 1:
                     dx, dy = -dx, -dy
@@ -108,12 +108,12 @@ def contours(
                         break
                     total += edges[iy, ix] * weights[step]
                     weight += weights[step]
-                    v, u = min(iy // 2, high - 1), min(ix // 2, wide - 1)
+                    v, u = min(iy >> 1, high - 1), min(ix >> 1, wide - 1)
                     nx, ny = cos[v, u] * stride, sin[v, u] * stride
                     if nx * dx + ny * dy < 0:  # the tangent has no sign: go on the way one came
                         nx, ny = -nx, -ny
                     dx, dy = nx, ny
-            factor = loud[min(y // 8, loud.shape[0] - 1), min(x // 8, loud.shape[1] - 1)]
+            factor = loud[min(y >> 3, loud.shape[0] - 1), min(x >> 3, loud.shape[1] - 1)]
             out[y, x] = total / (weight * (quarter + tone[y, x])) * factor
     return out
 
@@ -123,7 +123,7 @@ def hatch(
     ink: np.ndarray,
     first: np.ndarray,
     phases: np.ndarray,
-    slopes: np.ndarray,
+    spacings: np.ndarray,
     angles: np.ndarray,
     caps: np.ndarray,
     starts: np.ndarray,
@@ -136,8 +136,8 @@ def hatch(
     of the ink that is drawn.
 
     `first` (h, w) uint8: which phase draws a place first; its crossing layers take every second one after it.
-    `phases` (F, h, w) float32 in waves, `slopes` (F, h, w) float32 in waves per pixel of `ink`, both of a reduced
-    copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a layer covers,
+    `phases` (F, h, w) float32 in waves, `spacings` (F, h, w) float32: pixels of `ink` a wave, both of a
+    reduced copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a layer covers,
     and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in waves, `weight`
     of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the weight and of
     the pressure there is, the length in pixels over which the pressure changes, and how far the deepest tones close.
@@ -149,10 +149,12 @@ def hatch(
     cosines, sines = (np.cos(angles) / hand[3]).astype(np.float32), (np.sin(angles) / hand[3]).astype(np.float32)
     rows, row_part = _places(height, small_height)
     columns, column_part = _places(width, small_width)
+    first_columns = (np.arange(width) * first.shape[1] // width).astype(np.int32)
     row = np.empty((count, small_width), np.float32)
     for y in range(height):
         y0, fy = rows[y], row_part[y]
         yn = y0 + int(fy + HALF)
+        chosen_first = first[y * first.shape[0] // height]
         for which in range(count):
             for x in range(small_width):
                 row[which, x] = phases[which, y0, x] + (phases[which, y0 + 1, x] - phases[which, y0, x]) * fy
@@ -162,7 +164,7 @@ def hatch(
                 continue
             x0, fx = columns[x], column_part[x]
             xn = x0 + int(fx + HALF)
-            start = first[y * first.shape[0] // height, x * first.shape[1] // width]
+            start = chosen_first[first_columns[x]]
             covered = ZERO
             black = ZERO
             for layer in range(3):
@@ -181,7 +183,7 @@ def hatch(
                 if which >= count:
                     which -= count
                 phase = row[which, x0] + (row[which, x0 + 1] - row[which, x0]) * fx
-                slope = slopes[which, yn, xn]
+                spacing = spacings[which, yn, xn]
                 number = int(np.floor(phase))
                 line = (number * 7 + which * 131) & mask
                 # where the hand is on its way along this line
@@ -197,8 +199,8 @@ def hatch(
                 if full <= ZERO:
                     continue
                 middle = phase - np.float32(number) - HALF - hand[0] * offset[line] * (ONE - duty)
-                stroke = (full * HALF - abs(middle)) / slope + HALF
-                black = max(black, min(min(max(stroke, ZERO), ONE), full / slope))
+                stroke = (full * HALF - abs(middle)) * spacing + HALF
+                black = max(black, min(min(max(stroke, ZERO), ONE), full * spacing))
             out[y, x] = black
     return out
 
@@ -238,9 +240,10 @@ def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: n
 def chosen(patches: np.ndarray, choice: np.ndarray) -> np.ndarray:
     """(H, W) uint8 numbers of patches, (n, h, w) uint8 a choice for each patch and place → (H, W) uint8."""
     height, width = patches.shape
-    _, small_height, small_width = choice.shape
+    columns = (np.arange(width) * choice.shape[2] // width).astype(np.int32)
     out = np.empty((height, width), np.uint8)
     for y in range(height):
+        row = y * choice.shape[1] // height
         for x in range(width):
-            out[y, x] = choice[patches[y, x], y * small_height // height, x * small_width // width]
+            out[y, x] = choice[patches[y, x], row, columns[x]]
     return out

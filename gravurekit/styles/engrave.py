@@ -27,7 +27,7 @@ Range = Annotated[tuple[float, float], BeforeValidator(_as_range)]
 class Settings(settings.Settings):
     """What a picture's drawing is chosen from: each range is drawn from once a picture, by its key."""
 
-    pitch: Range = Field((2.4, 3.6), description="Distance of the lines, px at a short side of 512.")
+    pitch: Range = Field((2.3, 3.5), description="Distance of the lines, px at a short side of 512.")
     angle: Range = Field((-50.0, 50.0), description="Direction of the first hatching, degrees.")
     darkness: Range = Field((0.72, 0.9), description="Most of the paper that ink covers.")
     light: Range = Field((0.08, 0.2), description="Share of the tones, from white down, that stay bare paper.")
@@ -37,7 +37,7 @@ class Settings(settings.Settings):
     relief: Range = Field((0.2, 0.5), description="How much the modelling within a garment is raised.")
     detail: Range = Field((0.3, 0.7), description="How much lines swell at small details.")
     irregular: Range = Field((0.6, 1.2), description="How much lines vary in place, width and pressure.")
-    rough: Range = Field((0.3, 0.6), description="How rough the lines' edges are.")
+    rough: Range = Field((0.4, 0.8), description="How rough the lines' edges are.")
     background: Range = Field((0.45, 0.8), description="Ink of the background, as a share of the figure's.")
     ink: Range = Field((0.03, 0.14), description="Lightness of the ink.")
     paper: Range = Field((0.0, 1.0), description="Tint of the paper, from white to cream.")
@@ -149,17 +149,17 @@ def _hatched(
     spread = 1 + 0.35 * uneven * (0.4 * _clouds(rng, shape, 12) + 0.8 * (0.4 - dark))
     waves = (8 / (pitch * np.clip(spread, 0.6, 1.8))).astype(np.float32)
     angles = np.radians(hand.angle + np.arange(_flow.BASES) * 180 / _flow.BASES).astype(np.float32)
-    jitter = np.stack([0.14 * _clouds(rng, shape, 2) + 0.3 * _clouds(rng, shape, 8) for _ in angles]) * uneven
+    jitter = np.stack([0.3 * _clouds(rng, shape, 2) + 0.3 * _clouds(rng, shape, 8) for _ in angles]) * uneven
     phases = np.stack([_flow.phase(cos, sin, float(angle), waves) for angle in angles]) + jitter
     phases = np.stack([cv2.resize(phase, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) for phase in phases])
-    slopes = np.stack([np.maximum(_flow.slope(phase) / 4, 1e-3) for phase in phases])
+    spacings = np.stack([4 / np.maximum(_flow.slope(phase), 4e-3) for phase in phases])
     caps = np.array([0.35 + hand.cross * 0.6, 0.5, 0.45], np.float32)
     starts = np.array([0, hand.cross, hand.cross + 0.22], np.float32)
     chance = rng.random((3, _lines.TABLE), dtype=np.float32)
     moves = np.array([0.3 * uneven, 0.35 * uneven, 0.7 * uneven, 5 * pitch, hand.solid], np.float32)
     first = _directions(regions, cos, sin, angles)
     return _lines.hatch(
-        want, first, phases, slopes, angles, caps, starts, chance[0] - 0.5, chance[1] * 2 - 1, chance[2], moves
+        want, first, phases, spacings, angles, caps, starts, chance[0] - 0.5, chance[1] * 2 - 1, chance[2], moves
     )
 
 
