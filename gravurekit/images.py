@@ -196,9 +196,13 @@ def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 
 def fit_short_side(pixels: np.ndarray, side: int, max_long_side: int) -> np.ndarray:
     """Resize so that the short side is `side`, unless the long side would pass `max_long_side`."""
-    height, width = pixels.shape[:2]
+    return resize(pixels, *fitted(pixels.shape[1], pixels.shape[0], side, max_long_side))
+
+
+def fitted(width: int, height: int, side: int, max_long_side: int) -> tuple[int, int]:
+    """The width and height that `fit_short_side` gives a picture of this size."""
     scale = min(side / min(height, width), max_long_side / max(height, width))
-    return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

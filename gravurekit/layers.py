@@ -1,21 +1,44 @@
 """Layers: what a style makes of a photograph, ink and colour kept apart."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from gravurekit.color import multiply
+from gravurekit import images
+from gravurekit.color import linear_to_srgb, srgb_to_linear
+
+WHITE = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Layers:
     """`plain` (H, W) uint8 sRGB grey: ink on paper, what an uncoloured gravure is and what the network is fed;
-    `wash` (H, W, 3) uint8 sRGB: the colours without the ink, what the network learns."""
+    `wash` (H, W, 3) uint8 sRGB: the colours without the ink, what the network learns; `paper`: the tint of the paper,
+    the share of light that it gives back a channel (red, green, blue), linear, 0..1."""
 
     plain: np.ndarray
     wash: np.ndarray
+    paper: tuple[float, float, float] = WHITE
 
     @property
     def print(self) -> np.ndarray:
-        """(H, W, 3) uint8 sRGB: wash × ink in linear light, to look at."""
-        return multiply(self.wash, self.plain)
+        """(H, W, 3) uint8 sRGB: wash × ink × paper in linear light, to look at."""
+        light = srgb_to_linear(self.wash) * srgb_to_linear(self.plain)[..., None]
+        if self.paper != WHITE:
+            light *= np.array(self.paper, np.float32)
+        return linear_to_srgb(light)
+
+    def resized(self, width: int, height: int) -> "Layers":
+        """Both layers at `width` × `height` px: by area when they shrink, as real prints are reduced."""
+        plain, wash = (images.resize(layer, width, height) for layer in (self.plain, self.wash))
+        return replace(self, plain=plain, wash=wash)
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a style that refines drawings is given besides them: `style_images`, prints whose manner it takes over, and
+    `features`, what it compares them by, as `--features` says it."""
+
+    style_images: tuple[Path, ...] = ()
+    features: str = "random:0"

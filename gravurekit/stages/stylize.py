@@ -20,6 +20,8 @@ from gravurekit.receipt import Plan
 from gravurekit.record import Record
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gravurekit.layers import Layers
 
 REVISION = 1
@@ -130,20 +132,30 @@ def draw_part(items: list[str], context: tuple[Job, Plan], stem: Path) -> list[s
 
     def draw(item: Record) -> Record:
         try:
-            photo = _photo(job.source / item.file_name, job.settings)
+            photo, size = _photo(job.source / item.file_name, job.settings, _drawn_at(style, knobs, job.settings))
         except PictureError as error:
             return item.but(reason=error.reason, detail=error.detail)
-        layers = style.draw(photo, knobs, _chance(job.settings.seed, item.key))
+        layers = style.draw(photo, knobs, _chance(job.settings.seed, item.key)).resized(*size)
         return _save(item, layers, job.out).but(made_from=plan.digest_for(item.sha256))
 
     return [draw(records.from_json(line, "a task")).to_json() for line in items]
 
 
-def _photo(path: Path, settings: Settings) -> Any:
+def _drawn_at(style: Any, knobs: base.Settings, settings: Settings) -> int:
+    """The short side, px, at which a style draws: not below that of the result, to which it is reduced."""
+    wanted = style.drawn_at(knobs, settings.short_side) if hasattr(style, "drawn_at") else settings.short_side
+    return max(int(wanted), settings.short_side)
+
+
+def _photo(path: Path, settings: Settings, side: int) -> "tuple[np.ndarray, tuple[int, int]]":
+    """The photograph that is drawn, (H, W, 3) uint8 sRGB with the short side `side`, and the width and height, px, of
+    what is written of it."""
     from gravurekit import images
 
-    pixels = images.read(path, reduce_to=2 * settings.short_side).pixels
-    return images.fit_short_side(pixels, settings.short_side, settings.max_long_side)
+    pixels = images.read(path, reduce_to=max(side, 2 * settings.short_side)).pixels
+    width, height = images.fitted(pixels.shape[1], pixels.shape[0], settings.short_side, settings.max_long_side)
+    scale = side / settings.short_side  # also where the long side is what sets the limit
+    return images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale))), (width, height)
 
 
 def _chance(seed: int, key: str) -> Any:

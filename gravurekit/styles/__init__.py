@@ -7,4 +7,21 @@ draw(photo, settings, rng) -> Layers                     (H, W, 3) uint8 sRGB â†
 redraw(ink, settings) -> plain                           a real print, (H, W) uint8 on white paper, drawn as `draw`
                                                          would draw its ink: what a network is fed that has
                                                          learnt from this style
+
+What it may have besides:
+
+PRESETS = {"NAME": {knob: value}}                        settings that belong together, for `--preset NAME`
+drawn_at(settings, short_side) -> int                    the short side, px, of the photograph that `draw` wants for a
+                                                         picture of `short_side`; the stage reduces by area afterwards
+
+A style that works on what another one has drawn has, in the place of `draw` and `redraw`:
+
+STARTS_FROM = "NAME"                                     the style that draws first, with its own table of knobs; its
+                                                         `redraw` serves
+refine(drawings, photos, settings, chances, side) -> [Layers]
+                                                         as many of each: Layers, the photographs at the same size as
+                                                         these, (H, W, 3) uint8 sRGB, and a Generator for each picture;
+                                                         `side` (layers.Side): the prints to take after
+forecast(count, shape, settings, side) -> seconds        about how long `refine` will take for `count` pictures of
+                                                         `shape` (H, W), told before they are begun
 """
