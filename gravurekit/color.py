@@ -134,7 +134,7 @@ def oklab_into_gamut(lab: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _most_chroma(lightness: int = 65, hues: int = 360) -> np.ndarray:
+def _most_chroma(lightness: int = 129, hues: int = 360) -> np.ndarray:
     """(lightness, hues) float32: the most chroma that sRGB shows at each Oklab lightness 0..1 and hue 0..360°."""
     L = np.linspace(0, 1, lightness, dtype=np.float32)[:, None]
     angle = np.linspace(0, 2 * np.pi, hues, endpoint=False, dtype=np.float32)[None, :]

@@ -7,11 +7,13 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from gravurekit.errors import UsageError
 
@@ -21,6 +23,30 @@ class Settings(BaseModel):
     finite: TOML has inf and nan, the JSON of a receipt doesn't."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Makes a knob of type tuple[float, float] a range from which a value is drawn: [low, high] within limits, or one
+    number for both. `x: Annotated[tuple[float, float], Range(ge=0, le=1)]`."""
+
+    ge: float
+    le: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        pair = core_schema.no_info_before_validator_function(self._pair, handler(source))
+        return core_schema.no_info_after_validator_function(self._checked, pair)
+
+    @staticmethod
+    def _pair(value: Any) -> Any:
+        one = isinstance(value, int | float) and not isinstance(value, bool)
+        return (value, value) if one else value
+
+    def _checked(self, value: tuple[float, float]) -> tuple[float, float]:
+        low, high = value
+        if not self.ge <= low <= high <= self.le:
+            raise ValueError(f"must be one number or [low, high], from {self.ge} to {self.le}")
+        return value
 
 
 Kind = TypeVar("Kind", bound=Settings)

@@ -18,7 +18,9 @@ def _places(length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
     left = np.empty(length, np.int32)
     part = np.empty(length, np.float32)
     for x in range(length):
-        at = min(max((np.float32(x) + HALF) * np.float32(small) / np.float32(length) - HALF, ZERO), np.float32(small - 1))
+        at = min(
+            max((np.float32(x) + HALF) * np.float32(small) / np.float32(length) - HALF, ZERO), np.float32(small - 1)
+        )
         left[x] = max(min(int(at), small - 2), 0)
         part[x] = at - np.float32(left[x])
     return left, part
@@ -62,7 +64,7 @@ def wanted(
             tone = tones[grey[y, x]]
             fine = tone - tones[soft[y, x]]
             # relative to the surroundings, so that the folds of a dark garment are drawn as well
-            lit = tone + (relief * (tone - here) + detail * fine) / (np.float32(0.3) + here)
+            lit = tone + (relief * (tone - here) + detail * share * fine) / (np.float32(0.3) + here)
             want = min(max((ONE - light - lit) * scale, ZERO), ONE) * share * darkness
             c0, cf = noise_columns[x], noise_column_part[x]
             grain = noise[c0] + (noise[c0 + 1] - noise[c0]) * cf
@@ -137,9 +139,9 @@ def hatch(
 
     `first` (h, w) uint8: which phase draws a place first; its crossing layers take every second one after it.
     `phases` (F, h, w) float32 in waves, `spacings` (F, h, w) float32: pixels of `ink` a wave, both of a
-    reduced copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a layer covers,
-    and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in waves, `weight`
-    of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the weight and of
+    reduced copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
+    layer covers, and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in
+    waves, `weight` of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the weight and of
     the pressure there is, the length in pixels over which the pressure changes, and how far the deepest tones close.
     """
     height, width = ink.shape
@@ -194,8 +196,11 @@ def hatch(
                 press += (pressure[(place + 1) & mask] - press) * part * part * (np.float32(3.0) - part - part)
                 full = duty * (ONE + hand[1] * weight[line] + hand[2] * (press - HALF))
                 if duty < np.float32(0.2):  # in the lights a line is lifted off now and then, and goes thin before
-                    lift = np.float32(0.625) - duty * np.float32(3.125)  # 0 at a duty of 0.2
-                    full *= min(max((press - lift) * np.float32(5.0), ZERO), np.float32(1.9))
+                    lift = np.float32(0.6) - duty * np.float32(4.0)  # at a pressure below this it is off the paper
+                    stays = np.float32(0.9) - lift  # of the ink, on average; the rest of the line is drawn heavier
+                    if lift < ZERO:
+                        stays = ONE - np.float32(2.5) * (lift + np.float32(0.2)) * (lift + np.float32(0.2))
+                    full *= min(max((press - lift) * np.float32(5.0), ZERO), ONE) / stays
                 if full <= ZERO:
                     continue
                 middle = phase - np.float32(number) - HALF - hand[0] * offset[line] * (ONE - duty)

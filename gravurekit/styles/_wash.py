@@ -12,7 +12,8 @@ from gravurekit import color
 
 
 def flat(small: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8 Lab in OpenCV's 8-bit scaling, a reduced photograph → the same, its colours in patches. The folds of a garment, which differ in lightness, are smoothed over; another hue isn't."""
+    """(h, w, 3) uint8 Lab in OpenCV's 8-bit scaling, a reduced photograph → the same, its colours in patches.
+    The folds of a garment, which differ in lightness, are smoothed over; another hue isn't."""
     lab = small.copy()
     lab[..., 0] = lab[..., 0] // 2
     for _ in range(3):
@@ -59,15 +60,15 @@ def wash(
     chroma: float,
     uneven: float,
 ) -> np.ndarray:
-    """Colours in patches, `flat` (h, w, 3) uint8 Lab, and what `nearest_patches` found → (*shape, 3) uint8 sRGB, as washes
-    on white paper.
+    """Colours in patches, `flat` (h, w, 3) uint8 Lab, and what `nearest_patches` found → (*shape, 3) uint8 sRGB, as
+    washes on white paper.
 
     `figure` (., .) float32 0..1: what isn't figure is washed more thinly. `lift` 0..1: how far the colours are lifted
     towards white; `chroma`: factor on their strength; `uneven`: how much the brush's load varies.
     """
     small = flat.shape[:2]
     load = 1 + uneven * _clouds(rng, small, 40) + 0.5 * uneven * _clouds(rng, small, 3)
-    quiet = 0.8 + 0.2 * cv2.resize(figure, small[::-1], interpolation=cv2.INTER_LINEAR)
+    quiet = 0.6 + 0.4 * cv2.resize(figure, small[::-1], interpolation=cv2.INTER_LINEAR)
     strength = np.clip(load * quiet, 0.2, 1.5)
     lab = color.linear_to_oklab(color.srgb_to_linear(cv2.cvtColor(flat, cv2.COLOR_LAB2RGB)))
     lab[..., 1:] *= (chroma * strength)[..., None]

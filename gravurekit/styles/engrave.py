@@ -6,46 +6,85 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from gravurekit import settings
 from gravurekit.layers import Layers
+from gravurekit.settings import Range
 from gravurekit.styles import _flow, _lines, _tone, _wash
 
 REVISION = 1
 SIDE = 512  # the short side, px, at which the Settings' lengths are meant
+Pair = tuple[float, float]
 LEAST = 64  # px; a smaller picture is drawn with its edges repeated, and cut out again
-
-
-def _as_range(value: Any) -> Any:
-    return (value, value) if isinstance(value, int | float) else value
-
-
-Range = Annotated[tuple[float, float], BeforeValidator(_as_range)]
 
 
 class Settings(settings.Settings):
     """What a picture's drawing is chosen from: each range is drawn from once a picture, by its key."""
 
-    pitch: Range = Field((2.3, 3.5), description="Distance of the lines, px at a short side of 512.")
-    angle: Range = Field((-50.0, 50.0), description="Direction of the first hatching, degrees.")
-    darkness: Range = Field((0.72, 0.9), description="Most of the paper that ink covers.")
-    light: Range = Field((0.08, 0.2), description="Share of the tones, from white down, that stay bare paper.")
-    cross: Range = Field((0.2, 0.45), description="Tone at which the second hatching begins.")
-    solid: Range = Field((0.0, 0.8), description="How far the deepest tones close to solid black.")
-    contour: Range = Field((0.7, 1.3), description="Strength of the contour lines.")
-    relief: Range = Field((0.2, 0.5), description="How much the modelling within a garment is raised.")
-    detail: Range = Field((0.3, 0.7), description="How much lines swell at small details.")
-    irregular: Range = Field((0.6, 1.2), description="How much lines vary in place, width and pressure.")
-    rough: Range = Field((0.4, 0.8), description="How rough the lines' edges are.")
-    background: Range = Field((0.45, 0.8), description="Ink of the background, as a share of the figure's.")
-    ink: Range = Field((0.03, 0.14), description="Lightness of the ink.")
-    paper: Range = Field((0.0, 1.0), description="Tint of the paper, from white to cream.")
-    grain: Range = Field((0.0, 0.02), description="Grain of paper and scan.")
-    blur: Range = Field((0.4, 0.85), description="Softness of the impression, px at a short side of 512.")
-    lift: Range = Field((0.3, 0.45), description="How far the wash is lighter than the photograph.")
-    chroma: Range = Field((0.75, 1.05), description="Strength of the wash's colours.")
-    uneven: Range = Field((0.02, 0.05), description="Unevenness of the wash.")
+    pitch: Annotated[Pair, Range(2, 16)] = Field(
+        (2.3, 3.5), description="Distance of the lines, px at a short side of 512."
+    )
+    angle: Annotated[Pair, Range(-90, 90)] = Field(
+        (-50.0, 50.0), description="Direction of the first hatching, degrees."
+    )
+    darkness: Annotated[Pair, Range(0.2, 1)] = Field((0.72, 0.9), description="Most of the paper that ink covers.")
+    light: Annotated[Pair, Range(0, 0.6)] = Field(
+        (0.08, 0.2), description="Share of the tones, from white down, that stay bare paper."
+    )
+    cross: Annotated[Pair, Range(0.05, 1)] = Field((0.2, 0.45), description="Tone at which the second hatching begins.")
+    solid: Annotated[Pair, Range(0, 1)] = Field(
+        (0.0, 0.8), description="How far the deepest tones close to solid black."
+    )
+    contour: Annotated[Pair, Range(0, 4)] = Field((0.9, 1.7), description="Strength of the contour lines.")
+    relief: Annotated[Pair, Range(0, 2)] = Field(
+        (0.2, 0.5), description="How much the modelling within a garment is raised."
+    )
+    detail: Annotated[Pair, Range(0, 2)] = Field((0.3, 0.7), description="How much lines swell at small details.")
+    irregular: Annotated[Pair, Range(0, 3)] = Field(
+        (0.6, 1.2), description="How much lines vary in place, width and pressure."
+    )
+    rough: Annotated[Pair, Range(0, 2)] = Field((0.3, 0.7), description="How rough the lines' edges are.")
+    background: Annotated[Pair, Range(0, 1)] = Field(
+        (0.35, 0.75), description="Ink of the background, as a share of the figure's."
+    )
+    ink: Annotated[Pair, Range(0, 0.5)] = Field((0.03, 0.14), description="Lightness of the ink.")
+    paper: Annotated[Pair, Range(0, 1)] = Field((0.0, 1.0), description="Tint of the paper, from white to cream.")
+    grain: Annotated[Pair, Range(0, 0.2)] = Field((0.0, 0.02), description="Grain of paper and scan.")
+    blur: Annotated[Pair, Range(0, 3)] = Field(
+        (0.4, 0.85), description="Softness of the impression, px at a short side of 512."
+    )
+    lift: Annotated[Pair, Range(0, 0.9)] = Field(
+        (0.3, 0.45), description="How far the wash is lighter than the photograph."
+    )
+    chroma: Annotated[Pair, Range(0, 2)] = Field((0.75, 1.05), description="Strength of the wash's colours.")
+    uneven: Annotated[Pair, Range(0, 0.5)] = Field((0.02, 0.05), description="Unevenness of the wash.")
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # fine and even, three layers, soft as from a steel plate
+    "steel": {
+        "pitch": (2.3, 2.9), "cross": (0.14, 0.26), "irregular": (0.5, 0.9), "rough": (0.4, 0.7), "light": (0.03, 0.1),
+        "contour": (0.4, 0.8), "darkness": (0.75, 0.92), "blur": (0.55, 0.95), "solid": (0.0, 0.4), "ink": (0.06, 0.2),
+    },
+    # bold and bright: one layer that swells to black, strong contours
+    "wood": {
+        "pitch": (2.6, 3.6), "cross": (0.45, 0.7), "irregular": (0.8, 1.4), "rough": (0.4, 0.8), "light": (0.14, 0.26),
+        "contour": (1.0, 1.6), "darkness": (0.85, 1.0), "blur": (0.35, 0.6), "solid": (0.5, 1.0), "ink": (0.02, 0.08),
+        "grain": 0.0,
+    },
+    # loose lines of one width, laid over each other at will
+    "etching": {
+        "pitch": (2.4, 3.4), "cross": (0.08, 0.2), "irregular": (1.4, 2.2), "rough": (0.6, 1.0), "light": (0.1, 0.2),
+        "contour": (0.8, 1.4), "darkness": (0.7, 0.9), "blur": (0.6, 1.0), "solid": (0.2, 0.8), "ink": (0.05, 0.16),
+        "grain": (0.01, 0.03), "paper": (0.4, 1.0),
+    },
+    # little ink, much colour: the outline and some modelling, the rest is the colourist's
+    "hand-coloured": {
+        "pitch": (2.4, 3.4), "cross": (0.4, 0.6), "light": (0.25, 0.4), "darkness": (0.5, 0.7), "contour": (0.9, 1.4),
+        "background": (0.25, 0.5), "solid": (0.0, 0.2), "paper": (0.5, 1.0), "lift": (0.2, 0.35), "chroma": (0.95, 1.2),
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,15 +126,23 @@ def draw(photo: np.ndarray, settings: Settings, rng: np.random.Generator) -> Lay
     flat = _wash.flat(_reduced(half, 2))
     nearest = _wash.nearest_patches(flat, half)
     regions = _regions(flat, nearest)
-    figure = regions.evened(_tone.figureness(_reduced(flat, 2)))
+    figure = _tone.figureness(_reduced(flat, 2))
+    figure = 0.5 * (figure + regions.evened(figure))
     plain = _plain(padded, regions, figure, hand, rng)
     colours = _wash.wash(flat, nearest, padded.shape[:2], figure, rng, hand.lift, hand.chroma, hand.uneven)
-    return Layers(np.ascontiguousarray(plain[:height, :width]), np.ascontiguousarray(colours[:height, :width]))
+    plain, colours = (np.ascontiguousarray(layer[:height, :width]) for layer in (plain, colours))
+    return Layers(plain, colours, _paper(hand.paper))
 
 
 def redraw(ink: np.ndarray, settings: Settings) -> np.ndarray:
     """(H, W) uint8 grey, a print on white paper → the same: what this style draws are prints already."""
     return ink
+
+
+def _paper(tint: float) -> tuple[float, float, float]:
+    """From white at 0 to the cream of old paper at 1: linear reflectance of red, green, blue."""
+    red, green, blue = (1 - tint * share for share in (0.06, 0.13, 0.3))
+    return (red, green, blue)
 
 
 def _padded(photo: np.ndarray) -> np.ndarray:
@@ -165,8 +212,9 @@ def _hatched(
 
 @dataclass(frozen=True)
 class Regions:
-    """A picture in patches of one colour: `flat` (H/4, W/4, 3) uint8 Lab; `nearest` (H/2, W/2) int32: at which
-    place of `flat`, counted row by row, the colour of each is found; `centres` (n, 3) float32, the main colours; `patches` (H/8, W/8) uint8, which of them; `pieces` (H/8, W/8) int, their connected pieces, counted from 0."""
+    """A picture in patches of one colour: `flat` (H/4, W/4, 3) uint8 Lab; `nearest` (H/2, W/2) int32: at which place of
+    `flat`, counted row by row, the colour of each is found; `centres` (n, 3) float32, the main colours; `patches`
+    (H/8, W/8) uint8, which of them; `pieces` (H/8, W/8) int, their connected pieces, counted from 0."""
 
     flat: np.ndarray
     nearest: np.ndarray
@@ -223,9 +271,7 @@ def _filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The value of the nearest place that is `known`; everything 0 if none is."""
     if not known.any():
         return np.zeros_like(values)
-    _, near = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    _, near = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros(int(near.max()) + 1, values.dtype)
     of_label[near[known]] = values[known]
     return of_label[near]
@@ -244,7 +290,7 @@ def _contours(
     """Contour lines, (H, W) float32, heavier here and lighter there."""
     cos, sin = _flow.tangents(flow, 1.5)
     tone = cv2.LUT(grey, tones)
-    loud = kept * (1 + 0.35 * hand.irregular * _clouds(rng, kept.shape, 5))
+    loud = kept * kept * (1 + 0.35 * hand.irregular * _clouds(rng, kept.shape, 5))
     broad = cv2.GaussianBlur(tone, (0, 0), 1.7)
     edges = cv2.subtract(broad, cv2.GaussianBlur(tone, (0, 0), 1.0))
     return _lines.contours(edges, broad, cos, sin, loud, 0.012)
@@ -263,6 +309,3 @@ def _clouds(rng: np.random.Generator, shape: tuple[int, ...], cell: int) -> np.n
     height, width = shape[:2]
     coarse = rng.standard_normal((height // cell + 3, width // cell + 3), dtype=np.float32)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {}

@@ -112,3 +112,46 @@ def test_ink_on_wash_is_the_product_of_their_light(one: np.ndarray, other: np.nd
 
 def test_linear_light_is_the_inverse_of_srgb() -> None:
     assert np.array_equal(color.linear_to_srgb(color.srgb_to_linear(GREYS)), GREYS)
+
+
+# Oklab. scikit-image hasn't it; the values are those of its author's page, to three digits.
+OKLAB = {
+    (255, 255, 255): (1.0, 0.0, 0.0),
+    (255, 0, 0): (0.628, 0.225, 0.126),
+    (0, 255, 0): (0.866, -0.234, 0.179),
+    (0, 0, 255): (0.452, -0.032, -0.312),
+    (0, 0, 0): (0.0, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("rgb", OKLAB)
+def test_oklab_is_its_authors(rgb: tuple[int, int, int]) -> None:
+    lab = color.linear_to_oklab(color.srgb_to_linear(np.array(rgb, np.uint8)))
+    assert np.abs(lab - OKLAB[rgb]).max() < 2e-3
+
+
+def test_a_colour_comes_back_from_oklab() -> None:
+    linear = color.srgb_to_linear(LATTICE)
+    assert np.abs(color.oklab_to_linear(color.linear_to_oklab(linear)) - linear).max() < 1e-4
+
+
+def wild_oklab() -> np.ndarray:
+    axes = np.linspace(0, 1, 41), np.linspace(-0.4, 0.4, 25), np.linspace(-0.4, 0.4, 25)
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 25, 3).astype(np.float32)
+
+
+def test_oklab_comes_into_gamut_with_its_lightness_and_hue() -> None:
+    lab = wild_oklab()
+    shown = color.oklab_into_gamut(lab)
+    linear = color.oklab_to_linear(shown)
+    outside = np.maximum(-linear, linear - 1).max(-1)
+    assert (outside > 1 / 255).mean() < 0.005 and outside.max() < 0.03
+    assert np.allclose(shown[..., 0], lab[..., 0], atol=1e-6)
+    cross = lab[..., 1] * shown[..., 2] - lab[..., 2] * shown[..., 1]
+    assert np.abs(cross).max() < 1e-6
+    assert (np.hypot(*np.moveaxis(shown[..., 1:], -1, 0)) <= np.hypot(*np.moveaxis(lab[..., 1:], -1, 0)) + 1e-6).all()
+
+
+def test_oklab_in_gamut_hardly_moves() -> None:
+    lab = color.linear_to_oklab(color.srgb_to_linear(LATTICE))
+    assert np.abs(color.oklab_into_gamut(lab) - lab).max() < 0.03
