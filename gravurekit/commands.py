@@ -81,6 +81,19 @@ CALIBRATE = Instead(
     pipeline.calibrate,
     terminal.show_calibration,
 )
+PREVIEW = Instead(
+    keyword(
+        "preview",
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="PICTURE", help="Only draw this picture, on a sheet: photograph | ink | wash | print."
+            ),
+        ],
+    ),
+    pipeline.preview_style,
+    terminal.show_made,
+)
 
 
 def verb(
@@ -203,13 +216,29 @@ def filter_(
     return {"raw": source, "clean": out, "clip_weights": clip_weights, **side}
 
 
-@verb("stylize", crafts=True, parallel=True)
+@verb("stylize", crafts=True, parallel=True, instead=[PREVIEW])
 def stylize(
     source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="clean")] = None,
     out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="styled")] = None,
+    made: Annotated[
+        str | None, typer.Option("--out", help="The same; with --preview the sheet.", show_default="preview.png")
+    ] = None,
+    style_image: Annotated[
+        list[str] | None, typer.Option(help="A print, or a folder of them, to take after. May be repeated.")
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What prints are compared by: random:SEED, model:RUN, vgg19:FILE, vgg19:torchvision.",
+            show_default="random:0",
+        ),
+    ] = None,
 ) -> Paths:
     """clean/ → styled/."""
-    return {"clean": source, "styled": out}
+    if out and made:
+        raise UsageError(f"{out} and --out {made}: name one folder")
+    side = {"style_images": style_image or None, "features": features}
+    return {"clean": source, "styled": out or made, "preview": made, **side}
 
 
 @verb("shard", parallel=True)
@@ -316,7 +345,9 @@ def settings(
 ) -> None:
     """The settings in force, as a settings file, with the origin of each in a comment."""
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), {}, parse_assignments(assign or []))
-    terminal.show_knobs(reference.in_force(wishes, tables or []), json)
+    knobs = reference.in_force(wishes, tables or [])
+    pipeline.check_preset(wishes)
+    terminal.show_knobs(knobs, json)
 
 
 @app.command(name="doctor", help=VERBS["doctor"])

@@ -77,6 +77,16 @@ def read(path: Path) -> list[Record]:
     return findings.records
 
 
+def read_photographs(path: Path) -> list[Record]:
+    """`read` of a folder that holds each picture once. Raises UsageError as well if it holds several drawings of one:
+    a key would stand for all of them."""
+    found = read(path)
+    for before, after in zip(found, found[1:], strict=False):
+        if before.key == after.key:
+            raise UsageError(f"{path} holds several drawings of a picture ({after.file_name}): take the photographs")
+    return found
+
+
 def inputs(found: Iterable[Record], **side: Path | None) -> dict[str, str]:
     """The inputs of a Plan: the digest of the Records, and of each side input (a file, or a folder of files) that is
     given. Raises UsageError for one that isn't there."""
@@ -200,8 +210,8 @@ def finish(
     facts: dict[str, Any] | None = None, source: Path | None = None,
 ) -> Summary:  # fmt: skip
     """Write metadata.jsonl and dropped.jsonl, remove what neither names, and write the receipt last."""
-    kept = sorted(kept, key=lambda item: (item.key, item.file_name))
-    dropped = sorted(dropped, key=lambda item: (item.key, item.url))
+    kept = sorted(kept, key=lambda item: (item.key, item.variant or 0, item.file_name))
+    dropped = sorted(dropped, key=lambda item: (item.key, item.variant or 0, item.url))
     _refuse_collisions(kept)
     _refuse_gaps(path, kept)
     write_lines(path / METADATA, kept)

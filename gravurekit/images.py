@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from gravurekit.errors import PictureError
 
@@ -205,10 +205,12 @@ def fitted(width: int, height: int, side: int, max_long_side: int) -> tuple[int,
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """(H, W) or (H, W, 3) uint8 sRGB → a PNG file, lossless, without metadata."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+def encode_png(pixels: np.ndarray, software: str = "") -> bytes:
+    """(H, W) or (H, W, 3) uint8 sRGB → a PNG file, lossless, without metadata but for the name of the `software`."""
+    buffer, about = io.BytesIO(), PngImagePlugin.PngInfo()
+    if software:
+        about.add_text("Software", software)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=about)
     return buffer.getvalue()
 
 

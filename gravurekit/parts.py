@@ -70,13 +70,15 @@ def _beside(stem: Path) -> dict[str, int]:
 
 
 def run(
-    out: Path, name: str, plan_digest: str, items: Sequence[str], work: Work, executor: Executor, watch: Watch
-) -> list[str]:
-    """The lines of all parts, in the order of the items. `name` tells apart the passes of one stage."""
+    out: Path, name: str, plan_digest: str, items: Sequence[str], work: Work, executor: Executor, watch: Watch,
+    size: int = TASK_SIZE,
+) -> list[str]:  # fmt: skip
+    """The lines of all parts, in the order of the items. `name` tells apart the passes of one stage; `size`: items of a
+    task, fewer where each takes long."""
     folder = out / "parts" / name
     _begin(folder, plan_digest)
-    stems = [folder / f"{n:05d}" for n in range((len(items) + TASK_SIZE - 1) // TASK_SIZE)]
-    tasks = [_Task(work, tuple(items[n * TASK_SIZE : (n + 1) * TASK_SIZE]), stem) for n, stem in enumerate(stems)]
+    stems = [folder / f"{n:05d}" for n in range((len(items) + size - 1) // size)]
+    tasks = [_Task(work, tuple(items[n * size : (n + 1) * size]), stem) for n, stem in enumerate(stems)]
     watch.begin(name, len(items))
     waiting = [task for task in tasks if _read(task.stem) is None]
     watch.advance(len(items) - sum(len(task.items) for task in waiting))

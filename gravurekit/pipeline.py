@@ -48,6 +48,11 @@ class Paths(settings.Settings):
     raw: str = Field("raw", description="What was crawled.")
     clean: str = Field("clean", description="What the filter kept.")
     styled: str = Field("styled", description="What was drawn.")
+    style_images: tuple[str, ...] = Field((), description="Prints, or folders of them, that a style takes after.")
+    features: str = Field(
+        "random:0", description="What they are compared by: random:SEED, model:RUN, vgg19:FILE or vgg19:torchvision."
+    )
+    preview: str = Field("preview.png", description="The sheet that `stylize --preview` writes.")
     shards: str = Field("shards", description="Training tensors.")
     runs: str = Field("runs", description="Trainings.")
     prints: tuple[str, ...] = Field((), description="Pictures or folders to colour.")
@@ -137,6 +142,26 @@ def calibrate(wishes: Wishes, raw: str, watch: Watch) -> Calibration:
     return filter.calibrate(replace(_job("filter", wishes), source=Path(raw)), executor_of(wishes), watch)
 
 
+def preview_style(wishes: Wishes, picture: str, watch: Watch) -> Path:
+    """Draw one picture beside what is made of it. The sheet, the only file that is written."""
+    return stylize.preview(_job("stylize", wishes), picture, Path(wishes.settings("paths").preview))
+
+
+def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:
+    """What the preset that is asked for says in the table of a craft, `stylize.engrave`; nothing if there is no such
+    preset, of which `check_preset` tells."""
+    stage, _, craft = table.partition(".")
+    try:
+        return stylize.presets(wishes.settings("stylize")).get(craft, {}) if stage == "stylize" else {}
+    except UsageError:
+        return {}
+
+
+def check_preset(wishes: Wishes) -> None:
+    """Raises UsageError for a style or a preset that there isn't."""
+    stylize.presets(wishes.settings("stylize"))
+
+
 def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
     """What `run_chain` would do, and why; nothing is written. A stage after one that would run can't be judged before
     that one has run: it would run unless the same comes out."""
@@ -188,7 +213,8 @@ def _filter(knobs: filter.Settings, tables: Tables, paths: Paths) -> filter.Job:
 
 
 def _stylize(knobs: stylize.Settings, tables: Tables, paths: Paths) -> stylize.Job:
-    return stylize.Job(Path(paths.clean), Path(paths.styled), knobs, tables)
+    prints = tuple(dict.fromkeys(Path(name) for name in paths.style_images))
+    return stylize.Job(Path(paths.clean), Path(paths.styled), knobs, tables, prints, paths.features)
 
 
 def _shard(knobs: shard.Settings, tables: Tables, paths: Paths) -> shard.Job:

@@ -68,7 +68,7 @@ class Knob:
     table: str
     key: str
     value: Any
-    origin: Literal["default", "file", "flag"]
+    origin: Literal["default", "preset", "file", "flag"]
 
 
 def in_force(wishes: pipeline.Wishes, tables: Sequence[str] = ()) -> list[Knob]:
@@ -100,16 +100,19 @@ def _knobs(wishes: pipeline.Wishes, table: str, kind: type[Settings]) -> Iterato
     stage, _, craft = table.partition(".")
     file, flags = wishes.file.get(stage, {}), wishes.flags.get(stage, {})
     values: Settings
+    preset: Mapping[str, Any] = {}
     if craft:
         file, flags = file.get(craft, {}), wishes.crafts.get(craft, {})
-        values = crafts.settings_of(ROOMS[stage], stage, craft, {craft: {**file, **flags}})
+        preset = pipeline.preset_of(wishes, table)
+        values = crafts.settings_of(ROOMS[stage], stage, craft, {craft: {**preset, **file, **flags}})
     elif stage in ROOMS:
         values = wishes.settings(stage)
     else:
         values = layered(kind, stage, file, flags)  # a table inside is no craft's, but a mistake
     for key in kind.model_fields:
-        said_by: Literal["default", "file", "flag"]
-        said_by = "flag" if flags.get(key) is not None else "file" if file.get(key) is not None else "default"
+        said_by: Literal["default", "preset", "file", "flag"] = "default"
+        for layer, name in ((preset, "preset"), (file, "file"), (flags, "flag")):
+            said_by = name if layer.get(key) is not None else said_by  # type: ignore[assignment]
         yield Knob(table, key, getattr(values, key), said_by)
 
 

@@ -271,7 +271,10 @@ def _line(summary: Summary) -> str:
         if not summary.fresh:
             head += f", {summary.facts['samples_per_second']} a second on {summary.facts['device']}"
     else:
-        head = f"{summary.stage}: {summary.came} in, {summary.kept} kept"
+        came = f"{summary.came} in"
+        if photographs := summary.facts.get("photographs"):  # each was drawn several times
+            came = f"{photographs} photographs × {summary.came // photographs}"
+        head = f"{summary.stage}: {came}, {summary.kept} kept"
     if summary.dropped:
         reasons = ", ".join(f"{reason} {count}" for reason, count in summary.dropped.items())
         head += f", {sum(summary.dropped.values())} dropped ({reasons})"
@@ -319,6 +322,14 @@ def show_prospect(prospect: Prospect, as_json: bool) -> None:
 def show_file(path: Path) -> None:
     """The name of a file that was written, on stdout."""
     RESULTS.print(str(path))
+
+
+def show_made(path: Path, as_json: bool) -> None:
+    """The file that was made instead of a folder, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps({"out": str(path)}) + "\n")
+    else:
+        show_file(path)
 
 
 def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:

@@ -20,6 +20,7 @@ from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
+from gravurekit.stages._drawing import drawn_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -254,10 +255,14 @@ def _redrawn(ink: "np.ndarray", colorizer: "Colorizer", settings: Settings) -> "
     style = colorizer.about.get("style")
     if settings.feed == "tone" or not style:
         return ink
-    craft = crafts.load("styles", style["name"])
-    knobs = craft.Settings.model_validate_json(json.dumps(style["settings"]))
-    drawn = craft.redraw(images.fit_short_side(ink, style["short_side"], style["max_long_side"]), knobs)
-    return images.resize(drawn, ink.shape[1], ink.shape[0])
+    first = style.get("starts_from", style)  # a style that refines drawings has no lines of its own
+    craft = crafts.load("styles", first["name"])
+    knobs = craft.Settings.model_validate_json(json.dumps(first["settings"]))
+    height, width = ink.shape
+    wide, tall = images.fitted(width, height, style["short_side"], style["max_long_side"])
+    scale = drawn_at(craft, knobs, style["short_side"]) / style["short_side"]
+    drawn = craft.redraw(images.resize(ink, max(1, round(wide * scale)), max(1, round(tall * scale))), knobs)
+    return images.resize(images.resize(drawn, wide, tall), width, height)
 
 
 def _predict(

@@ -210,7 +210,7 @@ def _read(job: Job) -> _Input:
     others = {path: folder.read(path) for path in (*job.against, *job.examples)}
     if job.examples:
         relevance.check_examples(*(len(others[path]) for path in job.examples))
-    return _Input(folder.read(job.source), others, _hosts(job.source))
+    return _Input(folder.read_photographs(job.source), others, _hosts(job.source))
 
 
 def _hosts(source: Path) -> dict[str, frozenset[str]]:

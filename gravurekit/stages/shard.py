@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gravurekit.shards.writer import Row
 
-REVISION = 1
+REVISION = 2
 OURS = re.compile(r"(train|val|test)-\d{5,}\.safetensors")  # how shards are named
 
 
@@ -252,8 +252,8 @@ def _write_shards(
 
 
 def _index_entry(split: str, name: str, n: int, row: "Row", item: Record) -> dict[str, Any]:
-    facts = ("key", "photo_key", "labels", "keywords", "source", "url", "page_url", "title", "creator", "license",
-             "license_url", "cluster")  # fmt: skip
+    facts = ("key", "photo_key", "variant", "labels", "keywords", "source", "url", "page_url", "title", "creator",
+             "license", "license_url", "cluster")  # fmt: skip
     return {
         "split": split,
         "shard": name,
@@ -296,7 +296,10 @@ def _style_of(source: Path) -> dict[str, Any]:
         return {}
     knobs = receipt.plan.settings
     sizes = {name: knobs[name] for name in ("short_side", "max_long_side")}
-    return {"name": knobs["style"], "settings": knobs[f"[{knobs['style']}]"], **sizes}
+    tables = {name.strip("[]"): table for name, table in knobs.items() if name.startswith("[")}
+    first = next((name for name in tables if name != knobs["style"]), None)  # what a refining style starts from
+    start = {"starts_from": {"name": first, "settings": tables[first]}} if first else {}
+    return {"name": knobs["style"], "settings": tables[knobs["style"]], **sizes, **start}
 
 
 def _remove_others(out: Path, names: set[str]) -> None:
