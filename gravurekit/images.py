@@ -18,6 +18,7 @@ from gravurekit.errors import PictureError
 
 MAX_PIXELS = 120_000_000  # a 12,000 × 9,000 scan fits; 60,000 × 60,000 from a lying header doesn't
 MAX_BYTES = 256 * 1024 * 1024
+LARGE = 16_000_000  # px
 
 # Raster formats only. Others (EPS runs a PostScript interpreter, FLI allocates before it is asked) stay shut.
 EXTENSIONS = {
@@ -49,9 +50,9 @@ class Picture:
         return int(self.pixels.shape[0])
 
 
-def read(path: Path, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def read(path: Path, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS, thrifty: bool = False) -> Picture:
     """`decode` of a file. Raises PictureError, also when the file can't be read."""
-    return decode(contents(path), reduce_to, max_pixels)
+    return decode(contents(path), reduce_to, max_pixels, thrifty)
 
 
 def contents(path: Path) -> bytes:
@@ -75,12 +76,14 @@ def contents_of(path: Path, sha256: str) -> bytes:
     return data
 
 
-def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS, thrifty: bool = False) -> Picture:
     """Decode bytes of unknown origin: first frame, EXIF orientation applied, ICC profile turned to sRGB, alpha laid
     on white, CMYK, palette, 16-bit and float modes brought to 8-bit sRGB.
 
     `reduce_to`: the short side may come out smaller, but not below this; a JPEG is then decoded at a fraction of its
-    size, which bounds memory. Raises PictureError (`empty`, `not-an-image`, `too-many-pixels`, `unreadable`).
+    size, which bounds memory. `thrifty`: a large picture of another format is reduced by area before anything else is
+    done with it; its decoder still needs 4 bytes a pixel.
+    Raises PictureError (`empty`, `not-an-image`, `too-many-pixels`, `unreadable`).
     """
     if not data:
         raise PictureError("empty", "no bytes")
@@ -95,6 +98,8 @@ def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXE
             image.load()  # before any look at EXIF: on PNG that would swallow a decoding failure
             private = _is_private(image)
             format_name = image.format or ""
+            if thrifty and reduce_to:
+                image = _thinned(image, reduce_to)
             return Picture(_to_srgb(_upright(image)), EXTENSIONS[format_name], private)
         except DECODER_ERRORS as error:
             raise PictureError("unreadable", _brief(error)) from None
@@ -131,6 +136,18 @@ def _looks_like(data: bytes) -> str:
 def _brief(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def _thinned(image: Image.Image, reduce_to: int) -> Image.Image:
+    """A large picture reduced by area by a whole number, its short side not below `reduce_to`."""
+    factor = min(image.size) // reduce_to
+    if image.width * image.height < LARGE or factor < 2 or image.mode not in ("L", "RGB", "RGBA", "CMYK"):
+        return image  # of a palette or of 16 bits, Pillow's means wouldn't be means of colours
+    small = image.reduce(factor)
+    small.info |= image.info  # its profile
+    if orientation := image.getexif().get(ExifTags.Base.Orientation):
+        small.getexif()[ExifTags.Base.Orientation] = orientation
+    return small
 
 
 def _is_private(image: Image.Image) -> bool:

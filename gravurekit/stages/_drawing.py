@@ -110,7 +110,7 @@ class Artist:
         """The photograph of a file, (H, W, 3) uint8 sRGB, not much larger than it is drawn. Raises PictureError."""
         from gravurekit import images
 
-        return images.read(path, reduce_to=max(self._side_drawn, 2 * self._settings.short_side)).pixels
+        return images.read(path, reduce_to=max(self._side_drawn, 2 * self._settings.short_side), thrifty=True).pixels
 
     @property
     def _side_drawn(self) -> int:
