@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from gravurekit import settings
+from gravurekit.errors import UsageError
 from gravurekit.layers import Layers, Side
 
 
@@ -47,6 +48,10 @@ def styles() -> tuple[dict[str, ModuleType], list[dict[str, Any]]]:
         lighter = [np.maximum(drawing.plain, settings.lighter).astype(np.uint8) for drawing in drawings]
         return [Layers(plain, old.wash, old.paper) for plain, old in zip(lighter, drawings, strict=True)]
 
+    def check(settings: Retouched, side: Side) -> None:
+        if side.features == "random:13":
+            raise UsageError("nobody takes 13")
+
     ruled, retouched = ModuleType("ruled", "Lines."), ModuleType("retouched", "Lines, gone over.")
     vars(ruled).update(
         REVISION=1, Settings=Ruled, draw=draw, redraw=lambda ink, settings: 255 - ink,
@@ -55,6 +60,7 @@ def styles() -> tuple[dict[str, ModuleType], list[dict[str, Any]]]:
     )  # fmt: skip
     vars(retouched).update(
         REVISION=1, Settings=Retouched, STARTS_FROM="ruled", refine=refine,
-        forecast=lambda count, shape, settings, side: 60.0 * count,
+        forecast=lambda count, shape, settings, side: 60.0 * count, check=check,
+        note=lambda side: f"compared by {side.features}",
     )  # fmt: skip
     return {"ruled": ruled, "retouched": retouched}, given

@@ -83,6 +83,15 @@ class Artist:
         """Whether drawings are worked on together once they are drawn."""
         return self._refiner is not None
 
+    def check(self) -> None:
+        """Raises UsageError for what the refining style can't use."""
+        if hasattr(self._refiner, "check"):
+            self._refiner.check(self._refiner_knobs, self._side)  # type: ignore[union-attr]
+
+    def note(self) -> str:
+        """What people should know of the features that drawings are compared by; may be empty."""
+        return str(self._refiner.note(self._side)) if hasattr(self._refiner, "note") else ""  # type: ignore[union-attr]
+
     def forecast(self, found: Sequence[Record]) -> float:
         """About how many seconds refining these pictures will take; 0 if nobody can say."""
         if not found or self._refiner is None or not hasattr(self._refiner, "forecast"):

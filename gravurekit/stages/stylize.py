@@ -22,8 +22,9 @@ from gravurekit.stages import _presets
 from gravurekit.stages._drawing import Artist, drawings, knobs_of
 
 REVISION = 1
-STYLE = "cartoon"  # the default
+STYLE = "engrave"  # the default
 REFINED_TOGETHER = 8  # pictures of a task when they are refined, which may take a minute each: a kill costs no more
+COMPILED = 4.0  # s; drawing a small picture takes so long only if something had to be compiled
 FEATURES = ("random", "model", "vgg19")
 
 
@@ -79,6 +80,7 @@ def check_style(job: Job) -> None:
             raise UsageError(f"--style-image {path}: no such picture or folder")
     if job.features.partition(":")[0] not in FEATURES:
         raise UsageError(f"--features {job.features}: write random:SEED, model:RUN, vgg19:FILE or vgg19:torchvision")
+    job.artist.check()
 
 
 def presets(settings: Settings) -> dict[str, dict[str, Any]]:
@@ -211,8 +213,12 @@ def _styled(item: Record, before: Record) -> Record:
 def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executor, watch: Watch) -> list[Record]:
     """A Record of each drawing, or of why there is none."""
     size = parts.TASK_SIZE
+    if waiting:
+        _prepare(job, watch)
     if waiting and len(job.knobs) > 1:
         size = REFINED_TOGETHER
+        if said := job.artist.note():
+            watch.note(said)
         if seconds := job.artist.forecast(waiting):
             watch.note(f"{job.settings.style}: about {_in_words(seconds)} for {len(waiting)} pictures")
         if _on_a_gpu(job.knobs[job.settings.style]):
@@ -221,6 +227,17 @@ def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executo
     work = parts.Work(draw_part, _quarantined, (job, plan))
     lines = parts.run(job.out, "draw", plan.digest, [item.to_json() for item in waiting], work, executor, watch, size)
     return [records.from_json(line, "a part") for line in lines]
+
+
+def _prepare(job: Job, watch: Watch) -> None:
+    """Draw a small picture, so that what a style has to compile is compiled once, and not in every process."""
+    import numpy as np
+
+    began = time.monotonic()
+    watch.begin("prepare", None)
+    job.artist.sketch(Record(key="0"), np.full((64, 64, 3), 128, np.uint8))
+    if (seconds := time.monotonic() - began) > COMPILED:
+        watch.note(f"{job.settings.style}: prepared in {seconds:.0f} s; what was compiled is kept for the next time")
 
 
 def _in_words(seconds: float) -> str:

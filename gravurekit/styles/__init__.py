@@ -24,4 +24,11 @@ refine(drawings, photos, settings, chances, side) -> [Layers]
                                                          `side` (layers.Side): the prints to take after
 forecast(count, shape, settings, side) -> seconds        about how long `refine` will take for `count` pictures of
                                                          `shape` (H, W), told before they are begun
+and it may have:
+
+check(settings, side)                                    raises UsageError for prints, features or a device that there
+                                                         aren't, before any picture is drawn
+note(side) -> str                                        what people should know of the features, in a line
+
+Its knob `device`, if it has one, is no part of what decides a drawing.
 """

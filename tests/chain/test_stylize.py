@@ -216,6 +216,7 @@ def test_a_refining_style_gets_the_reduced_drawings_of_the_style_it_starts_from(
     words = ("--style-image", "prints", "--features", "random:3", "--set", "ruled.pitch=12", "--preset", "pale")
     result = gravurekit(*TOUCH, *words)
     assert result.exit_code == 0 and "retouched: about 5 min for 5 pictures" in result.stderr
+    assert "compared by random:3" in result.stderr
     assert [call["shapes"] for call in given] == [[(85, 64, 3)] * 5]
     assert given[0]["side"].style_images == (Path("prints"),) and given[0]["side"].features == "random:3"
     plan = receipt.read_receipt(tmp_path / "styled").plan  # type: ignore[union-attr]
@@ -250,6 +251,7 @@ def test_its_side_inputs_decide_with_it(given: list[Any], gravurekit: Run, tmp_p
         (("--style-image", "prints", "--features", "rendom:3"), "write random:SEED"),
         (("--style-image", "prints", "--features", "model:runs/gone"), "--features model runs/gone: No such file"),
         (("--style-image", "styled"), "no such picture"),
+        (("--style-image", "prints", "--features", "random:13"), "nobody takes 13"),
     ],
 )
 def test_a_refining_style_without_its_prints_is_refused(
