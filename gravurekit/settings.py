@@ -39,6 +39,8 @@ class Range:
 
     @staticmethod
     def _pair(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(value)  # what TOML and JSON have in the place of tuples
         one = isinstance(value, int | float) and not isinstance(value, bool)
         return (value, value) if one else value
 
