@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,14 +19,34 @@ from gravurekit.styles import _manner
 from gravurekit.styles._manner import Manner, Stage
 from gravurekit.styles._sheets import Sheet
 
-if TYPE_CHECKING:
-    from gravurekit.styles.transfer import Settings
-
 STRATA = 8  # of equally many places
 SPREAD = 0.02  # of the prints' places: as near in rank of tone are those that a place is held against
 TONE_UNIT = 0.02  # difference of low-passed grey that costs as much as all the prints' variety
 AUTO_PIXELS = 2**21  # px in a batch on a GPU: up to some 9 GB with VGG-19
 AUTO_SHEETS = 64
+
+
+class Knobs(Protocol):
+    """What of the style's Settings is meant for the descent."""
+
+    @property
+    def loss(self) -> str: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def rate(self) -> float: ...
+    @property
+    def style_weight(self) -> float: ...
+    @property
+    def tone_weight(self) -> float: ...
+    @property
+    def tone_sigma(self) -> float: ...
+    @property
+    def projections(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
 
 
 def pick_device(name: str) -> str:
@@ -36,14 +56,14 @@ def pick_device(name: str) -> str:
     return "cpu" if name == "auto" and not torch.cuda.is_available() else name.replace("auto", "cuda")
 
 
-def batch_limits(settings: "Settings", device: str) -> tuple[int, int]:
+def batch_limits(settings: Knobs, device: str) -> tuple[int, int]:
     """Pixels and sheets that a batch may have. On a CPU one sheet keeps all cores busy."""
     if settings.batch:
         return 2**62, settings.batch
     return (1, 1) if device == "cpu" else (AUTO_PIXELS, AUTO_SHEETS)
 
 
-def refined(sheets: Sequence[Sheet], manner: Manner, settings: "Settings", device: str) -> list[np.ndarray]:
+def refined(sheets: Sequence[Sheet], manner: Manner, settings: Knobs, device: str) -> list[np.ndarray]:
     """Sheets of one framed size → each one's piece (h, w) float32 0..1 sRGB grey, nearer to the manner."""
     descent = Descent(sheets, manner, settings, device)
     with _deterministic(device):
@@ -53,7 +73,7 @@ def refined(sheets: Sequence[Sheet], manner: Manner, settings: "Settings", devic
     return [grey[n][sheet.inside] for n, sheet in enumerate(sheets)]
 
 
-def measured(sheets: Sequence[Sheet], manner: Manner, settings: "Settings", device: str) -> tuple[float, float]:
+def measured(sheets: Sequence[Sheet], manner: Manner, settings: Knobs, device: str) -> tuple[float, float]:
     """Seconds to begin with these sheets, and seconds a step: the second and the third, as the first finds memory."""
     times = [time.perf_counter()]
     descent = Descent(sheets, manner, settings, device)
@@ -79,7 +99,7 @@ class _Ground:
 class Descent:
     """Adam on the grey of sheets. What happens to a sheet depends on it and its seed, not on the others."""
 
-    def __init__(self, sheets: Sequence[Sheet], manner: Manner, settings: "Settings", device: str) -> None:
+    def __init__(self, sheets: Sequence[Sheet], manner: Manner, settings: Knobs, device: str) -> None:
         self.manner, self.settings, self.device = manner, settings, device
         self.start = torch.from_numpy(np.stack([sheet.grey for sheet in sheets]))[:, None].to(device)  # (B, 1, H, W)
         self.inside = _masks(sheets).to(device)  # (B, 1, H, W) bool
