@@ -94,6 +94,14 @@ class Features(nn.Module):
             found.append(current)
         return found
 
+    def at(self, grey: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
+        """The features at some places alone: for each stage, indices (B, K) int64 into its flattened grid →
+        (B, C, K) float32."""
+        return [
+            seen.flatten(2).gather(2, index[:, None].expand(-1, seen.shape[1], -1))
+            for seen, index in zip(self(grey), places, strict=True)
+        ]
+
 
 class RandomFilters(Features):
     """The picture at sizes 1, 1/2, 1/4, 1/8, each through one convolution with random orthogonal filters.
@@ -110,6 +118,31 @@ class RandomFilters(Features):
             current = F.avg_pool2d(current, 2)
             found.append(stage(current))
         return found
+
+    def at(self, grey: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
+        """As above, from the patches at those places: on a CPU a fraction of the work. A GPU has the time, and adds
+        up the gradients of patches that overlap in no fixed order."""
+        if grey.is_cuda:
+            return super().at(grey, places)
+        current, found = self.feed(grey), []
+        for number, (stage, index) in enumerate(zip(self.stages, places, strict=True)):
+            current = F.avg_pool2d(current, 2) if number else current
+            assert isinstance(stage, nn.Sequential) and isinstance(stage[0], nn.Conv2d)
+            kernels = stage[0].weight.flatten(1)  # (C, 49)
+            found.append(stage[1]((_patches(current, index) @ kernels.T).transpose(1, 2)))
+        return found
+
+
+def _patches(grey: Tensor, index: Tensor) -> Tensor:
+    """(B, 1, H, W) and (B, K) int64, indices into a flattened (H, W) → (B, K, 49): what a filter sees there."""
+    reach = RANDOM_SIDE // 2
+    width = grey.shape[3]
+    padded = F.pad(grey, (reach, reach, reach, reach))
+    corner = index // width * padded.shape[3] + index % width
+    steps = torch.arange(RANDOM_SIDE)
+    around = (steps[:, None] * padded.shape[3] + steps).flatten()
+    every = (corner[:, :, None] + around).flatten(1)
+    return padded.flatten(1).gather(1, every).view(len(grey), -1, RANDOM_SIDE**2)
 
 
 def load(spec: Spec, depth: int) -> Features:

@@ -56,27 +56,27 @@ def pick_device(name: str) -> str:
     return "cpu" if name == "auto" and not torch.cuda.is_available() else name.replace("auto", "cuda")
 
 
-def batch_limits(settings: Knobs, device: str) -> tuple[int, int]:
+def batch_limits(knobs: Knobs, device: str) -> tuple[int, int]:
     """Pixels and sheets that a batch may have. On a CPU one sheet keeps all cores busy."""
-    if settings.batch:
-        return 2**62, settings.batch
+    if knobs.batch:
+        return 2**62, knobs.batch
     return (1, 1) if device == "cpu" else (AUTO_PIXELS, AUTO_SHEETS)
 
 
-def refined(sheets: Sequence[Sheet], manner: Manner, settings: Knobs, device: str) -> list[np.ndarray]:
+def refined(sheets: Sequence[Sheet], manner: Manner, knobs: Knobs, device: str) -> list[np.ndarray]:
     """Sheets of one framed size → each one's piece (h, w) float32 0..1 sRGB grey, nearer to the manner."""
-    descent = Descent(sheets, manner, settings, device)
+    descent = Descent(sheets, manner, knobs, device)
     with _deterministic(device):
-        for _ in range(settings.steps):
+        for _ in range(knobs.steps):
             descent.step()
     grey = descent.grey.detach()[:, 0].cpu().numpy()
     return [grey[n][sheet.inside] for n, sheet in enumerate(sheets)]
 
 
-def measured(sheets: Sequence[Sheet], manner: Manner, settings: Knobs, device: str) -> tuple[float, float]:
+def measured(sheets: Sequence[Sheet], manner: Manner, knobs: Knobs, device: str) -> tuple[float, float]:
     """Seconds to begin with these sheets, and seconds a step: the second and the third, as the first finds memory."""
     times = [time.perf_counter()]
-    descent = Descent(sheets, manner, settings, device)
+    descent = Descent(sheets, manner, knobs, device)
     with _deterministic(device):
         for steps in (1, 2):
             times.append(time.perf_counter())
@@ -99,25 +99,25 @@ class _Ground:
 class Descent:
     """Adam on the grey of sheets. What happens to a sheet depends on it and its seed, not on the others."""
 
-    def __init__(self, sheets: Sequence[Sheet], manner: Manner, settings: Knobs, device: str) -> None:
-        self.manner, self.settings, self.device = manner, settings, device
+    def __init__(self, sheets: Sequence[Sheet], manner: Manner, knobs: Knobs, device: str) -> None:
+        self.manner, self.knobs, self.device = manner, knobs, device
         self.start = torch.from_numpy(np.stack([sheet.grey for sheet in sheets]))[:, None].to(device)  # (B, 1, H, W)
         self.inside = _masks(sheets).to(device)  # (B, 1, H, W) bool
         self.grey = self.start.clone().requires_grad_()
-        self.blur = _Blur(settings.tone_sigma, self.inside)
+        self.blur = _Blur(knobs.tone_sigma, self.inside)
         self.tone = self.blur(self.start)
         self.chances = [np.random.default_rng(sheet.seed) for sheet in sheets]
         self.grounds = [
             [_Ground(*_manner.places(sheet.tone, sheet.size, stride)) for sheet in sheets]
             for stride in manner.network.strides
         ]
-        self.optimizer = torch.optim.Adam([self.grey], lr=settings.rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.Adam([self.grey], lr=knobs.rate, betas=(0.9, 0.99))
         self.done = 0
 
     def step(self) -> None:
         """One step down."""
         # The rate falls to zero, so that the last steps settle what random projections have stirred up.
-        self.optimizer.param_groups[0]["lr"] = self.settings.rate * (1 - self.done / max(1, self.settings.steps))
+        self.optimizer.param_groups[0]["lr"] = self.knobs.rate * (1 - self.done / max(1, self.knobs.steps))
         self.optimizer.zero_grad(set_to_none=True)
         self.loss().sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -127,35 +127,45 @@ class Descent:
 
     def loss(self) -> Tensor:
         """(B,): what each sheet is still to lose."""
-        seen = self.manner.network(torch.where(self.inside, self.grey, self.start))
-        parts = [self._manner(*parts) for parts in zip(seen, self.manner.stages, self.grounds, strict=True)]
+        stages = self.manner.stages
+        strides = self.manner.network.strides
+        picks = [self._picked(*parts) for parts in zip(stages, strides, self.grounds, strict=True)]
+        seen = self.manner.network.at(torch.where(self.inside, self.grey, self.start), [here for here, _ in picks])
+        parts = [self._apart(ours, stage, there) for ours, stage, (_, there) in zip(seen, stages, picks, strict=True)]
         manner = torch.stack(parts).mean(0)
         off = ((self.blur(self.grey) - self.tone) / TONE_UNIT).square()
-        tone = off.sum((1, 2, 3)) / self.inside.sum((1, 2, 3))
-        return self.settings.style_weight * manner + self.settings.tone_weight * tone
+        tone = off.sum((1, 2, 3)) / self.blur.inside.sum((1, 2, 3))
+        return self.knobs.style_weight * manner + self.knobs.tone_weight * tone
 
-    def _manner(self, seen: Tensor, stage: Stage, grounds: list[_Ground]) -> Tensor:
-        """(B,): the distance of one stage's features from the prints', in units of the prints' variety."""
-        samples = min(self.settings.samples, seen.shape[2] * seen.shape[3]) // STRATA * STRATA
-        picks = [_pick(*both, stage.tone, samples) for both in zip(grounds, self.chances, strict=True)]
-        here = _tensor(np.stack([index for index, _ in picks]), self.device)  # (B, K)
-        there = _tensor(np.stack([index for _, index in picks]), self.device)
-        ours = seen.flatten(2).gather(2, here[:, None].expand(-1, seen.shape[1], -1))  # (B, C, K)
-        theirs = stage.features[:, there].transpose(0, 1)
-        if self.settings.loss == "gram":
+    def _picked(self, stage: Stage, stride: int, grounds: list[_Ground]) -> tuple[Tensor, Tensor]:
+        """(B, K) int64 twice: at which places of a stage's grid to look, and what to hold that against."""
+        # K must follow from the framed size, which all sheets here share, not from what some of them hold.
+        count = min(self.knobs.samples, self.start[0].numel() // stride**2) // STRATA * STRATA
+        picks = [_pick(*both, stage.tone, count) for both in zip(grounds, self.chances, strict=True)]
+        here, there = (torch.from_numpy(np.stack(half)).to(self.device) for half in zip(*picks, strict=True))
+        return here, there
+
+    def _apart(self, ours: Tensor, stage: Stage, there: Tensor) -> Tensor:
+        """(B,): the distance of features (B, C, K) from the prints', in units of the prints' variety."""
+        theirs = stage.features[:, there].transpose(0, 1)  # (B, C, K)
+        if self.knobs.loss == "gram":
             return _gram(ours, theirs) / stage.scale**2
-        turns = np.stack([_directions(rng, seen.shape[1], self.settings.projections) for rng in self.chances])
-        return _sliced(ours, theirs, _tensor(turns, self.device)) / stage.scale
+        turns = np.stack([_directions(rng, ours.shape[1], self.knobs.projections) for rng in self.chances])
+        return _sliced(ours, theirs, torch.from_numpy(turns).to(self.device)) / stage.scale
 
 
 def _sliced(ours: Tensor, theirs: Tensor, directions: Tensor) -> Tensor:
     """(B,): the mean squared difference of sorted projections, stratum by stratum, of two (B, C, K) under directions
     (B, P, C) of length 1: on average, a channel's."""
 
-    def sorted_(features: Tensor) -> Tensor:
-        return torch.unflatten(directions @ features, 2, (STRATA, -1)).sort(-1).values  # (B, P, S, K / S)
+    def projected(features: Tensor) -> Tensor:
+        return torch.unflatten(directions @ features, 2, (STRATA, -1))  # (B, P, S, K / S)
 
-    return (sorted_(ours) - sorted_(theirs)).square().mean((1, 2, 3))
+    with torch.no_grad():
+        target = projected(theirs)
+        # NumPy sorts several times faster on a CPU; where a gradient is wanted, the order must be known as well.
+        target = target.sort(-1).values if target.is_cuda else torch.from_numpy(np.sort(target.numpy(), axis=-1))
+    return (projected(ours).sort(-1).values - target).square().mean((1, 2, 3))
 
 
 def _gram(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -195,20 +205,22 @@ def _masks(sheets: Sequence[Sheet]) -> Tensor:
 
 
 class _Blur:
-    """Low-passed grey (B, 1, H, W) of the pieces alone: what is outside weighs nothing."""
+    """Low-passed grey of the pieces alone, at half the size: (B, 1, H, W) → (B, 1, H / 2, W / 2). What is outside
+    weighs nothing."""
 
     def __init__(self, sigma: float, inside: Tensor) -> None:
-        radius = int(3 * sigma + 0.5)
+        radius, sigma = int(1.5 * sigma + 0.5), sigma / 2
         kernel = torch.exp(-torch.arange(-radius, radius + 1, dtype=torch.float32).square() / (2 * sigma**2))
         self.kernel, self.radius = (kernel / kernel.sum()).to(inside.device), radius
-        self.inside = inside.float()
-        self.weight = self._spread(self.inside).clamp(min=1e-6)
+        self.mask = inside.float()
+        self.inside = F.avg_pool2d(self.mask, 2)
+        self.weight = self._spread(self.mask).clamp(min=1e-6)
 
     def __call__(self, grey: Tensor) -> Tensor:
-        return self.inside * self._spread(grey * self.inside) / self.weight
+        return self.inside * self._spread(grey * self.mask) / self.weight
 
     def _spread(self, grey: Tensor) -> Tensor:
-        rows = F.conv2d(grey, self.kernel.view(1, 1, 1, -1), padding=(0, self.radius))
+        rows = F.conv2d(F.avg_pool2d(grey, 2), self.kernel.view(1, 1, 1, -1), padding=(0, self.radius))
         return F.conv2d(rows, self.kernel.view(1, 1, -1, 1), padding=(self.radius, 0))
 
 

@@ -260,6 +260,16 @@ def test_random_features_follow_from_their_seed_alone() -> None:
     assert [tuple(f.shape[2:]) for f in one] == [(64, 96), (32, 48), (16, 24)]
 
 
+def test_random_features_at_some_places_are_those_of_the_whole_picture() -> None:
+    network = _features.random_filters(1, 4)
+    picture = torch.cat([grey(), 1 - grey()])
+    places = [torch.randint(f.shape[2] * f.shape[3], (2, 50)) for f in network(picture)]
+    places = [torch.cat([p, torch.tensor([[0], [0]])], 1) for p in places]  # a corner too
+    some, whole = network.at(picture, places), _features.Features.at(network, picture, places)
+    for ours, theirs in zip(some, whole, strict=True):
+        assert ours.shape == (2, 48, 51) and torch.allclose(ours, theirs, atol=1e-5)
+
+
 def test_features_of_a_model_are_what_its_own_network_sees(run: Path) -> None:
     network, _ = checkpoint.load_model(run / "model.safetensors", "cpu")
     levels = np.random.default_rng(3).integers(0, 256, (64, 96), np.uint8)
