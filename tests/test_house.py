@@ -28,7 +28,7 @@ FLOORS = [
     ["folder"],
     ["probe", "tint", "sample"],
     ["sources", "filters", "styles", "shards", "model"],
-    ["reports"],
+    ["reports", "measures"],
     ["stages"],
     ["pipeline"],
     ["reference", "doctor"],
