@@ -26,6 +26,7 @@ VERBS = {
     "train": "Train the colorization network; run again to go on.",
     "colorize": "Colour prints of any size with a trained network.",
     "run": "The whole chain; stages that are fresh are skipped.",
+    "evaluate": "Measure whether what a style draws is taken for a print.",
     "report": "Write a contact sheet of a folder: what was kept, what was dropped and why.",
     "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
     "settings": "Show the settings in force, and where each comes from.",

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
 from gravurekit.reports import credits, sheet
 from gravurekit.settings import layered, parse_assignments
+from gravurekit.stages import evaluate as evaluating
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -300,6 +301,34 @@ def run(
             terminal.show_prospect(prospect, json)
         return
     _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
+
+
+def evaluate(
+    what: Annotated[Literal["style"], typer.Argument(help="What is measured: style.")],
+    styled: Annotated[Path, typer.Argument(help="What a style drew: styled/, or any folder of pictures.")],
+    photos: Annotated[Path, typer.Option(help="The photographs that it was drawn of, and others.")],
+    prints: Annotated[Path, typer.Option(help="Real prints: each folder in it is a book.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The report; its sheet is a PNG beside it.", show_default="reports/STYLED-style.json"),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where trained judges are kept.", show_default=".gravurekit-cache beside STYLED")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    **values: Any,
+) -> None:
+    """Is it taken for a print?"""
+    out = out or Path("reports", f"{styled.resolve().name or 'folder'}-style.json")
+    cache = cache or styled.resolve().parent / ".gravurekit-cache"
+    knobs = layered(evaluating.Settings, "evaluate", said(evaluating.Settings, values))
+    with terminal.watching(quiet) as watch:
+        made = evaluating.run(evaluating.Job(styled, photos, prints, out, cache, knobs), watch)
+    terminal.show_evaluation(made, evaluating.table(made), json)
+
+
+_add(evaluate, "evaluate", [*_named(evaluate), *flags_of(evaluating.Settings)])
 
 
 def report(

@@ -29,6 +29,7 @@ from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
+from gravurekit.stages.evaluate import Evaluation
 from gravurekit.words import clean, short
 
 
@@ -46,6 +47,7 @@ def _still(text: str) -> str:
 
 RESULTS = Screen(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
+DEVIATIONS = 10  # figures of texture that are told
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 MESSAGES = Screen(stderr=True, highlight=False, soft_wrap=True)
 
@@ -345,6 +347,27 @@ def show_sheet(made: Sheet, as_json: bool) -> None:
         return
     dropped = sum(made.dropped.values())
     RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}")
+
+
+def show_evaluation(made: Evaluation, lines: Sequence[Sequence[str]], as_json: bool) -> None:
+    """The figures of a style beside those of controls and books, what is wrong with its texture, and where the report
+    is, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out), "sheet": str(made.sheet)}) + "\n")
+        return
+    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
+    table = Table(box=None, pad_edge=False, header_style="")
+    for n, name in enumerate(lines[0]):
+        table.add_column(name, justify="left" if n == 0 else "right", no_wrap=n == 0)
+    for cells in lines[1:]:
+        table.add_row(*(Text(_still(cell)) for cell in cells))
+    console.print(table, crop=False)
+    for item in made.deviations[:DEVIATIONS]:
+        if item.outside:
+            RESULTS.print(f"  {item.name}: {item.value:+.2f} sd; books {item.least:+.2f} to {item.most:+.2f}")
+    for name in made.doubts:
+        RESULTS.print(f"  not to be believed: {name!r} does as well as a book in both J and T")
+    RESULTS.print(f"evaluate: {made.style.pictures} drawings of {made.style.name} → {made.out}, {made.sheet}")
 
 
 def show_credits(made: Credits, as_json: bool) -> None:

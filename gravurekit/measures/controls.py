@@ -31,8 +31,8 @@ def blurred(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def grain(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """With the grain of a fast film."""
-    noise = rng.standard_normal(photo.shape[:2]).astype(np.float32)
-    noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.3, 1.0))
+    white = rng.standard_normal(photo.shape[:2]).astype(np.float32)
+    noise = cv2.GaussianBlur(white, (0, 0), rng.uniform(0.3, 1.0))
     return _levels(_grey(photo) + noise * (rng.uniform(12, 40) / noise.std()))
 
 

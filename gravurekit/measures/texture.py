@@ -49,12 +49,11 @@ def features(grey: np.ndarray) -> np.ndarray:
         return np.zeros((0, len(FEATURES)), np.float32)
     grey = np.ascontiguousarray(cells.crop(grey))
     mean, variance, shape = _distribution(_histograms(grey))
-    light = grey.astype(np.float32)
-    light -= cv2.blur(light, (33, 33))
     contrast = variance + FLOOR
-    energy, anisotropy = _bands(light, contrast)
-    columns = [mean / 255, *energy, *anisotropy, *_tensor(light)]
-    columns += [*_shares(patterns(grey, tolerance=4), 10), *_gradient(light, contrast), *shape]
+    energy, anisotropy = _bands(grey.astype(np.float32), contrast)
+    slopes = _slopes(grey)
+    columns = [mean / 255, *energy, *anisotropy, *_tensor(*slopes)]
+    columns += [*_shares(patterns(grey, tolerance=4), 10), *_gradient(slopes[2], contrast), *shape]
     found = np.stack([column.ravel() for column in columns], axis=1)
     return found[drawn(mean, np.sqrt(variance))].astype(np.float32)
 
@@ -103,6 +102,7 @@ def _distribution(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.n
 
 def _bands(light: np.ndarray, contrast: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """For each wavelength the log of the energy over the contrast, and how much of it has one direction, 0..1."""
+    light = light - cv2.blur(light, (33, 33))  # the filters' even parts see a little of the plain tone
     half = cv2.resize(light, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     energies, anisotropies = [], []
     for wavelength in WAVELENGTHS:
@@ -112,7 +112,7 @@ def _bands(light: np.ndarray, contrast: np.ndarray) -> tuple[list[np.ndarray], l
         total = np.sum(found, axis=0) + 1e-3
         turned = sum(np.exp(2j * angle) * energy for angle, energy in zip(angles, found, strict=True))
         energies.append(np.log(total.ravel() / contrast + 1e-3))
-        anisotropies.append(np.abs(turned) / total)
+        anisotropies.append(np.abs(turned) / (total + 0.01 * contrast.reshape(total.shape)))  # of nothing, none
     return energies, anisotropies
 
 
@@ -146,42 +146,49 @@ def _gabor(picture: np.ndarray, wavelength: float, side: int) -> list[tuple[floa
     return found
 
 
-def _tensor(light: np.ndarray) -> list[np.ndarray]:
-    """How much the gradients of a neighbourhood have one direction, 0..1, in a fine and in a coarse one; and how much
-    of that is lines, with a rise on one side and a fall on the other, rather than steps."""
-    x, y = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
-    maps = [cv2.resize(m, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for m in (x * x, y * y, x * y, x, y)]
+def _slopes(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H, W) uint8 → (H, W) float32 each: along x, along y, the length of both; grey levels a pixel."""
+    x, y = (cv2.Sobel(grey, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    return x, y, cv2.magnitude(x, y)
+
+
+def _tensor(x: np.ndarray, y: np.ndarray, length: np.ndarray) -> list[np.ndarray]:
+    """How much the slopes of a neighbourhood have one direction, 0..1, in a fine and in a coarse one; and how much of
+    that is lines, with a rise on one side and a fall on the other, rather than steps."""
+    maps = [
+        cv2.resize(m, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for m in (x * x, y * y, x * y, x, y, length)
+    ]
     fine = [cv2.GaussianBlur(m, (0, 0), 1.5) for m in maps]
     coarse = [cv2.blur(m, (9, 9)) for m in fine[:3]]
     side = SIDE // 2
     found = []
     for xx, yy, xy in (fine[:3], coarse):
-        found.append(_means(np.hypot(xx - yy, 2 * xy), side) / (_means(xx + yy, side) + 1.0))
+        found.append(_means(np.hypot(xx - yy, 2 * xy), side) / (_means(xx + yy, side) + 0.02))
     directed = np.hypot(fine[0] - fine[1], 2 * fine[2])
-    steps = fine[3] ** 2 + fine[4] ** 2
-    lines = _means(np.maximum(directed - steps, 0), side) / (_means(fine[0] + fine[1], side) + 1.0)
+    one_way = (fine[3] ** 2 + fine[4] ** 2) / (fine[5] ** 2 + 0.02)  # 1 at a step, 0 where falls answer rises
+    lines = _means(directed * (1 - one_way), side) / (_means(fine[0] + fine[1], side) + 0.02)
     return [*found, lines]
 
 
-def _gradient(light: np.ndarray, contrast: np.ndarray) -> list[np.ndarray]:
+def _gradient(length: np.ndarray, contrast: np.ndarray) -> list[np.ndarray]:
     """The mean slope over the contrast, and the share of steep pixels."""
-    slope = cv2.magnitude(cv2.Scharr(light, cv2.CV_32F, 1, 0), cv2.Scharr(light, cv2.CV_32F, 0, 1)) / 32
-    spread = np.sqrt(contrast).astype(np.float32)
-    limit = np.repeat(np.repeat(spread.reshape(slope.shape[0] // SIDE, -1), SIDE, 0), SIDE, 1)
-    return [_means(slope).ravel() / spread, _means((slope > 0.5 * limit).astype(np.float32))]
+    rows, columns = length.shape[0] // SIDE, length.shape[1] // SIDE
+    spread = np.sqrt(contrast).astype(np.float32).reshape(rows, columns)
+    limit = cv2.resize(0.5 * spread, length.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return [_means(length) / spread, _means((length > limit).astype(np.float32))]
 
 
 def patterns(grey: np.ndarray, tolerance: int = 0) -> np.ndarray:
     """(H, W) uint8 grey → (H, W) uint8, the uniform local binary pattern of each pixel, whichever way it is turned
     (8 neighbours at radius 1): 0..8 is how many neighbours are as light as the pixel, if they lie side by side; 9 if
-    they don't. A neighbour darker by up to `tolerance` levels counts as light: what JPEG does to paper is no pattern."""
+    they don't. A neighbour darker by up to `tolerance` levels counts as light: JPEG on paper is no pattern."""
     # whole numbers, so that flat paper is exactly flat; a diagonal neighbour at radius 1 lies between four pixels
     light = grey.astype(np.float32) * 1024
     limit = light - 1024 * tolerance
     code = np.zeros(grey.shape, np.uint8)
     for bit, kernel in enumerate(_neighbours()):
         around = cv2.filter2D(light, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
-        cv2.bitwise_or(code, cv2.compare(around, limit, cv2.CMP_GE) & np.uint8(1 << bit), code)
+        code |= np.asarray(cv2.compare(around, limit, cv2.CMP_GE), np.uint8) & np.uint8(1 << bit)
     return cv2.LUT(code, _uniform())
 
 
@@ -226,17 +233,22 @@ def scale_of(books: Sequence[np.ndarray]) -> Scale:
 
 @dataclass(frozen=True)
 class Profile:
-    """Patches made ready for comparison: (TONES, QUANTILES, DIRECTIONS) float32 quantiles, from dark to light."""
+    """Patches made ready for comparison: (TONES, DIRECTIONS, QUANTILES) float32, from dark to light."""
 
     quantiles: np.ndarray
 
 
-def profile(found: np.ndarray, scale: Scale) -> Profile:
-    """(patches, len(FEATURES)), at least TONES of them → the quantiles, tone by tone, of their projections."""
+def projected(found: np.ndarray, scale: Scale) -> np.ndarray:
+    """(patches, len(FEATURES)) → (patches, 1 + DIRECTIONS) float32: the tone, and the other figures in `scale` seen
+    from many sides. What takes time of `profile`, and can be done picture by picture."""
     standard = scale.standard(found)
-    order = np.argsort(standard[:, 0], kind="stable")
-    values = (standard[order, 1:] @ _directions()).astype(np.float32)
-    return Profile(np.stack([_quantiles(part) for part in np.array_split(values, TONES)]))
+    return np.concatenate([standard[:, :1], standard[:, 1:] @ _directions()], axis=1).astype(np.float32)
+
+
+def profile(views: np.ndarray) -> Profile:
+    """What `projected` gave of all patches together, at least TONES of them → their quantiles, tone by tone."""
+    values = views[np.argsort(views[:, 0], kind="stable"), 1:]
+    return Profile(np.stack([_quantiles(np.ascontiguousarray(part.T)) for part in np.array_split(values, TONES)]))
 
 
 def apart(one: Profile, other: Profile) -> float:
@@ -255,7 +267,7 @@ def distance(one: np.ndarray, other: np.ndarray, scale: Scale | None = None) -> 
     if min(len(one), len(other)) < TONES:
         raise ValueError(f"{len(one)} and {len(other)} patches: at least {TONES} are compared")
     scale = scale or scale_of([other])
-    return apart(profile(one, scale), profile(other, scale))
+    return apart(*(profile(projected(found, scale)) for found in (one, other)))
 
 
 @cache
@@ -266,10 +278,11 @@ def _directions() -> np.ndarray:
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
-    """(patches, n) → (QUANTILES, n), at the middles of equal shares."""
-    ordered = np.sort(values, axis=0)
-    at = (np.arange(QUANTILES) + 0.5) / QUANTILES * len(ordered) - 0.5
-    low = np.clip(np.floor(at).astype(int), 0, len(ordered) - 1)
-    high = np.minimum(low + 1, len(ordered) - 1)
-    part = np.clip(at - low, 0, 1)[:, None].astype(np.float32)
-    return ordered[low] * (1 - part) + ordered[high] * part
+    """(n, patches) → (n, QUANTILES), at the middles of equal shares of each row."""
+    ordered = np.sort(values, axis=1)
+    count = ordered.shape[1]
+    at = (np.arange(QUANTILES) + 0.5) / QUANTILES * count - 0.5
+    low = np.clip(np.floor(at).astype(int), 0, count - 1)
+    high = np.minimum(low + 1, count - 1)
+    part = np.clip(at - low, 0, 1).astype(np.float32)
+    return ordered[:, low] * (1 - part) + ordered[:, high] * part
