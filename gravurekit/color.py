@@ -93,7 +93,7 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
 
 
 # Oklab (Björn Ottosson, "A perceptual color space for image processing", 2020): linear sRGB → cone responses, their
-# cube roots → L, a, b. L is 0..1, chroma up to about 0.32; lines of equal hue are straighter than Lab's, above all blue.
+# cube roots → L, a, b. L is 0..1, chroma up to about 0.32; equal hues lie on straighter lines than in Lab.
 _RGB_TO_LMS = np.array(
     [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
      [0.0883024619, 0.2817188376, 0.6299787005]], np.float32,
@@ -125,7 +125,7 @@ def oklab_into_gamut(lab: np.ndarray) -> np.ndarray:
     rows = np.clip(lab[..., 0], 0, 1) * (lightness - 1)
     row, column = np.minimum(rows.astype(np.intp), lightness - 2), np.minimum((turn * hues).astype(np.intp), hues - 1)
     part = rows - row
-    # of the two hues beside it the lesser counts: a table's straight line would lie outside where the gamut has a corner
+    # of the two hues beside it the lesser counts: a straight line would lie outside where the gamut has a corner
     low = np.minimum(most[row, column], most[row, (column + 1) % hues])
     high = np.minimum(most[row + 1, column], most[row + 1, (column + 1) % hues])
     limit = low + (high - low) * part

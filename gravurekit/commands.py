@@ -95,6 +95,17 @@ PREVIEW = Instead(
     pipeline.preview_style,
     terminal.show_made,
 )
+MATCH = Instead(
+    keyword(
+        "match",
+        Annotated[
+            str | None,
+            typer.Option(metavar="PRINTS", help="Only fit the style to a folder of real prints; writes a preset."),
+        ],
+    ),
+    pipeline.match_style,
+    terminal.show_match,
+)
 
 
 def verb(
@@ -217,12 +228,15 @@ def filter_(
     return {"raw": source, "clean": out, "clip_weights": clip_weights, **side}
 
 
-@verb("stylize", crafts=True, parallel=True, instead=[PREVIEW])
+@verb("stylize", crafts=True, parallel=True, instead=[PREVIEW, MATCH])
 def stylize(
     source: Annotated[str | None, typer.Argument(help="A folder of pictures.", show_default="clean")] = None,
     out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="styled")] = None,
     made: Annotated[
-        str | None, typer.Option("--out", help="The same; with --preview the sheet.", show_default="preview.png")
+        str | None,
+        typer.Option(
+            "--out", help="The same; with --preview the sheet, with --match the preset.", show_default="styled"
+        ),
     ] = None,
     style_image: Annotated[
         list[str] | None, typer.Option(help="A print, or a folder of them, to take after. May be repeated.")
@@ -239,7 +253,7 @@ def stylize(
     if out and made:
         raise UsageError(f"{out} and --out {made}: name one folder")
     side = {"style_images": style_image or None, "features": features}
-    return {"clean": source, "styled": out or made, "preview": made, **side}
+    return {"clean": source, "styled": out or made, "preview": made, "preset": made, **side}
 
 
 @verb("shard", parallel=True)

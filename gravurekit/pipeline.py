@@ -20,6 +20,7 @@ from gravurekit.settings import did_you_mean, layered
 from gravurekit.stages import colorize, crawl, filter, shard, stylize, train
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
+from gravurekit.stages._match import Match
 
 STAGES: Mapping[str, Any] = {
     "crawl": crawl,
@@ -52,6 +53,7 @@ class Paths(settings.Settings):
     features: str = Field(
         "random:0", description="What they are compared by: random:SEED, model:RUN, vgg19:FILE or vgg19:torchvision."
     )
+    preset: str = Field("preset.toml", description="The preset that `stylize --match` writes.")
     preview: str = Field("preview.png", description="The sheet that `stylize --preview` writes.")
     shards: str = Field("shards", description="Training tensors.")
     runs: str = Field("runs", description="Trainings.")
@@ -145,6 +147,12 @@ def calibrate(wishes: Wishes, raw: str, watch: Watch) -> Calibration:
 def preview_style(wishes: Wishes, picture: str, watch: Watch) -> Path:
     """Draw one picture beside what is made of it. The sheet, the only file that is written."""
     return stylize.preview(_job("stylize", wishes), picture, Path(wishes.settings("paths").preview))
+
+
+def match_style(wishes: Wishes, prints: str, watch: Watch) -> Match:
+    """Fit the style to real prints. The preset, the only file that is written."""
+    out = Path(wishes.settings("paths").preset)
+    return stylize.match(_job("stylize", wishes), Path(prints), out, executor_of(wishes), watch)
 
 
 def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:

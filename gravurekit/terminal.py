@@ -29,6 +29,7 @@ from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
+from gravurekit.stages._match import Match
 from gravurekit.stages.evaluate import Evaluation
 from gravurekit.words import clean, short
 
@@ -332,6 +333,18 @@ def show_made(path: Path, as_json: bool) -> None:
         sys.stdout.write(json.dumps({"out": str(path)}) + "\n")
     else:
         show_file(path)
+
+
+def show_match(match: Match, as_json: bool) -> None:
+    """What came of a fit, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(match), default=str) + "\n")
+        return
+    tone, edges = match.kept
+    about = f"{match.before:.2f} → {match.after:.2f} from {match.prints} prints"
+    kept = f"tone {tone:.2f} and edges {edges:.2f} of {match.photographs} photographs kept"
+    sys.stdout.write(f"{match.style}: textures {about}; {kept}\n")
+    sys.stdout.write(f"{match.out}: draw with it by --preset {match.out}\n")
 
 
 def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:

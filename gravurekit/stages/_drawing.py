@@ -119,7 +119,12 @@ class Artist:
         """The photograph of a file, (H, W, 3) uint8 sRGB, not much larger than it is drawn. Raises PictureError."""
         from gravurekit import images
 
-        return images.read(path, reduce_to=max(self._side_drawn, 2 * self._settings.short_side), thrifty=True).pixels
+        return images.read(path, reduce_to=self.side_read, thrifty=True).pixels
+
+    @property
+    def side_read(self) -> int:
+        """The short side, px, below which a photograph isn't reduced when it is read."""
+        return max(self._side_drawn, 2 * self._settings.short_side)
 
     @property
     def _side_drawn(self) -> int:

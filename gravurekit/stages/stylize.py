@@ -3,13 +3,13 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from gravurekit import audit, crafts, folder, metadata, parts
+from gravurekit import audit, crafts, folder, metadata, parts, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, PictureError, UsageError
@@ -18,8 +18,9 @@ from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
-from gravurekit.stages import _presets
+from gravurekit.stages import _match, _presets
 from gravurekit.stages._drawing import Artist, drawings, knobs_of
+from gravurekit.stages._match import Match
 
 REVISION = 1
 STYLE = "engrave"  # the default
@@ -138,6 +139,23 @@ def preview(job: Job, picture: str, out: Path) -> Path:
         raise UsageError(f"{path}: {error.reason}, {error.detail}") from None
     sheets.write(sketch.photo, artist.finish([sketch])[0], out)
     return out
+
+
+def match(job: Job, prints: Path, out: Path, executor: Executor, watch: Watch) -> Match:
+    """Fit the style's free knobs to the pictures in the folder `prints`, on some of the photographs in `source`, and
+    write the preset file `out`, which `--preset` takes.
+
+    Raises UsageError for a style that can't be fitted, for prints that aren't there, for an `out` that is somebody
+    else's, and as `check` does.
+    """
+    check_style(job)
+    _match.refuse_to_overwrite(out)
+    found = folder.read_photographs(job.source)
+    knobs = job.knobs[job.settings.style]
+    _prepare(job, watch)
+    match = replace(_match.fit(job.settings, knobs, found, job.source, prints, executor, watch), out=out)
+    storage.write_text(out, _match.toml(match))
+    return match
 
 
 def _named(job: Job, picture: str) -> tuple[Path, Record]:

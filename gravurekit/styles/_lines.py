@@ -141,8 +141,9 @@ def hatch(
     `phases` (F, h, w) float32 in waves, `spacings` (F, h, w) float32: pixels of `ink` a wave, both of a
     reduced copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
     layer covers, and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in
-    waves, `weight` of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the weight and of
-    the pressure there is, the length in pixels over which the pressure changes, and how far the deepest tones close.
+    waves, `weight` of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the
+    weight and of the pressure there is, the length in pixels over which the pressure changes, and how far the deepest
+    tones close.
     """
     height, width = ink.shape
     count, small_height, small_width = phases.shape

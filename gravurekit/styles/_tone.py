@@ -1,5 +1,7 @@
 """How dark each place of an engraving is to be, and what of the picture is its figure."""
 
+import math
+
 import cv2
 import numpy as np
 from numba import njit
@@ -9,12 +11,12 @@ def stretch(grey: np.ndarray, least: float = 0.3, middle: float = 0.6) -> np.nda
     """(H, W) uint8 → (256,) float32: the tone 0..1 of each grey, the 1st percentile at 0, the 99th at 1, and the median
     brought up towards `middle`, because an engraver opens the shadows of a garment. A flat picture stays flat: what
     spans less than `least` of the range is stretched as if it spanned that."""
-    dark, half, light = np.percentile(grey[::8, ::8], (1, 50, 99)) / 255
+    dark, half, light = (float(grey) / 255 for grey in np.percentile(grey[::8, ::8], (1, 50, 99)))
     lack = max(0.0, least - (light - dark)) / 2
     dark, light = max(0.0, dark - lack), min(1.0, light + lack)
     tones = np.clip((np.arange(256) / 255 - dark) / max(light - dark, 1e-3), 0, 1)
     median = min(max((half - dark) / max(light - dark, 1e-3), 0.05), 0.95)
-    power = min(max(np.log(middle) / np.log(median), 0.55), 1.0)
+    power = min(max(math.log(middle) / math.log(median), 0.55), 1.0)
     return (tones**power).astype(np.float32)
 
 
@@ -26,7 +28,7 @@ def figureness(lab: np.ndarray) -> np.ndarray:
     ICCV 2015): the least range of values that any way from there to the frame passes. With a mild preference for the
     middle, where figures stand.
     """
-    distance = np.zeros(lab.shape[:2], np.float32)
+    distance: np.ndarray = np.zeros(lab.shape[:2], np.float32)
     for channel in range(3):
         distance += _barrier(lab[..., channel].astype(np.float32))
     height, width = distance.shape

@@ -86,6 +86,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }  # fmt: skip
 
+MATCHED = (
+    "pitch", "darkness", "light", "cross", "solid", "contour", "relief", "detail", "irregular", "rough", "ink", "grain",
+    "blur",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Hand:
