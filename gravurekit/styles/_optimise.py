@@ -66,9 +66,8 @@ def batch_limits(knobs: Knobs, device: str) -> tuple[int, int]:
 def refined(sheets: Sequence[Sheet], manner: Manner, knobs: Knobs, device: str) -> list[np.ndarray]:
     """Sheets of one framed size → each one's piece (h, w) float32 0..1 sRGB grey, nearer to the manner."""
     descent = Descent(sheets, manner, knobs, device)
-    with _deterministic(device):
-        for _ in range(knobs.steps):
-            descent.step()
+    for _ in range(knobs.steps):
+        descent.step()
     grey = descent.grey.detach()[:, 0].cpu().numpy()
     return [grey[n][sheet.inside] for n, sheet in enumerate(sheets)]
 
@@ -77,12 +76,11 @@ def measured(sheets: Sequence[Sheet], manner: Manner, knobs: Knobs, device: str)
     """Seconds to begin with these sheets, and seconds a step: the second and the third, as the first finds memory."""
     times = [time.perf_counter()]
     descent = Descent(sheets, manner, knobs, device)
-    with _deterministic(device):
-        for steps in (1, 2):
-            times.append(time.perf_counter())
-            for _ in range(steps):
-                descent.step()
-            descent.grey.detach().sum().item()  # a GPU is waited for
+    for steps in (1, 2):
+        times.append(time.perf_counter())
+        for _ in range(steps):
+            descent.step()
+        descent.grey.detach().sum().item()  # a GPU is waited for
     times.append(time.perf_counter())
     return times[1] - times[0], (times[3] - times[2]) / 2
 
@@ -225,10 +223,14 @@ class _Blur:
 
 
 @contextmanager
-def _deterministic(device: str) -> Iterator[None]:
-    """On cuda: the same sums in the same order, as far as cuDNN can."""
-    if device == "cuda":
+def reproducible(device: str) -> Iterator[None]:
+    """The same sums in the same order. On a CPU: in one thread, because sums are cut into as many parts as there are
+    threads, and those are other in a worker process; many pictures are drawn in many workers anyway. On cuda: as far
+    as cuDNN can."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device == "cpu" else threads)
+    try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=True):
             yield
-    else:
-        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -94,14 +94,18 @@ def refine(
     `photos` aren't looked at: the tone to be kept is the drawing's. What comes of a drawing depends on it and its
     chance alone, not on those beside it.
     """
+    from gravurekit.styles import _optimise
+
     if settings.steps == 0 or not drawings:
         return list(drawings)
-    device, manner = _manner_of(settings, side)
+    device = _optimise.pick_device(settings.device)
     seeds = [int(chance.integers(2**63)) for chance in chances]
     done: list[Layers] = []
-    for some in _bunches(drawings):
-        plains = _plains([drawings[n].plain for n in some], [seeds[n] for n in some], manner, settings, device)
-        done += [replace(drawings[n], plain=plain) for n, plain in zip(some, plains, strict=True)]
+    with _optimise.reproducible(device):
+        manner = _manner_of(settings, side, device)
+        for some in _bunches(drawings):
+            plains = _plains([drawings[n].plain for n in some], [seeds[n] for n in some], manner, settings, device)
+            done += [replace(drawings[n], plain=plain) for n, plain in zip(some, plains, strict=True)]
     return done
 
 
@@ -112,25 +116,25 @@ def forecast(count: int, shape: tuple[int, int], settings: Settings, side: Side)
 
     if settings.steps == 0 or count == 0:
         return 0.0
-    device, manner = _manner_of(settings, side)
+    device = _optimise.pick_device(settings.device)
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     sheets = _sheets.cut(noise, settings.sheet, settings.tone_sigma, 0)
     first = sheets[0].grey.size
     pixels, at_most = _optimise.batch_limits(settings, device)
     together = min(max(1, min(at_most, pixels // first)), count * len(sheets))
-    begin, step = _optimise.measured([sheets[0]] * together, manner, settings, device)
-    whole = count * sum(sheet.grey.size for sheet in sheets) / (together * first)  # batches
-    return whole * (begin + settings.steps * step)
+    with _optimise.reproducible(device):
+        manner = _manner_of(settings, side, device)
+        begin, step = _optimise.measured([sheets[0]] * together, manner, settings, device)
+    batches = count * sum(sheet.grey.size for sheet in sheets) / (together * first)
+    return batches * (begin + settings.steps * step)
 
 
-def _manner_of(settings: Settings, side: Side) -> tuple[str, "Manner"]:
-    from gravurekit.styles import _features, _manner, _optimise
+def _manner_of(settings: Settings, side: Side, device: str) -> "Manner":
+    from gravurekit.styles import _features, _manner
 
-    device = _optimise.pick_device(settings.device)
-    spec = _features.parsed(side.features)
     files = _manner.style_files(side.style_images, settings.style_pictures)
-    manner = _manner.learn(files, spec, settings.layers, settings.style_side, settings.tone_sigma, device)
-    return device, manner
+    spec = _features.parsed(side.features)
+    return _manner.learn(files, spec, settings.layers, settings.style_side, settings.tone_sigma, device)
 
 
 def _bunches(drawings: Sequence[Layers]) -> Iterator[list[int]]:

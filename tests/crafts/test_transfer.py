@@ -145,6 +145,18 @@ def test_the_same_seed_gives_the_same_drawing_and_another_one_another(side: Side
     assert np.array_equal(one, again) and not np.array_equal(one, other)
 
 
+def test_the_number_of_threads_changes_nothing(side: Side) -> None:
+    """Worker processes have one thread, a process that works alone has all; neither must be seen."""
+    outcomes = []
+    for threads in (1, 2):
+        _manner._learnt.cache_clear()
+        torch.set_num_threads(threads)
+        outcomes.append(refined([drawing()], side, steps=12)[0].plain)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(1)
+    assert np.array_equal(*outcomes)
+
+
 @pytest.mark.parametrize("batch", [0, 8])
 def test_a_drawing_does_not_depend_on_those_beside_it(batch: int, side: Side) -> None:
     """Alone, and among others of its size, of other sizes, and before or behind them."""
