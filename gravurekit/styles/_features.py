@@ -1,6 +1,6 @@
 """What `transfer` compares pictures by: a stack of convolutions from one of three places.
 
-    random:SEED        embedded and untrained: random filters at four sizes of the picture
+    random:SEED        embedded and untrained: random filters of three sizes
     model:RUN          the low-level part of one's own trained colorizer, RUN/model.safetensors
     vgg19:PATH         VGG-19's convolutions from a torchvision state dict, as .pth or .safetensors
     vgg19:torchvision  the same, as torchvision itself fetches them
@@ -27,7 +27,7 @@ from gravurekit.errors import UsageError
 
 FORMS = "random:SEED, model:runs/NAME, vgg19:FILE or vgg19:torchvision"
 MODEL_FILE, MODEL_VERSION = "model.safetensors", 1
-RANDOM_SCALES, RANDOM_CHANNELS, RANDOM_SIDE = 4, 48, 7
+RANDOM_SCALES, RANDOM_CHANNELS, RANDOM_SIDE = 3, 48, 7
 # torchvision's `features`: output channels of the 3×3 convolutions, "M" where the picture is halved
 VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512)
 VGG_FILE = "a torchvision state dict of VGG-19 (features.0.weight, …)"
@@ -104,20 +104,18 @@ class Features(nn.Module):
 
 
 class RandomFilters(Features):
-    """The picture at sizes 1, 1/2, 1/4, 1/8, each through one convolution with random orthogonal filters.
+    """The picture softened by 1, 2 and 4 px, each through one convolution with random orthogonal filters whose taps
+    are as far apart.
 
-    48 orthogonal filters of 7×7 px are nearly a basis of all patches of that size: two pictures with equal
+    48 orthogonal filters of 7×7 taps are nearly a basis of all patches of that size: two pictures with equal
     distributions of these features have equal patches. Nothing needs to be learnt for that, and a deeper stack of
-    random convolutions gains nothing by it.
+    random convolutions gains nothing by it. Each stage sees every pixel: halved pictures would leave their grid in
+    what descends by them.
     """
 
     def forward(self, grey: Tensor) -> list[Tensor]:
         current = self.feed(grey)
-        found = [self.stages[0](current)]
-        for stage in self.stages[1:]:
-            current = F.avg_pool2d(current, 2)
-            found.append(stage(current))
-        return found
+        return [stage(_softened(current, 2**n)) for n, stage in enumerate(self.stages)]
 
     def at(self, grey: Tensor, places: Sequence[Tensor]) -> list[Tensor]:
         """As above, from the patches at those places: on a CPU a fraction of the work. A GPU has the time, and adds
@@ -126,20 +124,25 @@ class RandomFilters(Features):
             return super().at(grey, places)
         current, found = self.feed(grey), []
         for number, (stage, index) in enumerate(zip(self.stages, places, strict=True)):
-            current = F.avg_pool2d(current, 2) if number else current
             assert isinstance(stage, nn.Sequential) and isinstance(stage[0], nn.Conv2d)
-            kernels = stage[0].weight.flatten(1)  # (C, 49)
-            found.append(stage[1]((_patches(current, index) @ kernels.T).transpose(1, 2)))
+            patches = _patches(_softened(current, 2**number), index, 2**number)
+            found.append(stage[1]((patches @ stage[0].weight.flatten(1).T).transpose(1, 2)))
         return found
 
 
-def _patches(grey: Tensor, index: Tensor) -> Tensor:
-    """(B, 1, H, W) and (B, K) int64, indices into a flattened (H, W) → (B, K, 49): what a filter sees there."""
-    reach = RANDOM_SIDE // 2
+def _softened(grey: Tensor, side: int) -> Tensor:
+    """(B, 1, H, W) → the same size: means of `side` × `side` px."""
+    return F.avg_pool2d(F.pad(grey, (0, side - 1, 0, side - 1)), side, stride=1) if side > 1 else grey
+
+
+def _patches(grey: Tensor, index: Tensor, apart: int) -> Tensor:
+    """(B, 1, H, W) and (B, K) int64, indices into a flattened (H, W) → (B, K, 49): what a filter sees there whose taps
+    are `apart` px from one another."""
+    reach = RANDOM_SIDE // 2 * apart
     width = grey.shape[3]
     padded = F.pad(grey, (reach, reach, reach, reach))
     corner = index // width * padded.shape[3] + index % width
-    steps = torch.arange(RANDOM_SIDE)
+    steps = torch.arange(RANDOM_SIDE) * apart
     around = (steps[:, None] * padded.shape[3] + steps).flatten()
     every = (corner[:, :, None] + around).flatten(1)
     return padded.flatten(1).gather(1, every).view(len(grey), -1, RANDOM_SIDE**2)
@@ -163,12 +166,11 @@ def random_filters(seed: int, depth: int) -> Features:
     """Untrained features; a function of the seed alone, the global generator isn't touched."""
     generator = torch.Generator().manual_seed(seed)
     stages = []
-    for _ in range(RANDOM_SCALES):
-        layer = _bare(1, RANDOM_CHANNELS, RANDOM_SIDE, bias=False)
+    for number in range(min(depth, RANDOM_SCALES)):
+        layer = _bare(1, RANDOM_CHANNELS, RANDOM_SIDE, bias=False, dilation=2**number)
         nn.init.orthogonal_(layer.weight, generator=generator)
         stages.append(nn.Sequential(layer, nn.LeakyReLU(0.1)))
-    depth = min(depth, RANDOM_SCALES)
-    return RandomFilters(lambda grey: grey - 0.5, stages[:depth], [2**n for n in range(depth)])
+    return RandomFilters(lambda grey: grey - 0.5, stages, [1] * len(stages))
 
 
 # ---- a trained colorizer -------------------------------------------------------------------------------
@@ -277,9 +279,10 @@ def _torchvision() -> dict[str, Tensor]:
     return dict(network.state_dict())
 
 
-def _bare(inputs: int, outputs: int, side: int, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+def _bare(inputs: int, outputs: int, side: int, stride: int = 1, bias: bool = True, dilation: int = 1) -> nn.Conv2d:
     """A convolution whose weights are still to be filled in: making them up would draw on torch's global generator."""
-    layer = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=bias, device="meta")
+    padding = side // 2 * dilation
+    layer = nn.Conv2d(inputs, outputs, side, stride, padding, dilation, bias=bias, device="meta")
     return layer.to_empty(device="cpu")
 
 

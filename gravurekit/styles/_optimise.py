@@ -105,10 +105,12 @@ class Descent:
         self.blur = _Blur(knobs.tone_sigma, self.inside)
         self.tone = self.blur(self.start)
         self.chances = [np.random.default_rng(sheet.seed) for sheet in sheets]
-        self.grounds = [
-            [_Ground(*_manner.places(sheet.tone, sheet.size, stride)) for sheet in sheets]
-            for stride in manner.network.strides
-        ]
+        strides = manner.network.strides
+        by_stride = {
+            stride: [_Ground(*_manner.places(sheet.tone, sheet.size, stride)) for sheet in sheets]
+            for stride in set(strides)
+        }
+        self.grounds = [by_stride[stride] for stride in strides]
         self.optimizer = torch.optim.Adam([self.grey], lr=knobs.rate, betas=(0.9, 0.99))
         self.done = 0
 

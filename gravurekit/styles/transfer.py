@@ -8,7 +8,7 @@ After L. A. Gatys, A. S. Ecker, M. Bethge, "Image Style Transfer Using Convoluti
 optimisation and the Gram loss); E. Heitz, K. Vanhoey, T. Chambon, L. Belcour, "A Sliced Wasserstein Loss for Neural
 Texture Synthesis", CVPR 2021 (sorted random projections); K. He, Y. Wang, J. Hopcroft, "A Powerful Generative Model
 Using Random Weights for the Deep Image Representation", NeurIPS 2016 (networks that nobody has trained). Ours are the
-comparison within strata of tone, and one layer of random filters at several sizes instead of a deep random network.
+comparison within strata of tone, and one layer of random filters of several sizes instead of a deep random network.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ class Settings(settings.Settings):
     )
     steps: int = Field(60, ge=0, le=2000, description="Steps of the descent; the time grows with them.")
     rate: float = Field(0.03, gt=0, le=1, description="Step of the descent at its beginning, of the range 0 to 1.")
-    style_weight: float = Field(1.0, ge=0, le=1000, description="Weight of the likeness to the prints.")
+    style_weight: float = Field(2.0, ge=0, le=1000, description="Weight of the likeness to the prints.")
     tone_weight: float = Field(0.5, ge=0, le=1000, description="Weight of the drawing's own tone; more changes less.")
     tone_sigma: float = Field(4.0, ge=1, le=10, description="Blur that leaves the tone and melts the lines, px.")
     layers: int = Field(3, ge=1, le=5, description="Stages of the network that are compared, the finest first.")
