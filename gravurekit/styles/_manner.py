@@ -22,7 +22,6 @@ from gravurekit.styles import _features, _sheets
 from gravurekit.styles._features import Features, Spec
 
 PLACES = 65536  # features kept a stage, of all prints together
-BLANK = 0.02  # of the tones' range: prints that vary less have nothing to teach
 
 
 @dataclass(frozen=True)

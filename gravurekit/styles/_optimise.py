@@ -22,7 +22,7 @@ from gravurekit.styles._sheets import Sheet
 STRATA = 8  # of equally many places
 SPREAD = 0.02  # of the prints' places: as near in rank of tone are those that a place is held against
 TONE_UNIT = 0.02  # difference of low-passed grey that costs as much as all the prints' variety
-AUTO_PIXELS = 2**21  # px in a batch on a GPU: up to some 9 GB with VGG-19
+AUTO_PIXELS = 2**21  # px in a batch on a GPU; counted, not measured: some 5 GB with three stages of VGG-19
 AUTO_SHEETS = 64
 
 
@@ -57,7 +57,8 @@ def pick_device(name: str) -> str:
 
 
 def batch_limits(knobs: Knobs, device: str) -> tuple[int, int]:
-    """Pixels and sheets that a batch may have. On a CPU one sheet keeps all cores busy."""
+    """Pixels and sheets that a batch may have. On a CPU sheets go one by one: more together would be no
+    faster, and their sums might differ in the last bit."""
     if knobs.batch:
         return 2**62, knobs.batch
     return (1, 1) if device == "cpu" else (AUTO_PIXELS, AUTO_SHEETS)
@@ -191,10 +192,6 @@ def _directions(rng: np.random.Generator, channels: int, count: int) -> np.ndarr
     """(count, channels) float32: random directions of length 1."""
     found = rng.standard_normal((count, channels)).astype(np.float32)
     return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-
-def _tensor(values: np.ndarray, device: str) -> Tensor:
-    return torch.from_numpy(values).to(device)
 
 
 def _masks(sheets: Sequence[Sheet]) -> Tensor:
