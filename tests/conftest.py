@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for arguments in (
         ("crawl", "words.txt", "--source", "sample", "--per-keyword", "22"),
         ("filter", "--relevance", "none"),  # figures are looked for in a test of their own
-        ("stylize", "--short-side", "128"),
+        ("stylize", "--short-side", "128", "--style", "cartoon"),
         ("shard", "--size", "64"),
     ):
         assert run_here("-C", str(folder), *arguments).exit_code == 0

@@ -126,7 +126,8 @@ def test_a_lost_picture_is_fetched_again_alone(gravurekit: Callable[..., Result]
 def test_serial_and_local_write_the_same_bytes(world: Path, gravurekit: Callable[..., Result], tmp_path: Path) -> None:
     for out, executor in (("one", ("--executor", "serial")), ("two", ("--executor", "local", "--jobs", "2"))):
         gravurekit("filter", str(world / "raw"), f"{out}/clean", *executor)
-        gravurekit("stylize", f"{out}/clean", f"{out}/styled", "--short-side", "96", *executor)
+        draw = ("--short-side", "96", "--style", "cartoon", "--variants", "2")
+        gravurekit("stylize", f"{out}/clean", f"{out}/styled", *draw, *executor)
         gravurekit("shard", f"{out}/styled", f"{out}/shards", "--size", "64", *executor)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert len(digests(tmp_path / "one")) > 50
@@ -148,7 +149,7 @@ def test_plain_folders_are_taken_by_every_verb(world: Path, gravurekit: Callable
     assert gravurekit("crawl", "--source", f"folder:{photos}", "--out", "copied").exit_code == 0
     assert digests(tmp_path / "copied" / "images") == digests(photos)
     assert gravurekit("filter", str(photos), "kept").exit_code == 0
-    assert gravurekit("stylize", str(photos), "drawn", "--short-side", "96").exit_code == 0
+    assert gravurekit("stylize", str(photos), "drawn", "--short-side", "96", "--style", "cartoon").exit_code == 0
     assert len(folder.read(tmp_path / "drawn")) == len(list(photos.iterdir()))
     assert {item.label for item in folder.read(tmp_path / "drawn")} == {""}
     assert gravurekit("shard", "drawn", "tensors", "--size", "32").exit_code == 0

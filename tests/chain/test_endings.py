@@ -21,7 +21,7 @@ UNORDERED = ("journal.jsonl", "log.jsonl")  # they tell what happened, and when
 VERBS = {
     "crawl": ("crawl", "kaftan", "red dress", "--source", "sample", "--per-keyword", "14", "--out"),
     "filter": ("filter", "photos", "--skip", "too_small", "--relevance", "none"),
-    "stylize": ("stylize", "photos", "--short-side", "64", "--out"),
+    "stylize": ("stylize", "photos", "--short-side", "64", "--style", "cartoon", "--out"),
     "shard": ("shard", "drawn", "--size", "64"),
     "train": ("train", "tensors", "--head", "average", "--batch", "2", "--steps", "4", "--checkpoint-every", "2",
               "--runs"),
@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     patchwork(place / "photos", 150)  # three tasks
     patchwork(place / "prints", 9)
     quick = ("-C", str(place))
-    assert run_here(*quick, "stylize", "photos", "drawn", "--short-side", "64").exit_code == 0
+    assert run_here(*quick, "stylize", "photos", "drawn", "--short-side", "64", "--style", "cartoon").exit_code == 0
     assert run_here(*quick, "shard", "drawn", "tensors", "--size", "32").exit_code == 0
     train = (*quick, "train", "tensors", "--head", "average", "--batch", "2", "--steps", "1", "--json", "--quiet")
     (place / "model").symlink_to(place / json.loads(run_here(*train).stdout)["out"])
@@ -252,7 +252,8 @@ def test_a_folder_that_is_being_written_isnt_read(place: Path, hold: Callable[[P
 
 
 def test_what_a_killed_process_left_locked_is_taken_over_and_told(place: Path, tmp_path: Path) -> None:
-    command = [*PROGRAM, "-C", str(tmp_path), "stylize", str(place / "photos"), "out", "--short-side", "64", "--quiet"]
+    words = ["stylize", str(place / "photos"), "out", "--short-side", "64", "--style", "cartoon", "--quiet"]
+    command = [*PROGRAM, "-C", str(tmp_path), *words]
     code, hit = end_at(command, tmp_path / "out", 8, signal.SIGKILL)
     lock = tmp_path / "out" / metadata.LOCK
     assert hit and code == -signal.SIGKILL and lock.exists()

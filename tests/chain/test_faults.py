@@ -141,7 +141,8 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(
 @pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     patchwork(tmp_path / "photos", 140)
-    command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "out", "--jobs", "2"]
+    command = [sys.executable, "-m", "gravurekit", "-C", str(tmp_path), "stylize", "photos", "out", "--jobs", "2",
+               "--style", "cartoon"]  # fmt: skip
     process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     assert until(lambda: process.poll() is not None or list((tmp_path / "out" / "plain").glob("*.png")))
     os.killpg(process.pid, signal.SIGINT)

@@ -22,6 +22,7 @@ per_keyword = 9
 [filter]
 relevance = "none"
 [stylize]
+style = "cartoon"
 short_side = 64
 [shard]
 size = 32
@@ -194,7 +195,7 @@ def test_prints_that_were_coloured_before_are_kept_beside_new_ones(workspace: Pa
 def test_a_grown_input_is_drawn_where_it_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     patchwork(tmp_path / "photos", 5)
-    draw = ("stylize", "photos", "styled", "--short-side", "64")
+    draw = ("stylize", "photos", "styled", "--short-side", "64", "--style", "cartoon")
     assert run_here(*draw).exit_code == 0
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "styled").glob("*/*")}
     patchwork(tmp_path / "photos", 7)
@@ -203,7 +204,7 @@ def test_a_grown_input_is_drawn_where_it_is_new(tmp_path: Path, monkeypatch: pyt
     assert json.loads(result.stdout)["facts"] == {"drawn before": 4}
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "styled").glob("*/*")}
     assert len(after) == 18 and len(after.items() & before.items()) == 12
-    run_here("stylize", "photos", "anew", "--short-side", "64")
+    run_here("stylize", "photos", "anew", "--short-side", "64", "--style", "cartoon")
     assert digests(tmp_path / "styled") == digests(tmp_path / "anew")
 
 

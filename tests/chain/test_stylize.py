@@ -13,7 +13,7 @@ import pytest
 from typer.testing import Result
 from workspace import digests, patchwork
 
-from gravurekit import color, crafts, folder, images, metadata, receipt, shards, storage
+from gravurekit import color, crafts, folder, images, metadata, parts, receipt, shards, storage
 from gravurekit.executor import Outcome
 from gravurekit.progress import SILENT
 from gravurekit.shards.reader import ShardSet
@@ -82,6 +82,20 @@ def test_more_variants_keep_what_is_drawn_and_fewer_remove_it(
     shrunk = json.loads(gravurekit(*draw, "1").stdout)
     assert (shrunk["facts"]["drawn before"], shrunk["kept"]) == (5, 5)
     assert len(list((tmp_path / "styled").glob("*/*.*"))) == 15 and json.loads(gravurekit(*draw, "1").stdout)["fresh"]
+
+
+@pytest.mark.parametrize(
+    "style", [name for name in crafts.names("styles") if hasattr(crafts.load("styles", name), "draw")]
+)
+def test_drawings_are_the_same_whoever_draws_them(
+    style: str, gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "TASK_SIZE", 3)  # several tasks, and variants of a picture in two of them
+    patchwork(tmp_path / "photos", 4)
+    draw = ("--style", style, "--variants", "2", "--short-side", "64")
+    for out, executor in (("one", ("serial",)), ("two", ("local", "--jobs", "2"))):
+        assert gravurekit("stylize", "photos", out, *draw, "--executor", *executor).exit_code == 0
+    assert digests(tmp_path / "one") == digests(tmp_path / "two") and len(list((tmp_path / "one").glob("*/*.*"))) == 24
 
 
 def test_one_lost_variant_is_drawn_again_alone(given: list[Any], gravurekit: Run, tmp_path: Path) -> None:

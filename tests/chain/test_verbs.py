@@ -153,7 +153,7 @@ def test_a_terminal_without_our_arrows_is_no_reason_to_fail(tmp_path: Path) -> N
 
 def test_files_of_others_in_output_folders_survive_a_new_run(world: Path, gravurekit: Run, tmp_path: Path) -> None:
     (tmp_path / "styled").mkdir()
-    draw = ("stylize", str(world / "clean"), "styled", "--short-side")
+    draw = ("stylize", str(world / "clean"), "styled", "--style", "cartoon", "--short-side")
     shard = ("shard", "styled", "shards", "--size")
     assert gravurekit(*draw, "64").exit_code == gravurekit(*shard, "32").exit_code == 0
     for name in ("styled/mine.part", "styled/images/mine.txt", "shards/notes.safetensors"):

@@ -233,7 +233,7 @@ def quick_trainings() -> Iterator[None]:
 
 VERBS = {
     "clean": ("filter", "photos", "clean", "--skip", "too_small", "--executor", "serial"),
-    "styled": ("stylize", "clean", "styled", "--short-side", "64", "--executor", "serial"),
+    "styled": ("stylize", "clean", "styled", "--short-side", "64", "--style", "cartoon", "--executor", "serial"),
     "shards": ("shard", "styled", "shards", "--size", "32", "--val-share", "0.2", "--test-share", "0.2", "--executor",
                "serial"),
     "runs": ("train", "shards"),
