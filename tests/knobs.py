@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gravurekit import crafts, pipeline, reference
 from gravurekit.errors import UsageError
 from gravurekit.reference import literal
-from gravurekit.settings import Settings, flag_of, layered
+from gravurekit.settings import Range, Settings, flag_of, layered
 
 CLASSES = reference.classes()
 KNOBS = [(table, key) for table, kind in CLASSES.items() for key in kind.model_fields]
@@ -18,7 +18,10 @@ KNOBS = [(table, key) for table, kind in CLASSES.items() for key in kind.model_f
 
 def limits(kind: type[Settings], key: str) -> dict[type, float]:
     """The limits of a knob: {Ge: 64, Le: 4096}."""
-    found = [limit for limit in kind.model_fields[key].metadata if isinstance(limit, (Ge, Gt, Le, Lt))]
+    metadata = kind.model_fields[key].metadata
+    if ranges := [item for item in metadata if isinstance(item, Range)]:
+        return {Ge: ranges[0].ge, Le: ranges[0].le}
+    found = [limit for limit in metadata if isinstance(limit, (Ge, Gt, Le, Lt))]
     return {type(limit): getattr(limit, type(limit).__name__.lower()) for limit in found}
 
 
@@ -48,6 +51,9 @@ def values(kind: type[Settings], key: str) -> list[Any]:
         choices = ["large", "small", "failed", "failed:timeout"]
     elif get_origin(about.annotation) is dict:
         choices = [{"bing": "http://127.0.0.1:1"}, {"bing": "http://127.0.0.1:2", "x y": ""}]
+    elif about.annotation == tuple[float, float]:
+        low, high = float(bounds[Ge]), float(bounds[Le])
+        choices = [(low, high), (low, (low + high) / 2), (high, high)]
     else:
         assert about.annotation == tuple[str, ...], f"teach this function the type of {key}"
         choices = [("too_small",), ("too_small", "monochrome")]
@@ -81,6 +87,9 @@ def any_value(kind: type[Settings], key: str) -> st.SearchStrategy[Any]:
         return st.from_regex(patterns[0]).filter(lambda text: text[-1:] != "\n") if patterns else st.text()
     if get_origin(about.annotation) is dict:
         return st.dictionaries(st.text(), st.text())
+    if about.annotation == tuple[float, float]:
+        ends = st.floats(float(bounds[Ge]), float(bounds[Le]))
+        return st.tuples(ends, ends).map(lambda pair: (min(pair), max(pair)))
     assert about.annotation == tuple[str, ...], f"teach this function the type of {key}"
     return st.lists(st.text()).map(tuple)
 

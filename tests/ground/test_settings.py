@@ -237,7 +237,7 @@ def test_beyond_a_limit_names_table_key_and_limit(table: str, key: str) -> None:
 def test_a_value_of_another_type_names_table_and_key(table: str, key: str) -> None:
     kind = CLASSES[table]
     for wrong in ("no such value", 1.5, True, ["a", 7], {"a": 1}):
-        fits = {str: str, float: float, bool: bool}.get(kind.model_fields[key].annotation)  # type: ignore[arg-type]
+        fits = {str: str, float: float, bool: bool, tuple[float, float]: float}.get(kind.model_fields[key].annotation)  # type: ignore[arg-type]
         if fits is None or not isinstance(wrong, fits) or not is_valid(kind, key, wrong):
             with pytest.raises(UsageError, match=rf"\[{table}\] {key}"):
                 layered(kind, table, {key: wrong})
