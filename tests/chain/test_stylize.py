@@ -5,6 +5,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import drawing
@@ -17,7 +18,7 @@ from gravurekit import color, crafts, folder, images, metadata, parts, receipt, 
 from gravurekit.executor import Outcome
 from gravurekit.progress import SILENT
 from gravurekit.shards.reader import ShardSet
-from gravurekit.stages import stylize
+from gravurekit.stages import colorize, stylize
 
 Run = Callable[..., Result]
 SMALL = ("--short-side", "64", "--executor", "serial")
@@ -348,3 +349,18 @@ def test_the_output_folder_can_be_said_in_two_ways_but_once(given: list[Any], gr
     assert len(folder.read(tmp_path / "styled")) == 5
     result = gravurekit("stylize", "photos", "styled", "--out", "other", *SMALL)
     assert result.exit_code == 2 and "name one folder" in str(result.exception)
+
+
+def test_shards_say_how_a_print_is_drawn_anew(given: list[Any], gravurekit: Run, tmp_path: Path) -> None:
+    """By the style that the pictures started from, at the size at which it draws."""
+    assert gravurekit(*TOUCH, "--style-image", "prints", "--preset", "pale").exit_code == 0
+    assert gravurekit("shard", "--size", "32", "--val-share", "0", "--test-share", "0").exit_code == 0
+    style = json.loads((tmp_path / "shards" / shards.MANIFEST).read_text("utf-8"))["style"]
+    assert style["name"] == "retouched" and style["starts_from"]["settings"] == {"pitch": 9, "ink": 120}
+    seen = []
+    ruled = sys.modules["gravurekit.styles.ruled"]
+    ruled.redraw = lambda ink, settings: seen.append((ink.shape, settings.pitch)) or 255 - ink  # type: ignore[attr-defined]
+    ink = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (200, 1))
+    anew = colorize._redrawn(ink, SimpleNamespace(about={"style": style}), colorize.Settings())  # type: ignore[arg-type]
+    assert seen == [((128, 192), 9)] and anew.shape == ink.shape
+    assert np.abs(anew.astype(int) - (255 - ink)).mean() < 2
