@@ -139,7 +139,7 @@ def test_variants_become_rows_of_one_split_and_are_credited_once(
 def test_drawings_of_one_picture_are_not_taken_for_photographs(
     verb: str, given: list[Any], gravurekit: Run, tmp_path: Path
 ) -> None:
-    gravurekit("stylize", "photos", "styled", "--variants", "2", *SMALL)
+    gravurekit("stylize", "photos", "styled", "--style", "ruled", "--variants", "2", *SMALL)
     result = gravurekit(verb, "styled", "again")
     assert result.exit_code == 2 and "several drawings of a picture" in str(result.exception)
 
@@ -345,7 +345,7 @@ def test_a_preview_that_cant_be_had_is_refused(
 
 
 def test_the_output_folder_can_be_said_in_two_ways_but_once(given: list[Any], gravurekit: Run, tmp_path: Path) -> None:
-    assert gravurekit("stylize", "photos", "--out", "styled", *SMALL).exit_code == 0
+    assert gravurekit("stylize", "photos", "--out", "styled", "--style", "ruled", *SMALL).exit_code == 0
     assert len(folder.read(tmp_path / "styled")) == 5
     result = gravurekit("stylize", "photos", "styled", "--out", "other", *SMALL)
     assert result.exit_code == 2 and "name one folder" in str(result.exception)
