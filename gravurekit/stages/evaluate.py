@@ -33,11 +33,11 @@ KIND = "gravurekit evaluate style"  # what a report of ours says of itself
 class Settings(base.Settings):
     """How much is measured, and how long judges learn."""
 
-    pictures: int = Field(32, ge=4, le=10_000, description="Drawings that are measured, of different photographs.")
-    book_pictures: int = Field(40, ge=4, le=10_000, description="Pictures of each book, evenly out of the whole.")
-    lessons: int = Field(120, ge=4, le=10_000, description="Other photographs, of which judges see fakes.")
-    patches: int = Field(700, ge=16, le=100_000, description="Patches of each book that judges learn from.")
-    epochs: int = Field(6, ge=1, le=1000, description="Times that judges see each patch.")
+    pictures: int = Field(24, ge=4, le=10_000, description="Drawings that are measured, of different photographs.")
+    book_pictures: int = Field(30, ge=4, le=10_000, description="Pictures of each book, evenly out of the whole.")
+    lessons: int = Field(100, ge=4, le=10_000, description="Other photographs, of which judges see fakes.")
+    patches: int = Field(500, ge=16, le=100_000, description="Patches of each book that judges learn from.")
+    epochs: int = Field(8, ge=1, le=1000, description="Times that judges see each patch.")
     resamples: int = Field(100, ge=10, le=100_000, description="Resamples of the pictures for each interval.")
     seed: int = Field(0, ge=0, description="Seed of what is left to chance.")
 
@@ -249,7 +249,7 @@ def _report(job: Job, made: Evaluation, jury: Sequence[Judge], chosen: Cast) -> 
         "opencv": cv2.__version__,
         "torch": torch.__version__,
     }
-    return said | {
+    return _rounded(said) | {
         "kind": KIND,
         "revision": REVISION,
         "revisions": revisions,
@@ -259,6 +259,15 @@ def _report(job: Job, made: Evaluation, jury: Sequence[Judge], chosen: Cast) -> 
         "judges": [item.digest for item in jury],
         "features": list(texture.FEATURES),
     }
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to six places: the bits beyond depend on where in memory a sum lay."""
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def _digest_of(files: Iterable[Path]) -> str:
