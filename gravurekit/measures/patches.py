@@ -14,6 +14,8 @@ import numpy as np
 
 from gravurekit import images
 
+REVISION = 1
+
 LONG_SIDE = 768  # px
 SIDE = 64  # px
 BLANK = 12.0  # grey levels; a light patch that varies less is bare paper

@@ -11,8 +11,8 @@ from gravurekit.measures.style import Look
 
 WIDTH, MARGIN, LINE = 1640, 20, 20  # px
 SHOWN = 12  # patches of a strip
-EXAMPLE = 384  # px
-EXAMPLES = 4
+EXAMPLE = 312  # px
+EXAMPLES = 5
 COLUMNS = (0, 270, 340, 510, 680, 850, 1020, 1190, 1360)  # px
 
 
@@ -89,5 +89,6 @@ def _written(words: Sequence[tuple[int, int, str, int]], height: int) -> np.ndar
     canvas = Image.new("L", (WIDTH, height), 255)
     draw = ImageDraw.Draw(canvas)
     for x, y, text, size in words:
-        draw.text((x, y), text, 0, ImageFont.load_default(size))
+        plain = text.replace("–", "-")  # Pillow's own font has no dash
+        draw.text((x, y), plain, 0, ImageFont.load_default(size))
     return np.asarray(canvas)

@@ -34,19 +34,25 @@ class Cast:
 
 
 def cast(styled: Path, photos: Path, prints: Path, pictures: int, book_pictures: int, lessons: int) -> Cast:
-    """Choose at most so many of each. Pictures go by their keys, which are digests, so the first ones are any ones.
-    Raises UsageError if there are too few photographs or books, DataError for a damaged folder."""
+    """Choose at most so many of each. Of the photographs every other one, by key, is for lessons, whatever was drawn:
+    the same judges serve every style. Keys are digests, so the first ones are any ones.
+
+    Raises UsageError if there are too few photographs or books, or all drawings are of photographs for lessons;
+    DataError for a damaged folder."""
     books = books_of(prints, book_pictures)
     known = folder.read(photos)
     if len(known) < LEAST_PHOTOS:
         raise UsageError(f"{photos} holds {len(known)} photographs: at least {LEAST_PHOTOS} are needed")
-    room = min(pictures, len(known) // 2)  # the other half is for the judges
-    drawings, used = _drawings(styled, folder.read(styled), photos, known, room)
-    if not used:
-        used = {item.key for item in known[:room]}
-    controls = [photos / item.file_name for item in known if item.key in used]
-    rest = [photos / item.file_name for item in known if item.key not in used]
-    return Cast(drawings, controls, rest[:lessons], books)
+    pairs, unpaired = _pairs(folder.read(styled), known)
+    measured = [item for item in known[::2] if item.key in pairs or not pairs][:pictures]
+    if not measured:
+        raise UsageError(f"{styled}: its drawings are all of photographs that judges learn from: draw more of {photos}")
+    files = [photos / item.file_name for item in measured]
+    if pairs:
+        drawings = [_drawing(styled, pairs[item.key], file) for item, file in zip(measured, files, strict=True)]
+    else:
+        drawings = [_drawing(styled, item, None) for item in unpaired[:pictures]]
+    return Cast(drawings, files, [photos / item.file_name for item in known[1::2]][:lessons], books)
 
 
 def books_of(prints: Path, most: int) -> dict[str, list[Path]]:
@@ -65,24 +71,20 @@ def _evenly(files: Sequence[Path], most: int) -> list[Path]:
     return [files[n * len(files) // count] for n in range(count)]
 
 
-def _drawings(
-    styled: Path, found: Sequence[Record], photos: Path, known: Sequence[Record], room: int
-) -> tuple[list[Drawing], set[str]]:
-    """At most `room` drawings of different photographs, and the keys of these; any drawings if none is known to be of
-    one of the photographs."""
+def _pairs(found: Sequence[Record], known: Sequence[Record]) -> tuple[dict[str, Record], list[Record]]:
+    """One drawing of each photograph, by its key, found by the key or else the file's name; and the others."""
     keys = {item.key for item in known}
     stems = {Path(item.file_name).stem: item.key for item in known}
-    files = {item.key: photos / item.file_name for item in known}
-    paired: dict[str, Record] = {}
+    pairs: dict[str, Record] = {}
+    others = []
     for item in found:
         own = item.photo_key or item.key
         key = own if own in keys else stems.get(Path(item.file_name).stem, "")
         if key:
-            paired.setdefault(key, item)
-    if not paired:
-        return [_drawing(styled, item, None) for item in found[:room]], set()
-    chosen = sorted(paired)[:room]
-    return [_drawing(styled, paired[key], files[key]) for key in chosen], set(chosen)
+            pairs.setdefault(key, item)
+        else:
+            others.append(item)
+    return pairs, others
 
 
 def _drawing(styled: Path, item: Record, photo: Path | None) -> Drawing:

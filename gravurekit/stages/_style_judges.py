@@ -52,11 +52,11 @@ def judges(cast: Cast, pains: "Pains", seed: int, cache: Path, watch: Watch) -> 
 
 
 def _digest_of(cast: Cast, pains: "Pains", seed: int) -> str:
-    from gravurekit.measures import controls, judge
+    from gravurekit.measures import controls, judge, patches
 
     books = {name: [file_sha256(path) for path in files] for name, files in cast.books.items()}
     lessons = [file_sha256(path) for path in cast.lessons]
-    return digest([judge.REVISION, controls.REVISION, asdict(pains), seed, books, lessons])
+    return digest([judge.REVISION, controls.REVISION, patches.REVISION, asdict(pains), seed, books, lessons])
 
 
 @dataclass(frozen=True)

@@ -232,9 +232,11 @@ def _report(job: Job, made: Evaluation, jury: Sequence[Judge], chosen: Cast) -> 
     import numpy
     import torch
 
-    from gravurekit.measures import controls, judge, kept, style, texture
+    from gravurekit.measures import controls, judge, kept, patches, style, texture
 
-    revisions = {part.__name__.rpartition(".")[2]: part.REVISION for part in (controls, judge, kept, style, texture)}
+    revisions = {
+        part.__name__.rpartition(".")[2]: part.REVISION for part in (controls, judge, kept, patches, style, texture)
+    }
     drawn = [path for item in chosen.drawings for path in (item.plain, item.print, item.wash) if path]
     inputs = {
         "drawings": _digest_of(drawn),

@@ -10,7 +10,11 @@ from typer.testing import Result
 from workspace import digests
 
 from gravurekit import images
+from gravurekit.errors import UsageError
 from gravurekit.measures.controls import CONTROLS
+from gravurekit.metadata import file_sha256
+from gravurekit.stages._style_cast import cast
+from gravurekit.storage import write_bytes
 
 Run = Callable[..., Result]
 QUICK = ("--pictures", "4", "--book-pictures", "4", "--lessons", "6", "--patches", "48", "--epochs", "4",
@@ -43,16 +47,40 @@ def test_the_report_and_its_sheet(gravurekit: Run) -> None:
     assert all(same[name] == report[name] for name in ("inputs", "judges", "settings"))
 
 
+@pytest.mark.slow
 def test_a_plain_folder_goes_by_the_names_of_its_files(gravurekit: Run) -> None:
     prints.write(Path(), photos=12, pages=4)
-    Path("styled").mkdir()
-    for n, page in enumerate(prints.book("alpha", 3)):
-        Path("styled", f"{n:02}.png").write_bytes(images.encode_png(page))
-    Path("styled", "03.png").write_bytes(b"\x89PNG\r\n torn")
+    drawn = [path.name for path in sorted(Path("photos").iterdir(), key=file_sha256)]
+    for name, page in zip(drawn, prints.book("alpha", 12), strict=True):
+        write_bytes(Path("styled", name), images.encode_png(page))
+    write_bytes(Path("styled", drawn[0]), b"\x89PNG\r\n torn")
     assert gravurekit(*ASK, *QUICK, "--quiet", "--out", "told.json").exit_code == 0
     report = json.loads(Path("told.json").read_text())
     assert report["style"]["pictures"] == 3 and report["style"]["print_hue"] is None
     assert report["style"]["tone"] is not None  # its photographs were found
+
+
+@pytest.mark.parametrize("count", [12, 7, 3])
+def test_what_is_measured_was_no_lesson_and_lessons_are_the_same_for_every_style(count: int, tmp_path: Path) -> None:
+    prints.write(tmp_path, photos=12, pages=2)
+    order = sorted((tmp_path / "photos").iterdir(), key=file_sha256)
+    for path in order[:count]:
+        write_bytes(tmp_path / "styled" / path.name, path.read_bytes())
+    chosen = cast(tmp_path / "styled", tmp_path / "photos", tmp_path / "prints", 10, 2, 10)
+    assert chosen.lessons == order[1::2]
+    assert chosen.controls == [item.photo for item in chosen.drawings] == order[:count][::2]
+    assert {name: len(files) for name, files in chosen.books.items()} == dict.fromkeys(prints.BOOKS, 2)
+
+
+def test_drawings_of_lessons_only_are_refused_and_those_of_nobody_knows_what_are_measured(tmp_path: Path) -> None:
+    prints.write(tmp_path, photos=12, pages=2)
+    order = sorted((tmp_path / "photos").iterdir(), key=file_sha256)
+    write_bytes(tmp_path / "styled" / order[1].name, order[1].read_bytes())
+    with pytest.raises(UsageError, match="draw more"):
+        cast(tmp_path / "styled", tmp_path / "photos", tmp_path / "prints", 10, 2, 10)
+    write_bytes(tmp_path / "strange" / "a.png", images.encode_png(prints.engraving(1, 4, True)))
+    found = cast(tmp_path / "strange", tmp_path / "photos", tmp_path / "prints", 4, 2, 10)
+    assert [item.photo for item in found.drawings] == [None] and found.controls == order[:8:2]
 
 
 @pytest.mark.parametrize(
