@@ -67,15 +67,17 @@ def crops(grey: np.ndarray, count: int, rng: np.random.Generator) -> Iterator[np
 
 
 def _worn(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As a scan may bring it: larger or smaller, softer, compressed."""
-    scale = np.exp(rng.uniform(*np.log(SCALES)))
-    height, width = (max(1, round(side * scale)) for side in grey.shape)
-    changed = images.resize(grey, width, height)
-    if rng.random() < 0.4:
+    """As a scan may bring it: larger or smaller, softer, steeper, compressed; or pixel for pixel as it is, since a
+    judge who has seen only what was resampled takes every crisp pixel for ink."""
+    changed = grey
+    if rng.random() < 0.6:
+        scale = np.exp(rng.uniform(*np.log(SCALES)))
+        changed = images.resize(grey, *(max(1, round(side * scale)) for side in grey.shape[::-1]))
+    if rng.random() < 0.3:
         changed = np.asarray(cv2.GaussianBlur(changed, (0, 0), rng.uniform(0.3, 0.9)), np.uint8)
     if rng.random() < 0.35:
         changed = _steeper(changed, rng)
-    if rng.random() < 0.8:
+    if rng.random() < 0.65:
         changed = images.decode(images.encode_jpeg(changed, int(rng.integers(*QUALITIES)))).pixels[..., 0]
     return changed
 
@@ -85,7 +87,7 @@ def _steeper(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     low, high = np.percentile(grey, (2, 98))
     levels = (np.arange(256.0) - low) / max(high - low, 1.0)
     away = (levels - rng.uniform(0.35, 0.65)) * rng.uniform(3, 16)
-    return cv2.LUT(grey, np.rint(255 / (1 + np.exp(-away))).astype(np.uint8))
+    return cv2.LUT(grey, np.rint(255 / (1 + np.exp(-np.clip(away, -50, 50)))).astype(np.uint8))
 
 
 def of_prints(pictures: Sequence[np.ndarray], count: int, rng: np.random.Generator) -> np.ndarray:

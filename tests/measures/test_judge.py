@@ -56,6 +56,13 @@ def test_contrast_and_brightness_are_nothing_to_it(stranger: judge.Weights) -> N
     assert np.abs(judge.taken(stranger, cells) - judge.taken(stranger, pale)).mean() < 0.1
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_blank_pictures_have_no_patches_to_learn_from(level: int) -> None:
+    flat = np.full((150, 90), level, np.uint8)
+    flat[0, 0] = 255 - level
+    assert len(judge.of_prints([flat, np.zeros((5, 3), np.uint8)], 8, np.random.default_rng(0))) == 0
+
+
 def row(name: str, judged: float, texture: float) -> style.Row:
     figures = (style.Figure(value, value, value) for value in (judged, texture))
     return style.Row(name, 1, *figures)
