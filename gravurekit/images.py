@@ -141,10 +141,19 @@ def _brief(error: BaseException) -> str:
 def _thinned(image: Image.Image, reduce_to: int) -> Image.Image:
     """A large picture reduced by area by a whole number, its short side not below `reduce_to`."""
     factor = min(image.size) // reduce_to
-    if image.width * image.height < LARGE or factor < 2 or image.mode not in ("L", "RGB", "RGBA", "CMYK"):
-        return image  # of a palette or of 16 bits, Pillow's means wouldn't be means of colours
-    small = image.reduce(factor)
-    small.info |= image.info  # its profile
+    if image.width * image.height < LARGE or factor < 2:
+        return image
+    if image.mode in ("1", "P"):  # means of their numbers wouldn't be means of colours
+        grey = "L" if image.mode == "1" else "RGB"
+        image = image.convert("RGBA" if "transparency" in image.info else grey)
+    if image.mode == "I;16":
+        size = (-(-image.width // factor), -(-image.height // factor))
+        small = Image.fromarray(resize(np.asarray(image), *size))
+    elif image.mode in ("L", "RGB", "RGBA", "CMYK"):
+        small = image.reduce(factor)
+    else:
+        return image
+    small.info |= {name: value for name, value in image.info.items() if name != "transparency"}  # its profile
     if orientation := image.getexif().get(ExifTags.Base.Orientation):
         small.getexif()[ExifTags.Base.Orientation] = orientation
     return small
@@ -201,8 +210,8 @@ def _apply_profile(image: Image.Image) -> Image.Image:
 
 
 def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(H, W) or (H, W, C) uint8 or float32 → the same kind at `height` × `width`: by area when it shrinks (no moiré),
-    cubic when it grows."""
+    """(H, W) or (H, W, C) uint8, uint16 or float32 → the same kind at `height` × `width`: by area when it shrinks
+    (no moiré), cubic when it grows."""
     if pixels.shape[:2] == (height, width):
         return pixels
     import cv2  # here, because who only decodes does without its 20 MB
