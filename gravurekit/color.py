@@ -119,33 +119,30 @@ def oklab_to_linear(lab: np.ndarray) -> np.ndarray:
 def oklab_into_gamut(lab: np.ndarray) -> np.ndarray:
     """(..., 3) float32 Oklab → the same with the chroma reduced, lightness and hue kept, until sRGB can show it."""
     most = _most_chroma()
-    lightness, hues = most.shape
-    chroma = np.hypot(lab[..., 1], lab[..., 2])
-    turn = (np.arctan2(lab[..., 2], lab[..., 1]) / (2 * np.pi)) % 1.0
-    rows = np.clip(lab[..., 0], 0, 1) * (lightness - 1)
-    row, column = np.minimum(rows.astype(np.intp), lightness - 2), np.minimum((turn * hues).astype(np.intp), hues - 1)
-    part = rows - row
-    # of the two hues beside it the lesser counts: a straight line would lie outside where the gamut has a corner
-    low = np.minimum(most[row, column], most[row, (column + 1) % hues])
-    high = np.minimum(most[row + 1, column], most[row + 1, (column + 1) % hues])
-    limit = low + (high - low) * part
-    factor = np.minimum(1.0, limit / np.maximum(chroma, 1e-6))
-    return np.dstack([np.clip(lab[..., 0], 0, 1), lab[..., 1] * factor, lab[..., 2] * factor]).astype(np.float32)
+    lightness, hues = (side - 1 for side in most.shape)
+    L, a, b = np.clip(lab[..., 0], 0, 1), lab[..., 1], lab[..., 2]
+    column = ((np.arctan2(b, a) + np.float32(np.pi)) * np.float32(hues / (2 * np.pi))).astype(np.int32)
+    limit = np.take(most.ravel(), (L * lightness).astype(np.int32) * (hues + 1) + column)
+    factor = np.minimum(np.float32(1), limit / np.maximum(np.sqrt(a * a + b * b), np.float32(1e-6)))
+    return np.stack([L, a * factor, b * factor], axis=-1)
 
 
 @cache
-def _most_chroma(lightness: int = 129, hues: int = 360) -> np.ndarray:
-    """(lightness, hues) float32: the most chroma that sRGB shows at each Oklab lightness 0..1 and hue 0..360°."""
-    L = np.linspace(0, 1, lightness, dtype=np.float32)[:, None]
-    angle = np.linspace(0, 2 * np.pi, hues, endpoint=False, dtype=np.float32)[None, :]
-    low, high = np.zeros((lightness, hues), np.float32), np.full((lightness, hues), 0.4, np.float32)
-    for _ in range(12):
+def _most_chroma(lightness: int = 256, hues: int = 540) -> np.ndarray:
+    """(lightness + 1, hues + 1) float32: the most chroma that sRGB shows at each Oklab lightness 0..1 and each hue from
+    -180° to 180°. An entry is the least of its own and the three after it, so that all colours between them fit."""
+    L = np.linspace(0, 1, lightness + 1, dtype=np.float32)[:, None]
+    angle = np.linspace(-np.pi, np.pi, hues + 1, dtype=np.float32)[None, :]
+    low, high = np.zeros((2, lightness + 1, hues + 1), np.float32)
+    high += 0.4
+    for _ in range(11):
         middle = (low + high) / 2
         lab = np.stack([np.broadcast_to(L, middle.shape), middle * np.cos(angle), middle * np.sin(angle)], axis=-1)
         linear = oklab_to_linear(lab)
         inside = ((linear >= -1e-3) & (linear <= 1 + 1e-3)).all(-1)
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return low
+    after = np.pad(low, ((0, 1), (0, 1)), mode="edge")
+    return np.minimum(np.minimum(low, after[1:, :-1]), np.minimum(after[:-1, 1:], after[1:, 1:]))
 
 
 def multiply(wash: np.ndarray, ink: np.ndarray) -> np.ndarray:

@@ -9,24 +9,24 @@ import numpy as np
 from numba import njit
 
 TABLE = 1024  # entries of the tables of chance; a power of two
+CONTOUR = np.float32(0.014)  # the relative difference at which a contour begins
 ONE, HALF, ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _places(length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the `length` pixels of a row lie in a reduced one of `small`: the left neighbour, and the way from it."""
+    """Where the `length` pixels of a row lie in a reduced one of `small`: the left neighbour, and the way from it, which
+    is below 0 or above 1 outside of the outermost ones, so that a slope goes on to the picture's edge."""
     left = np.empty(length, np.int32)
     part = np.empty(length, np.float32)
     for x in range(length):
-        at = min(
-            max((np.float32(x) + HALF) * np.float32(small) / np.float32(length) - HALF, ZERO), np.float32(small - 1)
-        )
+        at = (np.float32(x) + HALF) * np.float32(small) / np.float32(length) - HALF
         left[x] = max(min(int(at), small - 2), 0)
         part[x] = at - np.float32(left[x])
     return left, part
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath=True)
 def wanted(
     grey: np.ndarray,
     soft: np.ndarray,
@@ -72,55 +72,53 @@ def wanted(
     return out
 
 
-@njit(cache=True)
-def contours(
-    edges: np.ndarray, tone: np.ndarray, cos: np.ndarray, sin: np.ndarray, loud: np.ndarray, least: float
-) -> np.ndarray:
+@njit(cache=True, error_model="numpy")
+def contours(edges: np.ndarray, tone: np.ndarray, tangents: np.ndarray, loud: np.ndarray) -> np.ndarray:
     """Contour lines along the flow, (H, W) float32: a difference of two Gaussians, smoothed along the tangent so that
     a contour is one stroke and noise is none (Kang, Lee and Chui, "Coherent line drawing", 2007).
 
     `edges` (H, W) float32: the difference; `tone` (H, W) float32 0..1: the broader of the two, by which it is divided,
-    so that lines carry no tone. `cos`, `sin` 1/2, float32: the tangent, its sign free. `loud` 1/8, float32: factor.
-    Where the quotient is below `least`, 0.
+    so that lines carry no tone. `tangents` (H/4, W/4, 2) float32: cosine and sine, the sign free. `loud` 1/8, float32:
+    how strongly contours are drawn; where nothing would come of it, 0.
     """
     height, width = edges.shape
     out = np.zeros((height, width), np.float32)
-    steps = 4
-    weights = np.exp(-0.5 * (np.arange(steps + 1) / 2.6) ** 2).astype(np.float32)
-    quarter, floor, stride = np.float32(0.25), np.float32(least), np.float32(1.5)
-    high, wide = cos.shape
+    steps = 3
+    weights = np.exp(-0.5 * (np.arange(steps + 1) / 2.0) ** 2).astype(np.float32)
+    quarter, floor, stride = np.float32(0.25), np.float32(0.9) * CONTOUR, np.float32(1.9)
     for y in range(height):
+        factors = loud[y >> 3]
         for x in range(width):
             edge = edges[y, x]
-            if edge <= floor * quarter or edge <= floor * (quarter + tone[y, x]):
+            if edge <= floor * quarter:
+                continue
+            factor = factors[x >> 3]
+            if edge * factor <= floor * (quarter + tone[y, x]):
                 continue
             total = edge
             weight = ONE
             for way in range(2):
                 px, py = np.float32(x) + HALF, np.float32(y) + HALF
-                v, u = min(y >> 1, high - 1), min(x >> 1, wide - 1)
-                dx, dy = cos[v, u] * stride, sin[v, u] * stride
+                dx, dy = tangents[y >> 2, x >> 2, 0] * stride, tangents[y >> 2, x >> 2, 1] * stride
                 if way == 1:
                     dx, dy = -dx, -dy
                 for step in range(1, steps + 1):
                     px += dx
                     py += dy
                     ix, iy = int(px), int(py)
-                    if px < 0 or py < 0 or ix >= width or iy >= height:
+                    if px < ZERO or py < ZERO or ix >= width or iy >= height:
                         break
                     total += edges[iy, ix] * weights[step]
                     weight += weights[step]
-                    v, u = min(iy >> 1, high - 1), min(ix >> 1, wide - 1)
-                    nx, ny = cos[v, u] * stride, sin[v, u] * stride
-                    if nx * dx + ny * dy < 0:  # the tangent has no sign: go on the way one came
+                    nx, ny = tangents[iy >> 2, ix >> 2, 0] * stride, tangents[iy >> 2, ix >> 2, 1] * stride
+                    if nx * dx + ny * dy < ZERO:  # the tangent has no sign: go on the way one came
                         nx, ny = -nx, -ny
                     dx, dy = nx, ny
-            factor = loud[min(y >> 3, loud.shape[0] - 1), min(x >> 3, loud.shape[1] - 1)]
             out[y, x] = total / (weight * (quarter + tone[y, x])) * factor
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath=True)
 def hatch(
     ink: np.ndarray,
     first: np.ndarray,
@@ -134,12 +132,11 @@ def hatch(
     pressure: np.ndarray,
     hand: np.ndarray,
 ) -> np.ndarray:
-    """Lines whose width gives the tone: (H, W) float32 coverage 0..1 of the ink that is wanted → (H, W) float32 0..1
-    of the ink that is drawn.
+    """Lines whose width gives the tone: (H, W) float32 coverage 0..1 of the ink that is wanted → the same array, with
+    the ink that is drawn, 0..1.
 
     `first` (h, w) uint8: which phase draws a place first; its crossing layers take every second one after it.
-    `phases` (F, h, w) float32 in waves, `spacings` (F, h, w) float32: pixels of `ink` a wave, both of a
-    reduced copy. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
+    `phases` (F, h, w) float32 in waves, above 0, of a reduced copy, `spacings` (F, h/2, w/2) float32: pixels of `ink` a wave. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
     layer covers, and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in
     waves, `weight` of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the
     weight and of the pressure there is, the length in pixels over which the pressure changes, and how far the deepest
@@ -147,7 +144,6 @@ def hatch(
     """
     height, width = ink.shape
     count, small_height, small_width = phases.shape
-    out = np.zeros((height, width), np.float32)
     mask = TABLE - 1
     cosines, sines = (np.cos(angles) / hand[3]).astype(np.float32), (np.sin(angles) / hand[3]).astype(np.float32)
     rows, row_part = _places(height, small_height)
@@ -163,7 +159,8 @@ def hatch(
                 row[which, x] = phases[which, y0, x] + (phases[which, y0 + 1, x] - phases[which, y0, x]) * fy
         for x in range(width):
             want = ink[y, x]
-            if want < np.float32(0.012):
+            if want < np.float32(0.015):
+                ink[y, x] = ZERO
                 continue
             x0, fx = columns[x], column_part[x]
             xn = x0 + int(fx + HALF)
@@ -186,8 +183,8 @@ def hatch(
                 if which >= count:
                     which -= count
                 phase = row[which, x0] + (row[which, x0 + 1] - row[which, x0]) * fx
-                spacing = spacings[which, yn, xn]
-                number = int(np.floor(phase))
+                spacing = spacings[which, yn >> 1, xn >> 1]
+                number = int(phase)  # phases are above 0
                 line = (number * 7 + which * 131) & mask
                 # where the hand is on its way along this line
                 way = np.float32(x) * cosines[which] + np.float32(y) * sines[which] + np.float32(line * 17 + 100000)
@@ -207,21 +204,20 @@ def hatch(
                 middle = phase - np.float32(number) - HALF - hand[0] * offset[line] * (ONE - duty)
                 stroke = (full * HALF - abs(middle)) * spacing + HALF
                 black = max(black, min(min(max(stroke, ZERO), ONE), full * spacing))
-            out[y, x] = black
-    return out
+            ink[y, x] = black
+    return ink
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy", fastmath=True)
 def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: np.ndarray, seed: int) -> np.ndarray:
     """Hatching and contours as ink on paper, (H, W) uint8: unevenly inked, with the grain of the paper.
 
-    `black`, `strokes` (H, W) float32 as `hatch` and `contours` give them; `clouds` 1/8, float32 around 0; `knobs` (5,)
-    float32: strength of contours, how black the ink is, how uneven, grain, and how the paper varies, the last three as
-    shares of white.
+    `black`, `strokes` (H, W) float32 as `hatch` and `contours` give them; `clouds` 1/8, float32 around 0; `knobs` (4,)
+    float32: how black the ink is, how uneven, grain, and how the paper varies, the last three as shares of white.
     """
     height, width = black.shape
     out = np.empty((height, width), np.uint8)
-    contour, ink, uneven, grain, paper = knobs[0], knobs[1], knobs[2], knobs[3], knobs[4]
+    ink, uneven, grain, paper = knobs[0], knobs[1], knobs[2], knobs[3]
     rows, row_part = _places(height, clouds.shape[0])
     columns, column_part = _places(width, clouds.shape[1])
     state = np.uint32(seed | 1)
@@ -231,7 +227,7 @@ def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: n
         for x in range(width):
             x0 = columns[x]
             here = cloud[x0] + (cloud[x0 + 1] - cloud[x0]) * column_part[x]
-            line = min(max((strokes[y, x] * contour - np.float32(0.014)) * np.float32(45.0), ZERO), ONE)
+            line = min(max((strokes[y, x] - CONTOUR) * np.float32(45.0), ZERO), ONE)
             covered = ONE - (ONE - black[y, x]) * (ONE - line)
             state ^= state << np.uint32(13)  # Marsaglia's xorshift: the grain needs no better chance
             state ^= state >> np.uint32(17)
@@ -242,7 +238,7 @@ def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: n
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def chosen(patches: np.ndarray, choice: np.ndarray) -> np.ndarray:
     """(H, W) uint8 numbers of patches, (n, h, w) uint8 a choice for each patch and place → (H, W) uint8."""
     height, width = patches.shape

@@ -41,7 +41,7 @@ def figureness(lab: np.ndarray) -> np.ndarray:
     return np.clip(1.5 * share * middle + 0.25 * (middle - 0.5), 0, 1).astype(np.float32)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _barrier(values: np.ndarray, passes: int = 3) -> np.ndarray:
     """(h, w) float32 → (h, w) float32 minimum barrier distance to the frame, by raster scans to and fro."""
     height, width = values.shape
@@ -75,7 +75,7 @@ def clusters(lab: np.ndarray, count: int = 5, rounds: int = 6) -> np.ndarray:
     """The main colours of a small picture: (h, w, 3) uint8 Lab → (count, 3) float32. k-means from the farthest colours
     on, so without chance."""
     colours = lab.reshape(-1, 3).astype(np.float32)
-    colours = colours[:: max(1, len(colours) // 2048)]
+    colours = colours[:: max(1, len(colours) // 1024)]
     centres = [colours.mean(0)]
     distance = np.full(len(colours), np.inf, np.float32)
     for _ in range(count):
@@ -95,7 +95,7 @@ def nearest(lab: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return _nearest(lab, centres)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _nearest(lab: np.ndarray, centres: np.ndarray) -> np.ndarray:
     height, width = lab.shape[:2]
     out = np.zeros((height, width), np.uint8)

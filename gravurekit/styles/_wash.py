@@ -16,13 +16,13 @@ def flat(small: np.ndarray) -> np.ndarray:
     The folds of a garment, which differ in lightness, are smoothed over; another hue isn't."""
     lab = small.copy()
     lab[..., 0] = lab[..., 0] // 2
-    for _ in range(3):
-        lab = cv2.bilateralFilter(lab, 7, 12, 4)
+    for _ in range(2):
+        lab = cv2.bilateralFilter(lab, 5, 16, 4)
     lab[..., 0] = lab[..., 0] * 2
     return lab
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def nearest_patches(flat: np.ndarray, half: np.ndarray) -> np.ndarray:
     """How patches come to twice the size with the photograph's own edges: for each place, which of its four neighbours
     looks most like it. `flat` (h, w, 3), `half` (2h, 2w, 3) uint8 Lab → (2h, 2w) int32, places of `flat` counted row

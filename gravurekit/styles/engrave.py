@@ -46,7 +46,7 @@ class Settings(settings.Settings):
     )
     rough: Annotated[Pair, Range(0, 2)] = Field((0.3, 0.7), description="How rough the lines' edges are.")
     background: Annotated[Pair, Range(0, 1)] = Field(
-        (0.35, 0.75), description="Ink of the background, as a share of the figure's."
+        (0.5, 0.8), description="Ink of the background, as a share of the figure's."
     )
     ink: Annotated[Pair, Range(0, 0.5)] = Field((0.03, 0.14), description="Lightness of the ink.")
     paper: Annotated[Pair, Range(0, 1)] = Field((0.0, 1.0), description="Tint of the paper, from white to cream.")
@@ -165,7 +165,7 @@ def _reduced(picture: np.ndarray, by: int) -> np.ndarray:
 def _plain(
     photo: np.ndarray, regions: "Regions", figure: np.ndarray, hand: Hand, rng: np.random.Generator
 ) -> np.ndarray:
-    grey = cv2.bilateralFilter(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), 5, 14, 3)
+    grey = cv2.medianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), 3)
     scale = min(grey.shape) / SIDE
     pitch = max(3.5, hand.pitch * scale)
     tones = _tone.stretch(grey)
@@ -185,7 +185,7 @@ def _wanted(
     cell = 0.55 * pitch
     size = (int(grey.shape[0] / cell) + 2, int(grey.shape[1] / cell) + 2)
     knobs = np.array([hand.light, hand.relief, hand.detail, hand.darkness, hand.rough], np.float32)
-    soft = cv2.GaussianBlur(grey, (0, 0), 2.0)
+    soft = cv2.blur(grey, (7, 7))
     return _lines.wanted(grey, soft, tones, around, kept, rng.standard_normal(size, dtype=np.float32), knobs)
 
 
@@ -201,10 +201,13 @@ def _hatched(
     spread = 1 + 0.35 * uneven * (0.4 * _clouds(rng, shape, 12) + 0.8 * (0.4 - dark))
     waves = (8 / (pitch * np.clip(spread, 0.6, 1.8))).astype(np.float32)
     angles = np.radians(hand.angle + np.arange(_flow.BASES) * 180 / _flow.BASES).astype(np.float32)
-    jitter = np.stack([0.3 * _clouds(rng, shape, 2) + 0.3 * _clouds(rng, shape, 8) for _ in angles]) * uneven
-    phases = np.stack([_flow.phase(cos, sin, float(angle), waves) for angle in angles]) + jitter
-    phases = np.stack([cv2.resize(phase, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) for phase in phases])
-    spacings = np.stack([4 / np.maximum(_flow.slope(phase), 4e-3) for phase in phases])
+    jitter = [0.3 * uneven * (_clouds(rng, shape, 2) + _clouds(rng, shape, 8)) for _ in range(3)]
+    phases = np.stack(
+        [_flow.phase(cos, sin, float(angle), waves) + jitter[each % 3] for each, angle in enumerate(angles)]
+    )
+    spacings = np.stack([8 / np.maximum(_flow.slope(phase), 8e-3) for phase in phases])
+    phases = np.stack([_flow.doubled(phase) for phase in phases])
+    phases += 1 - phases.min()  # the kernel counts lines from 0
     caps = np.array([0.35 + hand.cross * 0.6, 0.5, 0.45], np.float32)
     starts = np.array([0, hand.cross, hand.cross + 0.22], np.float32)
     chance = rng.random((3, _lines.TABLE), dtype=np.float32)
@@ -293,18 +296,18 @@ def _contours(
     grey: np.ndarray, tones: np.ndarray, flow: np.ndarray, kept: np.ndarray, hand: Hand, rng: np.random.Generator
 ) -> np.ndarray:
     """Contour lines, (H, W) float32, heavier here and lighter there."""
-    cos, sin = _flow.tangents(flow, 1.5)
     tone = cv2.LUT(grey, tones)
-    loud = kept * kept * (1 + 0.35 * hand.irregular * _clouds(rng, kept.shape, 5))
-    broad = cv2.GaussianBlur(tone, (0, 0), 1.7)
-    edges = cv2.subtract(broad, cv2.GaussianBlur(tone, (0, 0), 1.0))
-    return _lines.contours(edges, broad, cos, sin, loud, 0.012)
+    loud = hand.contour * kept * kept * (1 + 0.35 * hand.irregular * _clouds(rng, kept.shape, 5))
+    broad = cv2.GaussianBlur(tone, (9, 9), 1.7)
+    narrow = cv2.GaussianBlur(tone, (7, 7), 1.0, dst=tone)  # new memory of this size costs more than the blur
+    edges = cv2.subtract(broad, narrow, dst=narrow)
+    return _lines.contours(edges, broad, _flow.tangents(_reduced(flow, 2), 0.9), loud.astype(np.float32))
 
 
 def _pressed(black: np.ndarray, strokes: np.ndarray, scale: float, hand: Hand, rng: np.random.Generator) -> np.ndarray:
     """Ink on paper, (H, W) uint8, softened as by a press and a scan."""
     clouds = _clouds(rng, (black.shape[0] // 8, black.shape[1] // 8), 6)
-    knobs = np.array([hand.contour, 1 - hand.ink, 0.04, hand.grain, 0.01], np.float32)
+    knobs = np.array([1 - hand.ink, 0.04, hand.grain, 0.01], np.float32)
     paper = _lines.pressed(black, strokes, clouds, knobs, int(rng.integers(1, 2**31)))
     return cv2.GaussianBlur(paper, (0, 0), max(0.2, hand.blur * scale))
 

@@ -70,7 +70,8 @@ def _flat_hatching(want: float) -> np.ndarray:
     still = np.zeros((side // 8, side // 8), np.float32)
     angles = np.radians(np.arange(_flow.BASES) * 30 + 10).astype(np.float32)
     phases = np.stack([_flow.phase(still, still, float(angle), np.full_like(still, 8 / pitch)) for angle in angles])
-    spacings = np.full_like(phases, pitch)
+    phases += 1 - phases.min()
+    spacings = np.full_like(phases[:, ::2, ::2], pitch)
     ink = np.full((side, side), want, np.float32)
     still_table = np.zeros(_lines.TABLE, np.float32)
     pressure = np.random.default_rng(0).random(_lines.TABLE, dtype=np.float32)
@@ -129,8 +130,8 @@ def test_contours_carry_no_tone() -> None:
 
 def _lines_of(tone: np.ndarray) -> np.ndarray:
     broad, narrow = cv2.GaussianBlur(tone, (0, 0), 1.7), cv2.GaussianBlur(tone, (0, 0), 1.0)
-    cos, sin = _flow.tangents(_flow.tensor((tone[::2, ::2] * 255).astype(np.uint8)), 1.5)
-    return _lines.contours(broad - narrow, broad, cos, sin, np.ones((8, 8), np.float32), 0.012)
+    tangents = _flow.tangents(_flow.tensor((tone[::4, ::4] * 255).astype(np.uint8)), 1.5)
+    return _lines.contours(broad - narrow, broad, tangents, np.ones((8, 8), np.float32))
 
 
 # --- the picture
@@ -141,7 +142,7 @@ def test_tone_is_kept() -> None:
     plain = drawn(ramp, background=1.0).plain
     columns = cv2.GaussianBlur(plain, (0, 0), 12).mean(0)[40:-40:60]
     assert (np.diff(columns) > -1.5).all()
-    assert columns[0] < 110 and columns[-1] > 235
+    assert columns[0] < 115 and columns[-1] > 235
 
 
 def test_a_background_is_quieter_than_the_figure() -> None:

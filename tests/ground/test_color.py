@@ -154,4 +154,4 @@ def test_oklab_comes_into_gamut_with_its_lightness_and_hue() -> None:
 
 def test_oklab_in_gamut_hardly_moves() -> None:
     lab = color.linear_to_oklab(color.srgb_to_linear(LATTICE))
-    assert np.abs(color.oklab_into_gamut(lab) - lab).max() < 0.03
+    assert np.abs(color.oklab_into_gamut(lab) - lab).max() < 0.04
