@@ -15,7 +15,7 @@ ONE, HALF, ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
 
 @njit(cache=True, error_model="numpy")
 def _places(length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the `length` pixels of a row lie in a reduced one of `small`: the left neighbour, and the way from it, which
+    """Where the `length` pixels of a row lie in a reduced one of `small`: the left neighbour, and the way from it. That
     is below 0 or above 1 outside of the outermost ones, so that a slope goes on to the picture's edge."""
     left = np.empty(length, np.int32)
     part = np.empty(length, np.float32)
@@ -68,7 +68,8 @@ def wanted(
             want = min(max((ONE - light - lit) * scale, ZERO), ONE) * share * darkness
             c0, cf = noise_columns[x], noise_column_part[x]
             grain = noise[c0] + (noise[c0 + 1] - noise[c0]) * cf
-            out[y, x] = want * max(ONE + roughness * grain, ZERO)
+            # the paper between close lines is as rough as thin lines are, and both are narrow
+            out[y, x] = want + want * (ONE - want) * min(max(roughness * grain, -ONE), ONE)
     return out
 
 
@@ -136,7 +137,8 @@ def hatch(
     the ink that is drawn, 0..1.
 
     `first` (h, w) uint8: which phase draws a place first; its crossing layers take every second one after it.
-    `phases` (F, h, w) float32 in waves, above 0, of a reduced copy, `spacings` (F, h/2, w/2) float32: pixels of `ink` a wave. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
+    `phases` (F, h, w) float32 in waves, above 0, of a reduced copy; `spacings` (F, h/2, w/2) float32: pixels of `ink` a
+    wave. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
     layer covers, and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in
     waves, `weight` of a line, `pressure` of the hand along it 0..1. `hand` (5,) float32: how much of the offset, of the
     weight and of the pressure there is, the length in pixels over which the pressure changes, and how far the deepest
@@ -235,17 +237,4 @@ def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: n
             speck = np.float32(np.int32(state & np.uint32(0xFFFF)) - 32768) * np.float32(1 / 32768)
             value = (ONE - covered * ink * (ONE - uneven * abs(here))) * (ONE - paper * max(here, ZERO)) + grain * speck
             out[y, x] = np.uint8(min(max(value * np.float32(255.0) + HALF, ZERO), np.float32(255.0)))
-    return out
-
-
-@njit(cache=True, error_model="numpy")
-def chosen(patches: np.ndarray, choice: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 numbers of patches, (n, h, w) uint8 a choice for each patch and place → (H, W) uint8."""
-    height, width = patches.shape
-    columns = (np.arange(width) * choice.shape[2] // width).astype(np.int32)
-    out = np.empty((height, width), np.uint8)
-    for y in range(height):
-        row = y * choice.shape[1] // height
-        for x in range(width):
-            out[y, x] = choice[patches[y, x], row, columns[x]]
     return out

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from gravurekit import color
+from gravurekit.styles._grid import clouds
 
 
 def flat(small: np.ndarray) -> np.ndarray:
@@ -67,7 +68,7 @@ def wash(
     towards white; `chroma`: factor on their strength; `uneven`: how much the brush's load varies.
     """
     small = flat.shape[:2]
-    load = 1 + uneven * _clouds(rng, small, 40) + 0.5 * uneven * _clouds(rng, small, 3)
+    load = 1 + uneven * clouds(rng, small, 40) + 0.5 * uneven * clouds(rng, small, 3)
     quiet = 0.6 + 0.4 * cv2.resize(figure, small[::-1], interpolation=cv2.INTER_LINEAR)
     strength = np.clip(load * quiet, 0.2, 1.5)
     lab = color.linear_to_oklab(color.srgb_to_linear(cv2.cvtColor(flat, cv2.COLOR_LAB2RGB)))
@@ -78,16 +79,9 @@ def wash(
     return cv2.resize(spilled, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _clouds(rng: np.random.Generator, shape: tuple[int, int], cell: int) -> np.ndarray:
-    """Smooth noise with about unit deviation, (H, W) float32, its lumps `cell` pixels wide."""
-    height, width = shape
-    coarse = rng.standard_normal((height // cell + 3, width // cell + 3), dtype=np.float32)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
 def _over_the_edges(colours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The brush doesn't keep quite to the lines: every place takes its colour from a little beside it."""
     height, width = colours.shape[:2]
-    columns = np.arange(width, dtype=np.float32)[None, :] + 0.8 * _clouds(rng, (height, width), 40)
-    rows = np.arange(height, dtype=np.float32)[:, None] + 0.8 * _clouds(rng, (height, width), 40)
+    columns = np.arange(width, dtype=np.float32)[None, :] + 0.8 * clouds(rng, (height, width), 40)
+    rows = np.arange(height, dtype=np.float32)[:, None] + 0.8 * clouds(rng, (height, width), 40)
     return cv2.remap(colours, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -11,7 +11,8 @@ from pydantic import Field
 from gravurekit import settings
 from gravurekit.layers import Layers
 from gravurekit.settings import Range
-from gravurekit.styles import _flow, _lines, _tone, _wash
+from gravurekit.styles import _flow, _lines, _regions, _tone, _wash
+from gravurekit.styles._grid import clouds, reduced
 
 REVISION = 1
 SIDE = 512  # the short side, px, at which the Settings' lengths are meant
@@ -44,9 +45,9 @@ class Settings(settings.Settings):
     irregular: Annotated[Pair, Range(0, 3)] = Field(
         (0.6, 1.2), description="How much lines vary in place, width and pressure."
     )
-    rough: Annotated[Pair, Range(0, 2)] = Field((0.3, 0.7), description="How rough the lines' edges are.")
+    rough: Annotated[Pair, Range(0, 2)] = Field((0.6, 1.1), description="How rough the lines' edges are.")
     background: Annotated[Pair, Range(0, 1)] = Field(
-        (0.5, 0.8), description="Ink of the background, as a share of the figure's."
+        (0.45, 0.75), description="Ink of the background, as a share of the figure's."
     )
     ink: Annotated[Pair, Range(0, 0.5)] = Field((0.03, 0.14), description="Lightness of the ink.")
     paper: Annotated[Pair, Range(0, 1)] = Field((0.0, 1.0), description="Tint of the paper, from white to cream.")
@@ -64,18 +65,18 @@ class Settings(settings.Settings):
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # fine and even, three layers, soft as from a steel plate
     "steel": {
-        "pitch": (2.3, 2.9), "cross": (0.14, 0.26), "irregular": (0.5, 0.9), "rough": (0.4, 0.7), "light": (0.03, 0.1),
+        "pitch": (2.3, 2.9), "cross": (0.14, 0.26), "irregular": (0.5, 0.9), "rough": (0.6, 1.0), "light": (0.03, 0.1),
         "contour": (0.4, 0.8), "darkness": (0.75, 0.92), "blur": (0.55, 0.95), "solid": (0.0, 0.4), "ink": (0.06, 0.2),
     },
     # bold and bright: one layer that swells to black, strong contours
     "wood": {
-        "pitch": (2.6, 3.6), "cross": (0.45, 0.7), "irregular": (0.8, 1.4), "rough": (0.4, 0.8), "light": (0.14, 0.26),
+        "pitch": (2.6, 3.6), "cross": (0.45, 0.7), "irregular": (0.8, 1.4), "rough": (0.6, 1.2), "light": (0.14, 0.26),
         "contour": (1.0, 1.6), "darkness": (0.85, 1.0), "blur": (0.35, 0.6), "solid": (0.5, 1.0), "ink": (0.02, 0.08),
         "grain": 0.0,
     },
     # loose lines of one width, laid over each other at will
     "etching": {
-        "pitch": (2.4, 3.4), "cross": (0.08, 0.2), "irregular": (1.4, 2.2), "rough": (0.6, 1.0), "light": (0.1, 0.2),
+        "pitch": (2.4, 3.4), "cross": (0.08, 0.2), "irregular": (1.4, 2.2), "rough": (0.9, 1.5), "light": (0.1, 0.2),
         "contour": (0.8, 1.4), "darkness": (0.7, 0.9), "blur": (0.6, 1.0), "solid": (0.2, 0.8), "ink": (0.05, 0.16),
         "grain": (0.01, 0.03), "paper": (0.4, 1.0),
     },
@@ -127,11 +128,11 @@ def draw(photo: np.ndarray, settings: Settings, rng: np.random.Generator) -> Lay
     hand = Hand(**{name: float(rng.uniform(low, high)) for name, (low, high) in settings.model_dump().items()})
     height, width = photo.shape[:2]
     padded = _padded(photo)
-    half = cv2.cvtColor(_reduced(padded, 2), cv2.COLOR_RGB2LAB)
-    flat = _wash.flat(_reduced(half, 2))
+    half = cv2.cvtColor(reduced(padded, 2), cv2.COLOR_RGB2LAB)
+    flat = _wash.flat(reduced(half, 2))
     nearest = _wash.nearest_patches(flat, half)
-    regions = _regions(flat, nearest)
-    figure = _tone.figureness(_reduced(flat, 2))
+    regions = _regions.regions(flat, nearest)
+    figure = _tone.figureness(reduced(flat, 2))
     figure = 0.5 * (figure + regions.evened(figure))
     plain = _plain(padded, regions, figure, hand, rng)
     colours = _wash.wash(flat, nearest, padded.shape[:2], figure, rng, hand.lift, hand.chroma, hand.uneven)
@@ -157,19 +158,14 @@ def _padded(photo: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(photo, 0, tall - height, 0, wide - width, cv2.BORDER_REPLICATE)
 
 
-def _reduced(picture: np.ndarray, by: int) -> np.ndarray:
-    height, width = picture.shape[:2]
-    return cv2.resize(picture, (width // by, height // by), interpolation=cv2.INTER_AREA)
-
-
 def _plain(
-    photo: np.ndarray, regions: "Regions", figure: np.ndarray, hand: Hand, rng: np.random.Generator
+    photo: np.ndarray, regions: _regions.Regions, figure: np.ndarray, hand: Hand, rng: np.random.Generator
 ) -> np.ndarray:
     grey = cv2.medianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), 3)
     scale = min(grey.shape) / SIDE
     pitch = max(3.5, hand.pitch * scale)
     tones = _tone.stretch(grey)
-    flow = _flow.tensor(_reduced(grey, 2))
+    flow = _flow.tensor(reduced(grey, 2))
     kept = hand.background + (1 - hand.background) * figure
     want = _wanted(grey, tones, kept, pitch, hand, rng)
     black = _hatched(want, regions, flow, pitch, hand, rng)
@@ -181,7 +177,7 @@ def _wanted(
     grey: np.ndarray, tones: np.ndarray, kept: np.ndarray, pitch: float, hand: Hand, rng: np.random.Generator
 ) -> np.ndarray:
     """The share of the paper that ink is to cover, (H, W) float32."""
-    around = cv2.GaussianBlur(tones[_reduced(grey, 8)], (0, 0), 1.2 * pitch)
+    around = cv2.GaussianBlur(tones[reduced(grey, 8)], (0, 0), 1.2 * pitch)
     cell = 0.55 * pitch
     size = (int(grey.shape[0] / cell) + 2, int(grey.shape[1] / cell) + 2)
     knobs = np.array([hand.light, hand.relief, hand.detail, hand.darkness, hand.rough], np.float32)
@@ -190,18 +186,18 @@ def _wanted(
 
 
 def _hatched(
-    want: np.ndarray, regions: "Regions", flow: np.ndarray, pitch: float, hand: Hand, rng: np.random.Generator
+    want: np.ndarray, regions: _regions.Regions, flow: np.ndarray, pitch: float, hand: Hand, rng: np.random.Generator
 ) -> np.ndarray:
     """Hatching for the ink that is wanted, (H, W) float32. Phases are smooth, so an eighth of the size does."""
     sigma = 2.2 * pitch / 8
-    cos, sin = (cv2.GaussianBlur(part, (0, 0), sigma) for part in _flow.double_angle(_reduced(flow, 4), sigma, 0.02))
+    cos, sin = (cv2.GaussianBlur(part, (0, 0), sigma) for part in _flow.double_angle(reduced(flow, 4), sigma, 0.02))
     shape = cos.shape
     uneven = hand.irregular
     dark = cv2.GaussianBlur(cv2.resize(want, shape[::-1], interpolation=cv2.INTER_AREA), (0, 0), 2 * pitch / 8)
-    spread = 1 + 0.35 * uneven * (0.4 * _clouds(rng, shape, 12) + 0.8 * (0.4 - dark))
+    spread = 1 + 0.35 * uneven * (0.4 * clouds(rng, shape, 12) + 0.8 * (0.4 - dark))
     waves = (8 / (pitch * np.clip(spread, 0.6, 1.8))).astype(np.float32)
     angles = np.radians(hand.angle + np.arange(_flow.BASES) * 180 / _flow.BASES).astype(np.float32)
-    jitter = [0.3 * uneven * (_clouds(rng, shape, 2) + _clouds(rng, shape, 8)) for _ in range(3)]
+    jitter = [0.3 * uneven * (clouds(rng, shape, 2) + clouds(rng, shape, 8)) for _ in range(3)]
     phases = np.stack(
         [_flow.phase(cos, sin, float(angle), waves) + jitter[each % 3] for each, angle in enumerate(angles)]
     )
@@ -212,84 +208,10 @@ def _hatched(
     starts = np.array([0, hand.cross, hand.cross + 0.22], np.float32)
     chance = rng.random((3, _lines.TABLE), dtype=np.float32)
     moves = np.array([0.3 * uneven, 0.35 * uneven, 0.7 * uneven, 5 * pitch, hand.solid], np.float32)
-    first = _directions(regions, cos, sin, angles)
+    first = _regions.directions(regions, cos, sin, angles)
     return _lines.hatch(
         want, first, phases, spacings, angles, caps, starts, chance[0] - 0.5, chance[1] * 2 - 1, chance[2], moves
     )
-
-
-@dataclass(frozen=True)
-class Regions:
-    """A picture in patches of one colour: `flat` (H/4, W/4, 3) uint8 Lab; `nearest` (H/2, W/2) int32: at which place of
-    `flat`, counted row by row, the colour of each is found; `centres` (n, 3) float32, the main colours; `patches`
-    (H/8, W/8) uint8, which of them; `pieces` (H/8, W/8) int, their connected pieces, counted from 0."""
-
-    flat: np.ndarray
-    nearest: np.ndarray
-    centres: np.ndarray
-    patches: np.ndarray
-    pieces: np.ndarray
-
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """(H/8, W/8) float32 → (pieces,) float64."""
-        return np.bincount(self.pieces.ravel(), values.ravel())
-
-    def evened(self, values: np.ndarray) -> np.ndarray:
-        """(H/8, W/8) float32 → the same, each piece at its mean, with soft borders."""
-        means = self.sums(values) / np.bincount(self.pieces.ravel())
-        return cv2.GaussianBlur(means[self.pieces].astype(np.float32), (0, 0), 0.8)
-
-
-def _regions(flat: np.ndarray, nearest: np.ndarray) -> Regions:
-    small = _reduced(flat, 2)
-    centres = _tone.clusters(small)
-    patches = cv2.medianBlur(_tone.nearest(small, centres), 3)
-    _, where = np.unique(_pieces(patches, max(4, patches.size // 150)), return_inverse=True)
-    return Regions(flat, nearest, centres, patches, where.reshape(patches.shape))
-
-
-def _directions(regions: Regions, cos: np.ndarray, sin: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Which of the base directions is drawn first, place by place, (H/2, W/2) uint8: in each piece the one that is
-    nearest to the piece's own direction, so that lines end where a garment does."""
-    size = regions.patches.shape[::-1]
-    sums = [regions.sums(cv2.resize(part, size, interpolation=cv2.INTER_AREA)) for part in (cos, sin)]
-    bases = np.argmax(np.outer(np.cos(2 * angles), sums[0]) + np.outer(np.sin(2 * angles), sums[1]), axis=0)
-    base = bases[regions.pieces].astype(np.uint8)
-    choice = np.stack([_spread(base, regions.patches == each) for each in range(len(regions.centres))])
-    first = _lines.chosen(_tone.nearest(regions.flat, regions.centres), choice)
-    return cv2.medianBlur(np.take(first.ravel(), regions.nearest), 5)
-
-
-def _pieces(patches: np.ndarray, least: int) -> np.ndarray:
-    """(h, w) uint8 patches → (h, w) int32: numbers of their connected pieces; one of fewer than `least` places belongs
-    to its neighbour."""
-    pieces = np.zeros(patches.shape, np.int32)
-    total = 0
-    for each in np.unique(patches):
-        count, found, stats, _ = cv2.connectedComponentsWithStats((patches == each).astype(np.uint8), connectivity=4)
-        large = np.where(stats[:, cv2.CC_STAT_AREA] >= least, np.arange(count), 0)
-        large[0] = 0
-        found = large[found]
-        pieces += np.where(found > 0, found + total, 0)
-        total += count
-    return _filled(pieces, pieces > 0)
-
-
-def _filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The value of the nearest place that is `known`; everything 0 if none is."""
-    if not known.any():
-        return np.zeros_like(values)
-    _, near = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    of_label = np.zeros(int(near.max()) + 1, values.dtype)
-    of_label[near[known]] = values[known]
-    return of_label[near]
-
-
-def _spread(base: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """For places of a patch, and up to two cells around it, the patch's own directions; elsewhere those that are
-    there."""
-    near = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    return np.where(near, _filled(base, inside), base)
 
 
 def _contours(
@@ -297,23 +219,16 @@ def _contours(
 ) -> np.ndarray:
     """Contour lines, (H, W) float32, heavier here and lighter there."""
     tone = cv2.LUT(grey, tones)
-    loud = hand.contour * kept * kept * (1 + 0.35 * hand.irregular * _clouds(rng, kept.shape, 5))
+    loud = hand.contour * kept * kept * (1 + 0.35 * hand.irregular * clouds(rng, kept.shape, 5))
     broad = cv2.GaussianBlur(tone, (9, 9), 1.7)
     narrow = cv2.GaussianBlur(tone, (7, 7), 1.0, dst=tone)  # new memory of this size costs more than the blur
     edges = cv2.subtract(broad, narrow, dst=narrow)
-    return _lines.contours(edges, broad, _flow.tangents(_reduced(flow, 2), 0.9), loud.astype(np.float32))
+    return _lines.contours(edges, broad, _flow.tangents(reduced(flow, 2), 0.9), loud.astype(np.float32))
 
 
 def _pressed(black: np.ndarray, strokes: np.ndarray, scale: float, hand: Hand, rng: np.random.Generator) -> np.ndarray:
     """Ink on paper, (H, W) uint8, softened as by a press and a scan."""
-    clouds = _clouds(rng, (black.shape[0] // 8, black.shape[1] // 8), 6)
+    uneven = clouds(rng, (black.shape[0] // 8, black.shape[1] // 8), 6)
     knobs = np.array([1 - hand.ink, 0.04, hand.grain, 0.01], np.float32)
-    paper = _lines.pressed(black, strokes, clouds, knobs, int(rng.integers(1, 2**31)))
+    paper = _lines.pressed(black, strokes, uneven, knobs, int(rng.integers(1, 2**31)))
     return cv2.GaussianBlur(paper, (0, 0), max(0.2, hand.blur * scale))
-
-
-def _clouds(rng: np.random.Generator, shape: tuple[int, ...], cell: int) -> np.ndarray:
-    """Smooth noise with about unit deviation, (H, W) float32, its lumps `cell` pixels wide."""
-    height, width = shape[:2]
-    coarse = rng.standard_normal((height // cell + 3, width // cell + 3), dtype=np.float32)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
