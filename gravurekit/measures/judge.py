@@ -45,7 +45,7 @@ HARD = (
 class Pains:
     """How much is done for a judge: patches of each book, and as many of fakes as of all books; times each is seen."""
 
-    patches: int = 500
+    patches: int = 800
     epochs: int = 8
 
 

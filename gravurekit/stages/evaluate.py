@@ -36,7 +36,7 @@ class Settings(base.Settings):
     pictures: int = Field(24, ge=4, le=10_000, description="Drawings that are measured, of different photographs.")
     book_pictures: int = Field(30, ge=4, le=10_000, description="Pictures of each book, evenly out of the whole.")
     lessons: int = Field(100, ge=4, le=10_000, description="Other photographs, of which judges see fakes.")
-    patches: int = Field(500, ge=16, le=100_000, description="Patches of each book that judges learn from.")
+    patches: int = Field(800, ge=16, le=100_000, description="Patches of each book that judges learn from.")
     epochs: int = Field(8, ge=1, le=1000, description="Times that judges see each patch.")
     resamples: int = Field(100, ge=10, le=100_000, description="Resamples of the pictures for each interval.")
     seed: int = Field(0, ge=0, description="Seed of what is left to chance.")
