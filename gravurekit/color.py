@@ -116,14 +116,15 @@ def oklab_to_linear(lab: np.ndarray) -> np.ndarray:
     return (lab @ _OKLAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T
 
 
-def oklab_into_gamut(lab: np.ndarray) -> np.ndarray:
-    """(..., 3) float32 Oklab → the same with the chroma reduced, lightness and hue kept, until sRGB can show it."""
+def oklab_into_gamut(lab: np.ndarray, share: float = 1.0) -> np.ndarray:
+    """(..., 3) float32 Oklab → the same with the chroma reduced, lightness and hue kept, to at most `share` of what sRGB
+    can show of them."""
     most = _most_chroma()
     lightness, hues = (side - 1 for side in most.shape)
     L, a, b = np.clip(lab[..., 0], 0, 1), lab[..., 1], lab[..., 2]
     column = ((np.arctan2(b, a) + np.float32(np.pi)) * np.float32(hues / (2 * np.pi))).astype(np.int32)
     limit = np.take(most.ravel(), (L * lightness).astype(np.int32) * (hues + 1) + column)
-    factor = np.minimum(np.float32(1), limit / np.maximum(np.sqrt(a * a + b * b), np.float32(1e-6)))
+    factor = np.minimum(np.float32(1), np.float32(share) * limit / np.maximum(np.sqrt(a * a + b * b), np.float32(1e-6)))
     return np.stack([L, a * factor, b * factor], axis=-1)
 
 

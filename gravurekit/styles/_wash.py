@@ -74,7 +74,7 @@ def wash(
     lab = color.linear_to_oklab(color.srgb_to_linear(cv2.cvtColor(flat, cv2.COLOR_LAB2RGB)))
     lab[..., 1:] *= (chroma * strength)[..., None]
     lab[..., 0] = 1 - (1 - lab[..., 0]) * (1 - lift) * strength
-    rgb = color.linear_to_srgb(color.oklab_to_linear(color.oklab_into_gamut(lab)))
+    rgb = color.linear_to_srgb(color.oklab_to_linear(color.oklab_into_gamut(lab, 0.97)))
     spilled = _over_the_edges(np.take(rgb.reshape(-1, 3), nearest, axis=0), rng)
     return cv2.resize(spilled, shape[::-1], interpolation=cv2.INTER_LINEAR)
 

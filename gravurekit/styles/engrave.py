@@ -24,36 +24,36 @@ class Settings(settings.Settings):
     """What a picture's drawing is chosen from: each range is drawn from once a picture, by its key."""
 
     pitch: Annotated[Pair, Range(2, 16)] = Field(
-        (2.3, 3.5), description="Distance of the lines, px at a short side of 512."
+        (2.3, 2.9), description="Distance of the lines, px at a short side of 512."
     )
     angle: Annotated[Pair, Range(-90, 90)] = Field(
         (-50.0, 50.0), description="Direction of the first hatching, degrees."
     )
-    darkness: Annotated[Pair, Range(0.2, 1)] = Field((0.72, 0.9), description="Most of the paper that ink covers.")
+    darkness: Annotated[Pair, Range(0.2, 1)] = Field((0.74, 0.9), description="Most of the paper that ink covers.")
     light: Annotated[Pair, Range(0, 0.6)] = Field(
-        (0.08, 0.2), description="Share of the tones, from white down, that stay bare paper."
+        (0.08, 0.16), description="Share of the tones, from white down, that stay bare paper."
     )
-    cross: Annotated[Pair, Range(0.05, 1)] = Field((0.2, 0.45), description="Tone at which the second hatching begins.")
+    cross: Annotated[Pair, Range(0.05, 1)] = Field((0.12, 0.3), description="Tone at which the second hatching begins.")
     solid: Annotated[Pair, Range(0, 1)] = Field(
-        (0.0, 0.8), description="How far the deepest tones close to solid black."
+        (0.0, 0.6), description="How far the deepest tones close to solid black."
     )
-    contour: Annotated[Pair, Range(0, 4)] = Field((0.9, 1.7), description="Strength of the contour lines.")
+    contour: Annotated[Pair, Range(0, 4)] = Field((0.3, 0.8), description="Strength of the contour lines.")
     relief: Annotated[Pair, Range(0, 2)] = Field(
-        (0.2, 0.5), description="How much the modelling within a garment is raised."
+        (0.5, 0.8), description="How much the modelling within a garment is raised."
     )
-    detail: Annotated[Pair, Range(0, 2)] = Field((0.3, 0.7), description="How much lines swell at small details.")
+    detail: Annotated[Pair, Range(0, 2)] = Field((0.6, 1.1), description="How much lines swell at small details.")
     irregular: Annotated[Pair, Range(0, 3)] = Field(
-        (0.6, 1.2), description="How much lines vary in place, width and pressure."
+        (0.45, 0.9), description="How much lines vary in place, width and pressure."
     )
-    rough: Annotated[Pair, Range(0, 2)] = Field((0.6, 1.1), description="How rough the lines' edges are.")
+    rough: Annotated[Pair, Range(0, 2)] = Field((0.9, 1.5), description="How rough the lines' edges are.")
     background: Annotated[Pair, Range(0, 1)] = Field(
         (0.45, 0.75), description="Ink of the background, as a share of the figure's."
     )
-    ink: Annotated[Pair, Range(0, 0.5)] = Field((0.03, 0.14), description="Lightness of the ink.")
+    ink: Annotated[Pair, Range(0, 0.5)] = Field((0.05, 0.15), description="Lightness of the ink.")
     paper: Annotated[Pair, Range(0, 1)] = Field((0.0, 1.0), description="Tint of the paper, from white to cream.")
-    grain: Annotated[Pair, Range(0, 0.2)] = Field((0.0, 0.02), description="Grain of paper and scan.")
+    grain: Annotated[Pair, Range(0, 0.2)] = Field((0.0, 0.015), description="Grain of paper and scan.")
     blur: Annotated[Pair, Range(0, 3)] = Field(
-        (0.4, 0.85), description="Softness of the impression, px at a short side of 512."
+        (0.3, 0.85), description="Softness of the impression, px at a short side of 512."
     )
     lift: Annotated[Pair, Range(0, 0.9)] = Field(
         (0.3, 0.45), description="How far the wash is lighter than the photograph."
@@ -65,25 +65,25 @@ class Settings(settings.Settings):
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # fine and even, three layers, soft as from a steel plate
     "steel": {
-        "pitch": (2.3, 2.9), "cross": (0.14, 0.26), "irregular": (0.5, 0.9), "rough": (0.6, 1.0), "light": (0.03, 0.1),
-        "contour": (0.4, 0.8), "darkness": (0.75, 0.92), "blur": (0.55, 0.95), "solid": (0.0, 0.4), "ink": (0.06, 0.2),
+        "pitch": (2.3, 2.6), "cross": (0.1, 0.2), "irregular": (0.35, 0.7), "rough": (0.8, 1.2), "light": (0.05, 0.12),
+        "contour": (0.2, 0.5), "blur": (0.4, 0.8), "solid": (0.0, 0.3), "ink": (0.08, 0.2),
     },
     # bold and bright: one layer that swells to black, strong contours
     "wood": {
-        "pitch": (2.6, 3.6), "cross": (0.45, 0.7), "irregular": (0.8, 1.4), "rough": (0.6, 1.2), "light": (0.14, 0.26),
-        "contour": (1.0, 1.6), "darkness": (0.85, 1.0), "blur": (0.35, 0.6), "solid": (0.5, 1.0), "ink": (0.02, 0.08),
+        "pitch": (2.6, 3.6), "cross": (0.4, 0.65), "irregular": (0.6, 1.1), "rough": (0.6, 1.1), "light": (0.12, 0.22),
+        "contour": (0.9, 1.6), "darkness": (0.85, 1.0), "blur": (0.25, 0.5), "solid": (0.5, 1.0), "ink": (0.02, 0.08),
         "grain": 0.0,
     },
     # loose lines of one width, laid over each other at will
     "etching": {
-        "pitch": (2.4, 3.4), "cross": (0.08, 0.2), "irregular": (1.4, 2.2), "rough": (0.9, 1.5), "light": (0.1, 0.2),
-        "contour": (0.8, 1.4), "darkness": (0.7, 0.9), "blur": (0.6, 1.0), "solid": (0.2, 0.8), "ink": (0.05, 0.16),
-        "grain": (0.01, 0.03), "paper": (0.4, 1.0),
+        "pitch": (2.5, 3.4), "cross": (0.08, 0.2), "irregular": (1.2, 1.9), "rough": (0.9, 1.4), "light": (0.1, 0.2),
+        "contour": (0.6, 1.1), "blur": (0.6, 1.0), "solid": (0.3, 0.9), "grain": (0.01, 0.03), "paper": (0.4, 1.0),
     },
     # little ink, much colour: the outline and some modelling, the rest is the colourist's
     "hand-coloured": {
-        "pitch": (2.4, 3.4), "cross": (0.4, 0.6), "light": (0.25, 0.4), "darkness": (0.5, 0.7), "contour": (0.9, 1.4),
-        "background": (0.25, 0.5), "solid": (0.0, 0.2), "paper": (0.5, 1.0), "lift": (0.2, 0.35), "chroma": (0.95, 1.2),
+        "pitch": (2.4, 3.2), "cross": (0.35, 0.55), "light": (0.22, 0.36), "darkness": (0.5, 0.7),
+        "contour": (0.8, 1.3), "background": (0.3, 0.55), "solid": (0.0, 0.2), "paper": (0.5, 1.0),
+        "lift": (0.2, 0.35), "chroma": (0.9, 1.15),
     },
 }  # fmt: skip
 
