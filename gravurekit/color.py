@@ -117,8 +117,8 @@ def oklab_to_linear(lab: np.ndarray) -> np.ndarray:
 
 
 def oklab_into_gamut(lab: np.ndarray, share: float = 1.0) -> np.ndarray:
-    """(..., 3) float32 Oklab → the same with the chroma reduced, lightness and hue kept, to at most `share` of what sRGB
-    can show of them."""
+    """(..., 3) float32 Oklab → the same with the chroma reduced, lightness and hue kept, to at most `share` of what
+    sRGB can show of them."""
     most = _most_chroma()
     lightness, hues = (side - 1 for side in most.shape)
     L, a, b = np.clip(lab[..., 0], 0, 1), lab[..., 1], lab[..., 2]
