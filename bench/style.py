@@ -56,7 +56,7 @@ def default(data: Path, scratch: Path, pictures: int) -> list[Goal]:
     for cells in evaluate.table(made):
         say(f"{cells[0]:36}" + "".join(f"{cell:>19}" for cell in cells[1:]))
     for item in made.deviations[:6]:
-        say(f"  {item}")
+        say(f"  {item.name}: {item.value:+.2f} sd; books {item.least:+.2f} to {item.most:+.2f}")
     own, controls = made.style, {item.name: item for item in made.controls}
     band = min(item.judged.value for item in made.books)
     goals = [at_least(PART, "J, over the lowest held-back book's", own.judged.value / band, 1)]

@@ -96,3 +96,11 @@ def test_hatching_melts_into_tone_and_outlines_stay_when_a_print_is_drawn_anew()
     outline = np.full((300, 300), 255, np.uint8)
     outline[60:64, 60:240] = 0
     assert (cartoon.redraw(outline, cartoon.Settings())[58:66, 80:220] == 0).any(axis=0).mean() > 0.98
+
+
+def test_fast_is_nearly_the_same(draw: Draw) -> None:
+    photo = draw(4, 200, 333)
+    exact, fast = drawn(photo), drawn(photo, fast=True)
+    assert np.abs(exact.wash.astype(int) - fast.wash).mean() < 4
+    assert (exact.plain == fast.plain).mean() > 0.8
+    assert not np.array_equal(exact.plain, fast.plain)
