@@ -150,6 +150,8 @@ def _compiled() -> Callable[[np.ndarray, np.ndarray, np.uint32], np.ndarray]:
     import numba.extending
     from numba import types
 
+    from gravurekit.kernels import kernel
+
     extending: Any = numba.extending
     extending.type_callable(_ones)(lambda context: lambda word: word)
     # numba has no name for LLVM's count of ones, which becomes whatever this processor has, on whole vectors
@@ -159,10 +161,7 @@ def _compiled() -> Callable[[np.ndarray, np.ndarray, np.uint32], np.ndarray]:
     # read-only here takes both kinds; C order and the words' width are what the vectors need
     codes = types.Array(types.uint32, 2, "C", readonly=True)
     signature = types.Array(types.int64, 1, "C")(codes, codes, types.uint32)
-    try:
-        return numba.njit(signature, nogil=True, cache=True)(_scan)
-    except (RuntimeError, OSError):  # neither the package's folder nor the user's may be written, or the disk is full
-        return numba.njit(signature, nogil=True)(_scan)
+    return kernel(signature, nogil=True)(_scan)
 
 
 def _ones(word: np.uint32) -> int:

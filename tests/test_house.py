@@ -20,7 +20,7 @@ REPOSITORY = PACKAGE.parent
 # From the cellar to the roof: a room imports only rooms that stand on an earlier line.
 FLOORS = [
     ["errors", "progress"],
-    ["settings", "record", "licenses", "robots", "words"],
+    ["settings", "record", "licenses", "robots", "words", "kernels"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
     ["images", "metadata", "web", "parts", "rows"],
     ["foreign", "layers", "quality", "toning", "relevance", "alignment", "edits"],

@@ -6,14 +6,15 @@ file, because the cache doesn't see a change in another. "1/8" is a copy of an e
 """
 
 import numpy as np
-from numba import njit
+
+from gravurekit.kernels import kernel
 
 TABLE = 1024  # entries of the tables of chance; a power of two
 CONTOUR = np.float32(0.014)  # the relative difference at which a contour begins
 ONE, HALF, ZERO = np.float32(1.0), np.float32(0.5), np.float32(0.0)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _places(length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the `length` pixels of a row lie in a reduced one of `small`: the left neighbour, and the way from it. That
     is below 0 or above 1 outside of the outermost ones, so that a slope goes on to the picture's edge."""
@@ -26,7 +27,7 @@ def _places(length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
     return left, part
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(error_model="numpy", fastmath=True)
 def wanted(
     grey: np.ndarray,
     soft: np.ndarray,
@@ -64,7 +65,7 @@ def wanted(
             tone = tones[grey[y, x]]
             fine = tone - tones[soft[y, x]]
             # relative to the surroundings, so that the folds of a dark garment are drawn as well
-            lit = tone + (relief * (tone - here) + detail * share * fine) / (np.float32(0.3) + here)
+            lit = tone + (relief * (tone - here) + detail * share * fine) / (np.float32(0.25) + here)
             want = min(max((ONE - light - lit) * scale, ZERO), ONE) * share * darkness
             c0, cf = noise_columns[x], noise_column_part[x]
             grain = noise[c0] + (noise[c0 + 1] - noise[c0]) * cf
@@ -73,7 +74,7 @@ def wanted(
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def contours(edges: np.ndarray, tone: np.ndarray, tangents: np.ndarray, loud: np.ndarray) -> np.ndarray:
     """Contour lines along the flow, (H, W) float32: a difference of two Gaussians, smoothed along the tangent so that
     a contour is one stroke and noise is none (Kang, Lee and Chui, "Coherent line drawing", 2007).
@@ -119,10 +120,11 @@ def contours(edges: np.ndarray, tone: np.ndarray, tangents: np.ndarray, loud: np
     return out
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(error_model="numpy", fastmath=True)
 def hatch(
     ink: np.ndarray,
     first: np.ndarray,
+    across: np.ndarray,
     phases: np.ndarray,
     spacings: np.ndarray,
     angles: np.ndarray,
@@ -136,7 +138,8 @@ def hatch(
     """Lines whose width gives the tone: (H, W) float32 coverage 0..1 of the ink that is wanted → the same array, with
     the ink that is drawn, 0..1.
 
-    `first` (h, w) uint8: which phase draws a place first; its crossing layers take every second one after it.
+    `first` (h, w) uint8: which phase draws a place first; `across` (3,) int64: how many further on in the
+    circle of phases that of each layer is, 0 for the first.
     `phases` (F, h, w) float32 in waves, above 0, of a reduced copy; `spacings` (F, h/2, w/2) float32: pixels of `ink` a
     wave. `angles` (F,) radians: the way the lines of a phase run. `caps`, `starts` (3,): the most that a
     layer covers, and the tone at which it begins. Chance, all (TABLE,) float32: `offset` of a line from its place in
@@ -161,7 +164,7 @@ def hatch(
                 row[which, x] = phases[which, y0, x] + (phases[which, y0 + 1, x] - phases[which, y0, x]) * fy
         for x in range(width):
             want = ink[y, x]
-            if want < np.float32(0.015):
+            if want < np.float32(0.025):
                 ink[y, x] = ZERO
                 continue
             x0, fx = columns[x], column_part[x]
@@ -181,7 +184,7 @@ def hatch(
                 if duty <= np.float32(0.01):
                     continue
                 covered = ONE - (ONE - covered) * (ONE - duty)
-                which = start + 2 * layer
+                which = start + across[layer]
                 if which >= count:
                     which -= count
                 phase = row[which, x0] + (row[which, x0 + 1] - row[which, x0]) * fx
@@ -210,7 +213,7 @@ def hatch(
     return ink
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@kernel(error_model="numpy", fastmath=True)
 def pressed(black: np.ndarray, strokes: np.ndarray, clouds: np.ndarray, knobs: np.ndarray, seed: int) -> np.ndarray:
     """Hatching and contours as ink on paper, (H, W) uint8: unevenly inked, with the grain of the paper.
 

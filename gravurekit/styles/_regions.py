@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numba import njit
 
+from gravurekit.kernels import kernel
 from gravurekit.styles._grid import reduced
 
 
@@ -106,7 +106,7 @@ def _main_colours(lab: np.ndarray, count: int = 5, rounds: int = 6) -> np.ndarra
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _nearest(lab: np.ndarray, centres: np.ndarray) -> np.ndarray:
     height, width = lab.shape[:2]
     out = np.zeros((height, width), np.uint8)
@@ -124,7 +124,7 @@ def _nearest(lab: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _chosen(patches: np.ndarray, choice: np.ndarray) -> np.ndarray:
     """(H, W) uint8 numbers of patches, (n, h, w) uint8 a choice for each patch and place → (H, W) uint8."""
     height, width = patches.shape

@@ -4,7 +4,8 @@ import math
 
 import cv2
 import numpy as np
-from numba import njit
+
+from gravurekit.kernels import kernel
 
 
 def stretch(grey: np.ndarray, least: float = 0.3, middle: float = 0.6) -> np.ndarray:
@@ -41,7 +42,7 @@ def figureness(lab: np.ndarray) -> np.ndarray:
     return np.clip(1.5 * share * middle + 0.25 * (middle - 0.5), 0, 1).astype(np.float32)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _barrier(values: np.ndarray, passes: int = 3) -> np.ndarray:
     """(h, w) float32 → (h, w) float32 minimum barrier distance to the frame, by raster scans to and fro."""
     height, width = values.shape

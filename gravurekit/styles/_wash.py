@@ -4,26 +4,40 @@ All colour is moved in Oklab (Ottosson 2020), where a change of lightness leaves
 turns purple. What leaves the gamut has its chroma reduced, never its channels clipped.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
-from numba import njit
 
 from gravurekit import color
-from gravurekit.styles._grid import clouds
+from gravurekit.kernels import kernel
+from gravurekit.styles._grid import clouds, reduced
+
+
+@dataclass(frozen=True)
+class Brush:
+    """How it is coloured. `lift` 0..1: how far the colours are lifted towards white; `chroma`: factor on their
+    strength; `uneven`: how much the brush's load varies; `shift`: how far it strays from the lines, px."""
+
+    lift: float
+    chroma: float
+    uneven: float
+    shift: float
 
 
 def flat(small: np.ndarray) -> np.ndarray:
-    """(h, w, 3) uint8 Lab in OpenCV's 8-bit scaling, a reduced photograph → the same, its colours in patches.
-    The folds of a garment, which differ in lightness, are smoothed over; another hue isn't."""
-    lab = small.copy()
+    """(h, w, 3) uint8 Lab in OpenCV's 8-bit scaling, a reduced photograph → the same, its colours in patches: smoothed
+    at half the size, and brought back with the photograph's own edges. The folds of a garment, which differ in
+    lightness, are smoothed over; another hue isn't."""
+    lab = reduced(small, 2)
     lab[..., 0] = lab[..., 0] // 2
-    for _ in range(2):
+    for _ in range(3):
         lab = cv2.bilateralFilter(lab, 5, 16, 4)
     lab[..., 0] = lab[..., 0] * 2
-    return lab
+    return np.take(lab.reshape(-1, 3), nearest_patches(lab, small), axis=0)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def nearest_patches(flat: np.ndarray, half: np.ndarray) -> np.ndarray:
     """How patches come to twice the size with the photograph's own edges: for each place, which of its four neighbours
     looks most like it. `flat` (h, w, 3), `half` (2h, 2w, 3) uint8 Lab → (2h, 2w) int32, places of `flat` counted row
@@ -56,32 +70,30 @@ def wash(
     nearest: np.ndarray,
     shape: tuple[int, int],
     figure: np.ndarray,
+    brush: Brush,
     rng: np.random.Generator,
-    lift: float,
-    chroma: float,
-    uneven: float,
 ) -> np.ndarray:
     """Colours in patches, `flat` (h, w, 3) uint8 Lab, and what `nearest_patches` found → (*shape, 3) uint8 sRGB, as
-    washes on white paper.
-
-    `figure` (., .) float32 0..1: what isn't figure is washed more thinly. `lift` 0..1: how far the colours are lifted
-    towards white; `chroma`: factor on their strength; `uneven`: how much the brush's load varies.
-    """
+    washes on white paper. `figure` (., .) float32 0..1: what isn't figure is washed somewhat more thinly."""
     small = flat.shape[:2]
-    load = 1 + uneven * clouds(rng, small, 40) + 0.5 * uneven * clouds(rng, small, 3)
-    quiet = 0.6 + 0.4 * cv2.resize(figure, small[::-1], interpolation=cv2.INTER_LINEAR)
+    load = 1 + brush.uneven * clouds(rng, small, 40) + 0.5 * brush.uneven * clouds(rng, small, 3)
+    quiet = 0.8 + 0.2 * cv2.resize(figure, small[::-1], interpolation=cv2.INTER_LINEAR)
     strength = np.clip(load * quiet, 0.2, 1.5)
     lab = color.linear_to_oklab(color.srgb_to_linear(cv2.cvtColor(flat, cv2.COLOR_LAB2RGB)))
-    lab[..., 1:] *= (chroma * strength)[..., None]
-    lab[..., 0] = 1 - (1 - lab[..., 0]) * (1 - lift) * strength
+    lab[..., 1:] *= (brush.chroma * strength)[..., None]
+    lab[..., 0] = 1 - (1 - lab[..., 0]) * (1 - brush.lift) * strength
     rgb = color.linear_to_srgb(color.oklab_to_linear(color.oklab_into_gamut(lab, 0.97)))
-    spilled = _over_the_edges(np.take(rgb.reshape(-1, 3), nearest, axis=0), rng)
-    return cv2.resize(spilled, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    half = cv2.medianBlur(np.take(rgb.reshape(-1, 3), nearest, axis=0), 3)  # a brush draws no saw teeth
+    return cv2.resize(_strayed(half, brush.shift / 2, rng), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _over_the_edges(colours: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The brush doesn't keep quite to the lines: every place takes its colour from a little beside it."""
+def _strayed(colours: np.ndarray, shift: float, rng: np.random.Generator) -> np.ndarray:
+    """The brush doesn't keep to the lines: all is moved by `shift` px in one direction, and by as much as a third of
+    that here and there."""
     height, width = colours.shape[:2]
-    columns = np.arange(width, dtype=np.float32)[None, :] + 0.8 * clouds(rng, (height, width), 40)
-    rows = np.arange(height, dtype=np.float32)[:, None] + 0.8 * clouds(rng, (height, width), 40)
+    angle = 2 * np.pi * rng.random()
+    columns = clouds(rng, (height, width), 40) * np.float32(shift / 3)
+    rows = clouds(rng, (height, width), 40) * np.float32(shift / 3)
+    columns += np.arange(width, dtype=np.float32)[None, :] + np.float32(shift * np.cos(angle))
+    rows += np.arange(height, dtype=np.float32)[:, None] + np.float32(shift * np.sin(angle))
     return cv2.remap(colours, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -69,7 +69,9 @@ def _flat_hatching(want: float) -> np.ndarray:
     side, pitch = 240, 6.0
     still = np.zeros((side // 8, side // 8), np.float32)
     angles = np.radians(np.arange(_flow.BASES) * 30 + 10).astype(np.float32)
-    phases = np.stack([_flow.phase(still, still, float(angle), np.full_like(still, 8 / pitch)) for angle in angles])
+    phases = np.stack(
+        [_flow.phase(still, still, float(angle), 0.7, np.full_like(still, 8 / pitch)) for angle in angles]
+    )
     phases += 1 - phases.min()
     spacings = np.full_like(phases[:, ::2, ::2], pitch)
     ink = np.full((side, side), want, np.float32)
@@ -77,8 +79,9 @@ def _flat_hatching(want: float) -> np.ndarray:
     pressure = np.random.default_rng(0).random(_lines.TABLE, dtype=np.float32)
     caps, starts = np.array([0.5, 0.5, 0.45], np.float32), np.array([0, 0.3, 0.5], np.float32)
     hand = np.array([0, 0, 0, 30, 0], np.float32)
-    first = np.zeros((side // 2, side // 2), np.uint8)
-    drawn = _lines.hatch(ink, first, phases, spacings, angles, caps, starts, still_table, still_table, pressure, hand)
+    first, across = np.zeros((side // 2, side // 2), np.uint8), np.array([0, 2, 4])
+    chances = still_table, still_table, pressure
+    drawn = _lines.hatch(ink, first, across, phases, spacings, angles, caps, starts, *chances, hand)
     return drawn[20:-20, 20:-20]
 
 
@@ -97,7 +100,7 @@ def test_lines_keep_their_distance_and_never_fold(angle: float, base: float, see
     flow = np.array([np.cos(angle), np.sin(angle)], np.float32) + noise
     flow /= np.maximum(np.linalg.norm(flow, axis=2, keepdims=True), 1)
     waves = np.full(shape, 0.2, np.float32)
-    phase = _flow.phase(flow[..., 0], flow[..., 1], base, waves)
+    phase = _flow.phase(flow[..., 0], flow[..., 1], base, np.pi / 4, waves)
     dy, dx = np.gradient(phase)
     rise = -np.sin(base) * dx + np.cos(base) * dy
     assert np.isfinite(phase).all()
@@ -110,7 +113,7 @@ def test_lines_bend_with_the_form() -> None:
     side = 64
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) - side / 2
     tangent = np.arctan2(x, -y)
-    phase = _flow.phase(np.cos(2 * tangent), np.sin(2 * tangent), 0.3, np.full((side, side), 0.25, np.float32))
+    phase = _flow.phase(np.cos(2 * tangent), np.sin(2 * tangent), 0.3, 0.7, np.full((side, side), 0.25, np.float32))
     dy, dx = np.gradient(phase)
     line = np.arctan2(-dx, dy)
     away, straight = (np.abs(np.sin(angle - tangent)) for angle in (line, 0.3))
