@@ -125,11 +125,18 @@ def _said(knobs: dict[str, Any], name: str) -> Any:
 
 def _change(name: str, before: dict[str, Any], after: dict[str, Any]) -> str:
     old, new = before.get(name), after.get(name)
+    if _is_range(old) and _is_range(new):
+        return f"{name} {'–'.join(map(_shown, old or ()))} → {'–'.join(map(_shown, new or ()))}"
     if isinstance(old, list) and isinstance(new, list):
         steps = [f"+{_shown(item)}" for item in new if item not in old]
         steps += [f"-{_shown(item)}" for item in old if item not in new]
         return f"{name} {' '.join(steps[:4]) or 'in another order'}{' …' if len(steps) > 4 else ''}"
     return f"{name} {_shown(old)} → {_shown(new)}"
+
+
+def _is_range(value: Any) -> bool:
+    """As `settings.Range` leaves it: two numbers."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
 
 
 def _shown(value: Any) -> str:

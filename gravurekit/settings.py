@@ -47,7 +47,7 @@ class Range:
     def _checked(self, value: tuple[float, float]) -> tuple[float, float]:
         low, high = value
         if not self.ge <= low <= high <= self.le:
-            raise ValueError(f"must be one number or [low, high], from {self.ge} to {self.le}")
+            raise ValueError(f"must be one number, or [low, high], the lower one first, from {self.ge} to {self.le}")
         return value
 
 

@@ -38,8 +38,9 @@ class Screen(Console):
     """Where people read. No text moves its cursor or changes its colours, whoever wrote it."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich's, without markup."""
-        super().print(*(_still(item) if isinstance(item, str) else item for item in objects), markup=False, **options)
+        """As rich's, without markup and without words that become pictures (`:x:`)."""
+        still = (_still(item) if isinstance(item, str) else item for item in objects)
+        super().print(*still, **({"markup": False, "emoji": False} | options))
 
 
 def _still(text: str) -> str:

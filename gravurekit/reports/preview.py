@@ -33,6 +33,8 @@ def write(photo: "np.ndarray", layers: "Layers", out: Path) -> None:
 
 def refuse_to_overwrite(out: Path) -> None:
     """Raises UsageError if `out` is there and no sheet of ours: only those give way."""
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"{out}: the preview is a .png; name one with --out")
     if out.exists() and not (out.is_file() and OURS in out.read_bytes()[:200]):
         raise UsageError(f"{out} is there already, and no preview: name another file with --out")
 

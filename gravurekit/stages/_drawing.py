@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gravurekit.layers import Layers
 
+LONGEST = 16_384  # px; a thread of a picture isn't drawn much larger: filters take no more than 32,767
 AT_ONCE = 16_000_000  # px that a refining style is handed over together: some 40 pictures of 512 × 768
 
 
@@ -110,10 +111,17 @@ class Artist:
         settings, (height, width) = self._settings, pixels.shape[:2]
         width, height = images.fitted(width, height, settings.short_side, settings.max_long_side)
         scale = self._side_drawn / settings.short_side  # also where the long side is what sets the limit
+        scale = max(1.0, min(scale, LONGEST / max(width, height)))
         large = images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
         chance = _chance(settings.seed, item)
         layers = self._style.draw(large, self._knobs, chance).resized(width, height)
         return Sketch(item, images.resize(large, width, height), layers, chance)
+
+    def warm_up(self) -> None:
+        """Draw a tiny picture, so that libraries are loaded and kernels compiled."""
+        import numpy as np
+
+        self._style.draw(np.full((64, 64, 3), 128, np.uint8), self._knobs, np.random.default_rng(0))
 
     def read(self, path: Path) -> "np.ndarray":
         """The photograph of a file, (H, W, 3) uint8 sRGB, not much larger than it is drawn. Raises PictureError."""

@@ -7,6 +7,7 @@ loses the photograph pays for it.
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,8 +83,11 @@ class _Goal:
     prints: int
 
     def distance(self, drawn: _Drawn) -> float:
+        """Infinite if there is nothing to compare."""
         from gravurekit.measures import texture
 
+        if len(drawn.features) < texture.TONES:
+            return math.inf
         return texture.apart(texture.profile(texture.projected(drawn.features, self.scale)), self.profile)
 
     def cost(self, drawn: _Drawn) -> float:
@@ -102,12 +106,15 @@ def fit(
     free = matched(settings.style)
     goal = _goal(prints, watch)
     fitted, shown = _split(photographs, source, settings)
+    old = _draw(_Trial(settings, knobs.model_dump_json(), shown))
+    if math.isinf(goal.distance(old)):
+        raise UsageError("--match: the drawings are too small, or have no lines, to be compared; raise --short-side")
     search = _Search(settings, knobs, free, fitted, goal)
     watch.begin("match", ROUNDS * CANDIDATES)
     for _ in range(ROUNDS):
         search.step(executor, watch)
     ranges = search.ranges()
-    old, new = (_draw(_Trial(settings, said, shown)) for said in (knobs.model_dump_json(), search.said(ranges)))
+    new = _draw(_Trial(settings, search.said(ranges), shown))
     return Match(
         out=Path(),
         style=settings.style,

@@ -25,8 +25,7 @@ from gravurekit.stages._match import Match
 REVISION = 1
 STYLE = "engrave"  # the default
 REFINED_TOGETHER = 8  # pictures of a task when they are refined, which may take a minute each: a kill costs no more
-COMPILED = 4.0  # s; drawing a small picture takes so long only if something had to be compiled
-FEATURES = ("random", "model", "vgg19")
+COMPILED = 3.0  # s; the first of two tiny drawings takes so much longer only if something had to be compiled
 
 
 class Settings(base.Settings):
@@ -79,8 +78,6 @@ def check_style(job: Job) -> None:
     for path in job.style_images:
         if not path.exists():
             raise UsageError(f"--style-image {path}: no such picture or folder")
-    if job.features.partition(":")[0] not in FEATURES:
-        raise UsageError(f"--features {job.features}: write random:SEED, model:RUN, vgg19:FILE or vgg19:torchvision")
     job.artist.check()
 
 
@@ -248,14 +245,15 @@ def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executo
 
 
 def _prepare(job: Job, watch: Watch) -> None:
-    """Draw a small picture, so that what a style has to compile is compiled once, and not in every process."""
-    import numpy as np
-
-    began = time.monotonic()
+    """Draw a tiny picture, so that what a style has to compile is compiled once, and not in every process."""
     watch.begin("prepare", None)
-    job.artist.sketch(Record(key="0"), np.full((64, 64, 3), 128, np.uint8))
-    if (seconds := time.monotonic() - began) > COMPILED:
-        watch.note(f"{job.settings.style}: prepared in {seconds:.0f} s; what was compiled is kept for the next time")
+    began = time.monotonic()
+    job.artist.warm_up()
+    between = time.monotonic()
+    job.artist.warm_up()
+    seconds = between - began - (time.monotonic() - between)
+    if seconds > COMPILED:
+        watch.note(f"{job.settings.style}: {seconds:.0f} s to prepare, most of which the next run needn't")
 
 
 def _in_words(seconds: float) -> str:

@@ -30,6 +30,11 @@ MODEL_FILE, MODEL_VERSION = "model.safetensors", 1
 RANDOM_SCALES, RANDOM_CHANNELS, RANDOM_SIDE = 3, 48, 7
 # torchvision's `features`: output channels of the 3×3 convolutions, "M" where the picture is halved
 VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512)
+# what torch's unpickler raises on files that aren't its own
+UNREADABLE = (
+    OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, LookupError, TypeError,
+    AttributeError, AssertionError,
+)  # fmt: skip
 VGG_FILE = "a torchvision state dict of VGG-19 (features.0.weight, …)"
 
 
@@ -56,6 +61,11 @@ def parsed(text: str) -> Spec:
     if not value or kind not in ("random", "model", "vgg19") or (kind == "random" and not number):
         raise UsageError(f"--features {text}: write it as {FORMS}")
     spec = Spec(kind, value)
+    if spec.kind == "vgg19" and not spec.file and importlib.util.find_spec("torchvision") is None:
+        raise UsageError(
+            "--features vgg19:torchvision: torchvision isn't installed: `pip install torchvision`, name a file that "
+            "you have (vgg19:FILE), or use random:0, which needs nothing"
+        )
     if spec.file and not spec.file.is_file():
         hint = (
             "run `gravurekit train` first, or name a run that is finished" if kind == "model" else f"it is {VGG_FILE}"
@@ -258,19 +268,14 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
             with safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys() if name.startswith("features.")}  # noqa: SIM118
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        brief = " ".join(str(error).split())[:160]
+    except UNREADABLE as error:
+        brief = (str(error).strip() or type(error).__name__).splitlines()[0][:80]
         raise UsageError(f"{path} can't be read ({brief}): it should be {VGG_FILE}") from None
     tensors = found if isinstance(found, dict) else {}
     return {str(name): tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
 
 
 def _torchvision() -> dict[str, Tensor]:
-    if importlib.util.find_spec("torchvision") is None:
-        raise UsageError(
-            "--features vgg19:torchvision: torchvision isn't installed: `pip install torchvision`, name a file that "
-            "you have (vgg19:FILE), or use random:0, which needs nothing"
-        )
     models = importlib.import_module("torchvision.models")
     try:
         network = models.vgg19(weights=models.VGG19_Weights.IMAGENET1K_V1)

@@ -5,6 +5,7 @@ that a drawing could come nearer to a darker print by filling itself with ink.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,15 @@ def style_files(paths: Sequence[Path], at_most: int) -> list[Path]:
     if len(found) <= at_most:
         return found
     return [found[n * len(found) // at_most] for n in range(at_most)]
+
+
+def check_readable(files: Sequence[Path]) -> None:
+    """Raises UsageError if none of these is a picture with something on it."""
+    for path in files:
+        with suppress(PictureError):
+            if images.read(path, reduce_to=64).pixels.std() > 1:
+                return
+    raise UsageError(f"--style-image: {files[0]} isn't a print, nor is another that was named")
 
 
 def learn(files: Sequence[Path], spec: Spec, depth: int, side: int, sigma: float, device: str) -> Manner:

@@ -13,7 +13,6 @@ comparison within strata of tone, and one layer of random filters of several siz
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -63,16 +62,8 @@ def check(settings: Settings, side: Side) -> None:
     from gravurekit.styles import _features, _manner, _optimise
 
     _features.parsed(side.features)
-    _manner.style_files(side.style_images, settings.style_pictures)
+    _manner.check_readable(_manner.style_files(side.style_images, settings.style_pictures))
     _optimise.pick_device(settings.device)
-
-
-def side_files(settings: Settings, side: Side) -> list[Path]:
-    """The files besides the drawings that decide what comes out: the prints that are looked at, and the weights."""
-    from gravurekit.styles import _features, _manner
-
-    weights = _features.parsed(side.features).file
-    return [*_manner.style_files(side.style_images, settings.style_pictures), *([weights] if weights else [])]
 
 
 def note(side: Side) -> str:

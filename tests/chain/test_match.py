@@ -92,6 +92,12 @@ def test_what_can_not_be_fitted_is_told(folders: Path, gravurekit: Run, words: t
     assert not (folders / "fit.toml").exists()
 
 
+def test_drawings_that_are_too_small_to_be_compared_are_told(folders: Path, gravurekit: Run) -> None:
+    words = ("--match", "prints", "--out", "fit.toml", "--short-side", "64", "--max-long-side", "64")
+    result = gravurekit("stylize", "photos", *words, "--executor", "serial")
+    assert result.exit_code == 2 and "raise --short-side" in str(result.exception)
+
+
 def test_what_is_free_is_a_range() -> None:
     for style in crafts.names("styles"):
         module = crafts.load("styles", style)

@@ -263,7 +263,6 @@ def test_its_side_inputs_decide_with_it(given: list[Any], gravurekit: Run, tmp_p
     [
         ((), "--style-image PRINT"),
         (("--style-image", "gone"), "--style-image gone: no such picture or folder"),
-        (("--style-image", "prints", "--features", "rendom:3"), "write random:SEED"),
         (("--style-image", "prints", "--features", "model:runs/gone"), "--features model runs/gone: No such file"),
         (("--style-image", "styled"), "no such picture"),
         (("--style-image", "prints", "--features", "random:13"), "nobody takes 13"),

@@ -90,6 +90,16 @@ def test_what_is_odd_becomes_a_picture_or_a_reason(style: str, odd: Path, tmp_pa
             assert pixels.mean() > 8 or name == "black", f"{name}: {file} is black"
 
 
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (3, 5000)])
+def test_a_thread_of_a_picture_is_drawn_or_told(shape: tuple[int, int], tmp_path: Path) -> None:
+    """Also where its drawing, many times larger, would be longer than what filters take."""
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    write_bytes(tmp_path / "in" / "thread.png", images.encode_png(noise))
+    settings = stylize.Settings(short_side=64, max_long_side=16384)
+    done = stylize.run(stylize.Job(tmp_path / "in", tmp_path / "out", settings, {}), Serial(), SILENT)
+    assert done.kept + sum(done.dropped.values()) == 1
+
+
 BIG = """
 import resource, sys
 from pathlib import Path

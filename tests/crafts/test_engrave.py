@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gravurekit import color
 from gravurekit.errors import UsageError
 from gravurekit.layers import Layers
-from gravurekit.settings import layered
+from gravurekit.settings import Range, layered
 from gravurekit.styles import _flow, _lines, _tone, engrave
 
 CALM = {"irregular": 0.0, "rough": 0.0, "grain": 0.0}  # no chance in the lines
@@ -229,3 +229,51 @@ def test_what_is_drawn_is_drawn_large() -> None:
 def test_a_real_print_stays_as_it_is() -> None:
     ink = np.random.default_rng(0).integers(0, 256, (40, 30)).astype(np.uint8)
     assert engrave.redraw(ink, engrave.Settings()).tobytes() == ink.tobytes()
+
+
+# --- the knobs
+
+
+def ends() -> list[dict[str, float]]:
+    """Each knob at both of its limits, the others calm; and all at the lower, all at the upper ones."""
+    limits = {
+        name: next(item for item in field.metadata if isinstance(item, Range))
+        for name, field in engrave.Settings.model_fields.items()
+    }
+    single = [{name: end} for name, limit in limits.items() for end in (limit.ge, limit.le)]
+    return [*single, {n: limit.ge for n, limit in limits.items()}, {n: limit.le for n, limit in limits.items()}]
+
+
+@pytest.mark.parametrize("knobs", ends(), ids=lambda knobs: " ".join(f"{k}={v}" for k, v in knobs.items())[:40])
+def test_knobs_at_their_limits_draw_something(knobs: dict[str, float]) -> None:
+    layers = drawn(figure_on_ground((150, 60, 40), (205, 200, 190)), **knobs)
+    assert layers.plain.mean() > 40 and layers.plain.std() > 4
+    assert layers.wash.mean() > 40
+
+
+def test_an_angle_turns_the_lines_off_the_form() -> None:
+    """Upright cloth: lines along it at 0°, across it at 90°."""
+    x = np.arange(400)
+    cloth = np.repeat((120 + 50 * np.sin(x / 25)).astype(np.uint8)[None, :, None], 600, axis=0).repeat(3, axis=2)
+    along, across = (drawn(cloth, **CALM, angle=angle, cross=1.0, bend=40, pitch=6).plain for angle in (0, 90))
+    slopes = [np.abs(np.diff(plain.astype(float), axis=axis)).mean() for plain in (along, across) for axis in (0, 1)]
+    assert slopes[1] > 1.5 * slopes[0] and slopes[2] > 1.5 * slopes[3]
+
+
+def test_specks_are_few_and_the_rest_stays() -> None:
+    photo = figure_on_ground((150, 60, 40), (205, 200, 190))
+    clean, dirty = drawn(photo, specks=0), drawn(photo, specks=20)
+    changed = np.abs(clean.plain.astype(int) - dirty.plain) > 20
+    assert 0.0005 < changed.mean() < 0.1
+
+
+@pytest.mark.parametrize("hue", range(15, 360, 60))
+def test_the_print_keeps_its_hue_on_tinted_paper(hue: int) -> None:
+    colour = tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue / 360, 0.7, 0.75))
+    layers = drawn(figure_on_ground(colour, (225, 225, 225)), paper=0.8)
+    both = [
+        color.linear_to_oklab(color.srgb_to_linear(pixels).reshape(-1, 3).mean(0))
+        for pixels in (layers.print[260:380, 160:240], np.array([[colour]], np.uint8))
+    ]
+    one, other = (np.degrees(np.arctan2(lab[2], lab[1])) for lab in both)
+    assert abs((one - other + 180) % 360 - 180) < 15

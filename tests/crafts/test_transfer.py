@@ -346,11 +346,12 @@ def test_features_that_there_are_not_are_a_usage_error(features: str, side: Side
         transfer.check(quick(), replace(side, features=features))
 
 
-@pytest.mark.parametrize("way", ["text", "empty", "list", "missing", "shape", "safetensors"])
+@pytest.mark.parametrize("way", ["text", "lines", "empty", "list", "missing", "shape", "safetensors"])
 def test_a_file_that_is_no_vgg_is_named(way: str, vgg: dict[str, Tensor], side: Side, tmp_path: Path) -> None:
     path = tmp_path / ("vgg.safetensors" if way == "safetensors" else "vgg.pth")
-    if way in ("text", "safetensors", "empty"):
-        storage.write_bytes(path, b"" if way == "empty" else b"no weights")
+    bytes_of = {"text": b"no weights", "lines": b"root:x:0:0:root:/root:/bin/sh\n" * 9, "empty": b""}
+    if way in (*bytes_of, "safetensors"):
+        storage.write_bytes(path, bytes_of.get(way, b"no weights"))
     else:
         lost = {name: tensor for name, tensor in vgg.items() if name != "features.2.weight"}
         wrong = vgg | {"features.5.weight": torch.zeros(128, 64, 5, 5)}
@@ -396,12 +397,6 @@ def test_the_forecast_grows_with_drawings_and_steps(side: Side) -> None:
     assert 0 < few < many
     assert transfer.forecast(0, (96, 96), quick(), side) == transfer.forecast(9, (96, 96), quick(steps=0), side) == 0
     assert transfer.forecast(1, (1, 1), quick(), side) > 0
-
-
-def test_what_decides_the_outcome_is_listed(side: Side, prints: Path, run: Path) -> None:
-    listed = [prints / f"{n}.png" for n in range(3)]
-    assert transfer.side_files(quick(), side) == listed
-    assert transfer.side_files(quick(), replace(side, features=f"model:{run}")) == [*listed, run / "model.safetensors"]
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ PATHS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("filter", "--like", "x", "--unlike", "y"), {"like": "x", "unlike": "y"}),
     (("filter", "--clip-weights", "x"), {"clip_weights": "x"}),
     (("stylize", "x", "y"), {"clean": "x", "styled": "y"}),
-    (("stylize", "x", "--out", "y"), {"clean": "x", "styled": "y", "preview": "y"}),
+    (("stylize", "x", "--out", "y"), {"clean": "x", "styled": "y", "preview": "y", "preset": "y"}),
     (("stylize", "--style-image", "x", "--style-image", "y"), {"style_images": ("x", "y")}),
     (("stylize", "--features", "model:x"), {"features": "model:x"}),
     (("shard", "x", "y"), {"styled": "x", "shards": "y"}),
