@@ -44,6 +44,7 @@ CLIPPED = 24  # for clipped
 FAR = 8  # levels; what is nearer to grey has no hue to speak of
 SIDE = 512  # the short side of what is written
 PART = "stylize"
+GMIC = "0.5,50,0,8,40,0,0,0,10,1,0,0,0,1,0"  # the defaults of its own dialogue, which the command wants said
 
 Draw = Callable[[np.ndarray], object]
 
@@ -125,7 +126,7 @@ def engraved_by_gmic(photo: np.ndarray) -> float | None:
         source, out = Path(scratch, "photo.png"), Path(scratch, "out.png")
         source.write_bytes(images.encode_png(photo))
         taken = []
-        for filters in (["fx_engrave", ","], []):
+        for filters in (["fx_engrave", GMIC], []):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run(["gmic", str(source), *filters, "-o", str(out)], check=True, capture_output=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
