@@ -11,6 +11,7 @@ redraw(ink, settings) -> plain                           a real print, (H, W) ui
 What it may have besides:
 
 PRESETS = {"NAME": {knob: value}}                        settings that belong together, for `--preset NAME`
+MATCHED = ("KNOB", ...)                                  the knobs, all of them a settings.Range, that `--match` fits
 drawn_at(settings, short_side) -> int                    the short side, px, of the photograph that `draw` wants for a
                                                          picture of `short_side`; the stage reduces by area afterwards
 

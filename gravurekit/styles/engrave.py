@@ -1,4 +1,10 @@
-"""A coloured engraving: ink lines drawn for tone along the form, on paper, with a wash of colour under them."""
+"""A coloured engraving: ink lines drawn for tone along the form, on paper, with a wash of colour under them.
+
+Lines are where a phase is whole; their width is the tone (after Ostromoukhov, "Digital facial engraving", 1999, whose
+furrows were laid by hand; here a Poisson problem lays them, `_flow.py`). Contours are coherent lines (Kang, Lee and
+Chui 2007), figures what no easy way leads to from the frame (Zhang et al. 2015), colours are moved in Oklab (Ottosson
+2020). What these cost, and what was tried before: docs/lablog.md; what comes of it: docs/stylize.md.
+"""
 
 import math
 from collections.abc import Mapping
