@@ -71,10 +71,11 @@ def _beside(stem: Path) -> dict[str, int]:
 
 def run(
     out: Path, name: str, plan_digest: str, items: Sequence[str], work: Work, executor: Executor, watch: Watch,
-    size: int = TASK_SIZE,
+    size: int | None = None,
 ) -> list[str]:  # fmt: skip
     """The lines of all parts, in the order of the items. `name` tells apart the passes of one stage; `size`: items of a
-    task, fewer where each takes long."""
+    task, fewer than TASK_SIZE where each takes long."""
+    size = size or TASK_SIZE
     folder = out / "parts" / name
     _begin(folder, plan_digest)
     stems = [folder / f"{n:05d}" for n in range((len(items) + size - 1) // size)]

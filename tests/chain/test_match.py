@@ -48,6 +48,7 @@ def _limits(name: str) -> tuple[float, float]:
     return limits.ge, limits.le
 
 
+@pytest.mark.slow
 def test_a_fit_is_the_same_again_and_another_by_another_seed(folders: Path, gravurekit: Run) -> None:
     """The last one goes over a preset that an earlier fit left there."""
     found = []
@@ -58,6 +59,7 @@ def test_a_fit_is_the_same_again_and_another_by_another_seed(folders: Path, grav
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.slow
 def test_a_fit_comes_nearer(folders: Path, gravurekit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """To prints that the style drew itself, with other settings than its own."""
     monkeypatch.setattr(_match, "ROUNDS", 4)

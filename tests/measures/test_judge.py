@@ -30,6 +30,7 @@ def test_every_book_is_held_back_from_one_judge() -> None:
         assert all(0 < len(held) < count for held in folds)
 
 
+@pytest.mark.slow
 def test_the_same_lesson_makes_the_same_judge() -> None:
     one, other = (judge.train(*lesson(["alpha"], 24), epochs=1, seed=5) for _ in range(2))
     assert all(np.array_equal(one[name], other[name]) for name in one)
