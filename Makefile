@@ -26,7 +26,7 @@ install: $(VENV)/ready ## make .venv with the tested versions of everything
 demo: $(VENV)/ready ## from words to a coloured print, offline, in a few minutes; writes under demo/
 	$(DEMO) crawl ../keywords/dresses.txt --source sample --per-keyword 24
 	$(DEMO) filter
-	$(DEMO) stylize
+	$(DEMO) stylize --style cartoon
 	$(DEMO) shard --size 128
 	$(DEMO) train --head average --steps 400
 	$(DEMO) crawl ../keywords/gravures.txt --source sample --per-keyword 1 --out prints

@@ -11,7 +11,7 @@ mkdir -p "$2"
 cd "$2"
 gravurekit crawl --source "folder:$data/photos" --source "folder:$data/figures"
 gravurekit filter
-gravurekit stylize
+gravurekit stylize --style cartoon  # as it was when docs/first-run.md was written
 gravurekit shard --size 128
 gravurekit train --head average --steps 400
 plates=("$data"/prints/lane_arabian_nights_harvey_34206/*)

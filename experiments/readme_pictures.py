@@ -7,6 +7,7 @@ import numpy as np
 
 from gravurekit import folder, images
 from gravurekit.storage import write_bytes
+from gravurekit.styles import engrave
 
 HEIGHT = 480
 GAP = np.full((HEIGHT, 10, 3), 255, np.uint8)
@@ -19,12 +20,13 @@ def beside(views: list[np.ndarray]) -> np.ndarray:
 
 
 def layers(demo: Path, url: str) -> np.ndarray:
-    """Photograph, ink, wash and print of the picture with this URL."""
-    styled = next(item for item in folder.read(demo / "styled") if url in item.url)
-    photo = next(item for item in folder.read(demo / "clean") if item.key == styled.photo_key)
-    files = [demo / "clean" / photo.file_name]
-    files += [demo / "styled" / name for name in (styled.plain_file_name, styled.wash_file_name, styled.file_name)]
-    return beside([images.read(path).pixels for path in files])
+    """Photograph, ink, wash and print of the picture with this URL, as `engrave` draws it."""
+    found = next(item for item in folder.read(demo / "clean") if url in item.url)
+    photo = images.fit_short_side(images.read(demo / "clean" / found.file_name).pixels, engrave.DRAWN, 4096)
+    drawn = engrave.draw(photo, engrave.Settings(), np.random.default_rng([0, int(found.key, 16), 0]))
+    small = drawn.resized(512, photo.shape[0] * 512 // photo.shape[1])
+    ink = np.repeat(small.plain[..., None], 3, axis=2)
+    return beside([photo, ink, small.wash, small.print])
 
 
 def panels(demo: Path, labels: tuple[str, ...]) -> np.ndarray:
