@@ -86,7 +86,12 @@ def test_more_variants_keep_what_is_drawn_and_fewer_remove_it(
 
 
 @pytest.mark.parametrize(
-    "style", [name for name in crafts.names("styles") if hasattr(crafts.load("styles", name), "draw")]
+    "style",
+    [
+        pytest.param(name, marks=() if name == stylize.STYLE else pytest.mark.slow)
+        for name in crafts.names("styles")
+        if hasattr(crafts.load("styles", name), "draw")
+    ],
 )
 def test_drawings_are_the_same_whoever_draws_them(
     style: str, gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def test_the_same_lesson_makes_the_same_judge() -> None:
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_book_never_seen_is_told_from_every_control(stranger: judge.Weights) -> None:
     """The law of the measure: each control does worse than the held-back book in J or in T; most do in J."""
     books = {name: [style.look(name, page, [stranger]) for page in prints.book(name, 6)] for name in prints.BOOKS}
@@ -51,6 +52,7 @@ def test_a_book_never_seen_is_told_from_every_control(stranger: judge.Weights) -
     assert sum(value < held.judged.value for value in shares.values()) >= len(CONTROLS) - 1, shares
 
 
+@pytest.mark.slow
 def test_contrast_and_brightness_are_nothing_to_it(stranger: judge.Weights) -> None:
     cells = np.concatenate([cut(grey) for grey in prints.book("gamma", 2)])
     pale = (150 + cells * 0.4).astype(np.uint8)
