@@ -1,8 +1,8 @@
 """What stylize costs, beside the report's cartoon and other programs.
 
-    python bench/stylize.py DATA [--styles engrave,…] [--pictures N] [--only speed,clipped,memory,kernels,executor]
+    python bench/stylize.py DATA [--styles engrave,…] [--pictures N] [--only speed,clipped,memory,kernels,…]
 
-DATA holds `figures`, photographs of people. Without `--styles`: all that draw.
+DATA holds `figures`, photographs of people, and, for transfer, `prints`. Without `--styles`: all that draw.
 
 - speed: processor time of one core, ms a megapixel drawn. All are given the same photographs, at the size that the
   first style wants, in turn; of some rounds the best. G'MIC's engraver only if it is installed.
@@ -11,6 +11,7 @@ DATA holds `figures`, photographs of people. Without `--styles`: all that draw.
   into the gamut lies there as well.
 - memory: how much a process grows while it draws one picture, over the bytes of that picture (3 a pixel).
 - kernels: the first drawing of a new process, less the second: with an empty cache, and with what that one left in it.
+- transfer: seconds a picture for the style transfer with random features, on a CPU and, if there is one, a GPU.
 - executor: pictures a second through the stage, files read and written, in this process and in two others.
 
 Figures of `executor` and `kernels` are wall time: they hold for an idle machine.
@@ -33,15 +34,17 @@ from filter_goals import Goal, at_least, at_most, say, table
 
 from gravurekit import crafts, foreign, images
 from gravurekit.executor import ONE_THREAD, Executor, Local, Serial
-from gravurekit.layers import Layers
+from gravurekit.layers import Layers, Side
 from gravurekit.progress import SILENT
 from gravurekit.stages import stylize
 from gravurekit.stages._drawing import drawn_at
+from gravurekit.styles import transfer as style_transfer
 
 ROUNDS = 5
 PHOTOGRAPHS = 6  # for speed
 CLIPPED = 24  # for clipped
 FAR = 8  # levels; what is nearer to grey has no hue to speak of
+REFINED = 4  # for transfer
 SIDE = 512  # the short side of what is written
 PART = "stylize"
 GMIC = "0.5,50,0,8,40,0,0,0,10,1,0,0,0,1,0"  # the defaults of its own dialogue, which the command wants said
@@ -239,7 +242,31 @@ def rate(source: Path, out: Path, name: str, executor: Executor) -> float:
     return done.kept / (time.perf_counter() - began)
 
 
-PARTS = ("speed", "clipped", "memory", "kernels", "executor")
+# ---- transfer ------------------------------------------------------------------------------------------
+
+
+def transfer(data: Path, names: list[str]) -> list[Goal]:
+    import torch
+
+    photos = photographs(data, REFINED, SIDE)
+    drawings = [drawing(stylize.STYLE)(photo) for photo in photos]
+    prints = Side(style_images=(data / "prints",))
+    for device in ("cpu", "cuda"):
+        if device == "cuda" and not torch.cuda.is_available():
+            say("transfer: on a GPU not measured")
+            continue
+        knobs = style_transfer.Settings.model_validate({"device": device})
+        took = []
+        for _ in range(2):  # the first one looks at the prints, and wakes the device
+            began = time.perf_counter()
+            style_transfer.refine(drawings, photos, knobs, [np.random.default_rng(n) for n in range(REFINED)], prints)
+            took.append(time.perf_counter() - began)
+        each = took[-1] / REFINED
+        say(f"transfer: {each:.2f} s a picture of {SIDE} px on {device}, {knobs.steps} steps, {REFINED} pictures")
+    return []
+
+
+PARTS = ("speed", "clipped", "memory", "kernels", "transfer", "executor")
 
 
 def words(text: str, known: list[str]) -> list[str]:
