@@ -40,15 +40,15 @@ class Settings(settings.Settings):
     bend: Annotated[Pair, Range(0, 45)] = Field(
         (25.0, 42.0), description="How far lines bend with the form, degrees from their direction."
     )
-    darkness: Annotated[Pair, Range(0.2, 1)] = Field((0.74, 0.9), description="Most of the paper that ink covers.")
+    darkness: Annotated[Pair, Range(0.2, 1)] = Field((0.82, 0.96), description="Most of the paper that ink covers.")
     light: Annotated[Pair, Range(0, 0.6)] = Field(
         (0.08, 0.16), description="Share of the tones, from white down, that stay bare paper."
     )
     cross: Annotated[Pair, Range(0.05, 1)] = Field((0.12, 0.3), description="Tone at which the second hatching begins.")
     solid: Annotated[Pair, Range(0, 1)] = Field(
-        (0.0, 0.6), description="How far the deepest tones close to solid black."
+        (0.2, 0.9), description="How far the deepest tones close to solid black."
     )
-    contour: Annotated[Pair, Range(0, 4)] = Field((0.3, 0.8), description="Strength of the contour lines.")
+    contour: Annotated[Pair, Range(0, 4)] = Field((0.6, 1.2), description="Strength of the contour lines.")
     relief: Annotated[Pair, Range(0, 2)] = Field(
         (0.5, 0.8), description="How much the modelling within a garment is raised."
     )
@@ -58,7 +58,7 @@ class Settings(settings.Settings):
     )
     rough: Annotated[Pair, Range(0, 2)] = Field((0.9, 1.5), description="How rough the lines' edges are.")
     background: Annotated[Pair, Range(0, 1)] = Field(
-        (0.45, 0.75), description="Ink of the background, as a share of the figure's."
+        (0.4, 0.7), description="Ink of the background, as a share of the figure's."
     )
     ink: Annotated[Pair, Range(0, 0.5)] = Field((0.05, 0.15), description="Lightness of the ink.")
     inking: Annotated[Pair, Range(0, 1)] = Field((0.02, 0.12), description="How unevenly the plate was inked.")
@@ -84,7 +84,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # fine and even, three layers, soft as from a steel plate
     "steel": {
         "pitch": (2.3, 2.6), "cross": (0.1, 0.2), "irregular": (0.35, 0.7), "rough": (0.8, 1.2), "light": (0.05, 0.12),
-        "contour": (0.2, 0.5), "blur": (0.4, 0.8), "solid": (0.0, 0.3), "ink": (0.08, 0.2),
+        "contour": (0.4, 0.8), "darkness": (0.75, 0.9), "blur": (0.4, 0.8), "solid": (0.0, 0.3), "ink": (0.08, 0.2),
     },
     # bold and bright: one layer that swells to black, strong contours
     "wood": {
@@ -95,7 +95,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # loose lines of one width, laid over each other at will
     "etching": {
         "pitch": (2.5, 3.4), "cross": (0.08, 0.2), "irregular": (0.7, 1.2), "rough": (0.8, 1.3), "light": (0.1, 0.2),
-        "bend": (8, 20), "angle": (-60, 60), "contour": (0.6, 1.1), "blur": (0.6, 1.0), "solid": (0.3, 0.9),
+        "bend": (8, 20), "angle": (-60, 60), "contour": (0.6, 1.1), "darkness": (0.74, 0.9), "blur": (0.6, 1.0), "solid": (0.3, 0.9),
         "grain": (0.01, 0.03), "paper": (0.3, 0.9),
     },
     # little ink, much colour: the outline and some modelling, the rest is the colourist's
