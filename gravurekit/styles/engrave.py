@@ -95,8 +95,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # loose lines of one width, laid over each other at will
     "etching": {
         "pitch": (2.5, 3.4), "cross": (0.08, 0.2), "irregular": (0.7, 1.2), "rough": (0.8, 1.3), "light": (0.1, 0.2),
-        "bend": (8, 20), "angle": (-60, 60), "contour": (0.6, 1.1), "darkness": (0.74, 0.9), "blur": (0.6, 1.0), "solid": (0.3, 0.9),
-        "grain": (0.01, 0.03), "paper": (0.3, 0.9),
+        "bend": (8, 20), "angle": (-60, 60), "contour": (0.6, 1.1), "darkness": (0.74, 0.9), "blur": (0.6, 1.0),
+        "solid": (0.3, 0.9), "grain": (0.01, 0.03), "paper": (0.3, 0.9),
     },
     # little ink, much colour: the outline and some modelling, the rest is the colourist's
     "hand-coloured": {
