@@ -144,6 +144,7 @@ def test_a_source_that_fails_is_told_and_the_others_go_on(gravurekit: Callable[.
     assert len(folder.read(tmp_path / "raw")) == 3
 
 
+@pytest.mark.slow
 def test_plain_folders_are_taken_by_every_verb(world: Path, gravurekit: Callable[..., Result], tmp_path: Path) -> None:
     photos = world / "raw" / "images"
     assert gravurekit("crawl", "--source", f"folder:{photos}", "--out", "copied").exit_code == 0

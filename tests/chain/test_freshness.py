@@ -135,6 +135,7 @@ def test_what_is_changed_in_place_is_made_again(name: str, workspace: Path) -> N
     assert digests(workspace, but=but) == before
 
 
+@pytest.mark.slow
 def test_a_changed_side_input_is_noticed(workspace: Path) -> None:
     kept = sorted(item.key for item in folder.read(workspace / "clean"))
     doomed = json.dumps({"key": kept[0], "keep": False})

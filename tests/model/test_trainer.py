@@ -324,6 +324,7 @@ def test_a_damaged_state_is_an_error_not_a_new_beginning(tmp_path: Path, unbroke
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.safetensors"]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_step_and_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls, honest = [0], losses.colour_loss
 
