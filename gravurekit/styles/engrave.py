@@ -58,7 +58,7 @@ class Settings(settings.Settings):
     )
     rough: Annotated[Pair, Range(0, 2)] = Field((0.9, 1.5), description="How rough the lines' edges are.")
     background: Annotated[Pair, Range(0, 1)] = Field(
-        (0.4, 0.7), description="Ink of the background, as a share of the figure's."
+        (0.45, 0.75), description="Ink of the background, as a share of the figure's."
     )
     ink: Annotated[Pair, Range(0, 0.5)] = Field((0.05, 0.15), description="Lightness of the ink.")
     inking: Annotated[Pair, Range(0, 1)] = Field((0.02, 0.12), description="How unevenly the plate was inked.")
