@@ -235,7 +235,7 @@ def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executo
         if said := job.artist.note():
             watch.note(said)
         if seconds := job.artist.forecast(waiting):
-            watch.note(f"{job.settings.style}: about {_in_words(seconds)} for {len(waiting)} pictures")
+            watch.note(f"{job.settings.style}: about {_in_words(seconds)} for {len(waiting)} pictures in one process")
         if _on_a_gpu(job.knobs[job.settings.style]):
             # processes would each hold the network on the one device, and take turns at it; a batch fills it
             executor = Serial()

@@ -10,9 +10,9 @@ from pydantic import Field
 from gravurekit import settings
 from gravurekit.color import linear_to_srgb, srgb_to_linear
 from gravurekit.layers import Layers
+from gravurekit.tint import LUMINANCE
 
 REVISION = 1
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB (IEC 61966-2-1)
 
 
 class Settings(settings.Settings):
