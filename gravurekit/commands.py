@@ -106,6 +106,17 @@ MATCH = Instead(
     pipeline.match_style,
     terminal.show_match,
 )
+VERIFY = Instead(
+    keyword(
+        "verify",
+        Annotated[
+            str | None,
+            typer.Option(metavar="SHARDS", help="Only prove these shards, sample by sample, and name what is damaged."),
+        ],
+    ),
+    pipeline.verify_shards,
+    terminal.show_verification,
+)
 
 
 def verb(
@@ -256,13 +267,20 @@ def stylize(
     return {"clean": source, "styled": out or made, "preview": made, "preset": made, **side}
 
 
-@verb("shard", parallel=True)
+@verb("shard", parallel=True, instead=[VERIFY])
 def shard(
     source: Annotated[str | None, typer.Argument(help="A styled folder.", show_default="styled")] = None,
     out: Annotated[str | None, typer.Argument(help="The folder that is filled.", show_default="shards")] = None,
+    photographs: Annotated[
+        str | None,
+        typer.Option(help="What the drawings were drawn from.", show_default="the folder that SOURCE names"),
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="A shards folder whose splits are kept.", show_default="OUT itself")
+    ] = None,
 ) -> Paths:
     """styled/ → shards/."""
-    return {"styled": source, "shards": out}
+    return {"styled": source, "shards": out, "photographs": photographs, "splits": splits}
 
 
 @verb("train")

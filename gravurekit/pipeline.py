@@ -21,6 +21,7 @@ from gravurekit.stages import colorize, crawl, filter, shard, stylize, train
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
+from gravurekit.stages._verify import Verification, verify
 
 STAGES: Mapping[str, Any] = {
     "crawl": crawl,
@@ -56,6 +57,8 @@ class Paths(settings.Settings):
     preset: str = Field("preset.toml", description="The preset that `stylize --match` writes.")
     preview: str = Field("preview.png", description="The sheet that `stylize --preview` writes.")
     shards: str = Field("shards", description="Training tensors.")
+    photographs: str = Field("", description="What the drawings were drawn from; empty: what styled/ says.")
+    splits: str = Field("", description="A shards folder whose splits are kept; empty: the one that is made anew.")
     runs: str = Field("runs", description="Trainings.")
     prints: tuple[str, ...] = Field((), description="Pictures or folders to colour.")
     model: str = Field("", description="The run that colours; empty: the newest finished one.")
@@ -155,6 +158,11 @@ def match_style(wishes: Wishes, prints: str, watch: Watch) -> Match:
     return stylize.match(_job("stylize", wishes), Path(prints), out, executor_of(wishes), watch)
 
 
+def verify_shards(wishes: Wishes, folder: str, watch: Watch) -> Verification:
+    """Prove each sample of a shards folder; nothing is written."""
+    return verify(Path(folder), executor_of(wishes), watch)
+
+
 def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:
     """What the preset that is asked for says in the table of a craft, `stylize.engrave`; nothing if there is no such
     preset, of which `check_preset` tells."""
@@ -226,7 +234,8 @@ def _stylize(knobs: stylize.Settings, tables: Tables, paths: Paths) -> stylize.J
 
 
 def _shard(knobs: shard.Settings, tables: Tables, paths: Paths) -> shard.Job:
-    return shard.Job(Path(paths.styled), Path(paths.shards), knobs)
+    photographs, splits = (Path(name) if name else None for name in (paths.photographs, paths.splits))
+    return shard.Job(Path(paths.styled), Path(paths.shards), knobs, photographs, splits)
 
 
 def _train(knobs: train.Settings, tables: Tables, paths: Paths) -> train.Job:

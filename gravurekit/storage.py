@@ -79,6 +79,50 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
         file.writelines(chunks)
 
 
+class Pieces:
+    """A file that is written in pieces, each at its place, in any order."""
+
+    def __init__(self, aside: Path, file: IO[bytes]) -> None:
+        self.name = ""
+        self._aside, self._file = aside, file
+
+    def put(self, offset: int, data: bytes | memoryview) -> None:
+        """Write `data` so that it begins at byte `offset`."""
+        view = memoryview(data).cast("B")
+        with _explained(self._aside.parent):
+            while len(view):  # a disk that fills up may take a part
+                written = os.pwrite(self._file.fileno(), view, offset)
+                view, offset = view[written:], offset + written
+
+    def sha256(self) -> str:
+        """Hex sha256 of all that was written until now."""
+        with _explained(self._aside.parent), open(self._aside, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def keep(self, name: str) -> None:
+        """All pieces are there: flush the file to the disk and give it its name in the same folder."""
+        with _explained(self._aside.with_name(name)):
+            os.fsync(self._file.fileno())
+            os.chmod(self._aside, 0o666 & ~_umask())
+            os.replace(self._aside, self._aside.with_name(name))
+        self.name = name
+
+
+@contextmanager
+def in_pieces(folder: Path) -> Iterator[Pieces]:
+    """A file in `folder`, made if missing, that is written in pieces; without a `keep` it is gone at the end."""
+    make_folder(folder)
+    with _explained(folder):
+        handle, aside = tempfile.mkstemp(suffix=ASIDE, dir=folder)
+    pieces = Pieces(Path(aside), os.fdopen(handle, "w+b", buffering=0))
+    try:
+        yield pieces
+    finally:
+        pieces._file.close()
+        if not pieces.name:
+            Path(aside).unlink(missing_ok=True)
+
+
 class Arrival:
     """A file whose bytes are still coming, and whose name will be their sha256."""
 

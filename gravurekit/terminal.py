@@ -19,7 +19,7 @@ from rich.text import Text
 
 from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
-from gravurekit.errors import Interrupted, may_pass
+from gravurekit.errors import DataError, Interrupted, may_pass
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
@@ -30,6 +30,7 @@ from gravurekit.stages import crawl
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
+from gravurekit.stages._verify import Verification
 from gravurekit.stages.evaluate import Evaluation
 from gravurekit.words import clean, short
 
@@ -267,6 +268,20 @@ def show_calibration(found: Calibration, as_json: bool) -> None:
     RESULTS.print(f"{len(found.twins)} of these are taken for copies of others{doubt}")
     for pair in found.twins:
         RESULTS.print(f"  {pair.file}  of  {pair.kept}  ({pair.detail})")
+
+
+def show_verification(found: Verification, as_json: bool) -> None:
+    """What is damaged in a shards folder, on stdout. Raises DataError if anything is."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(found) | {"folder": str(found.folder)}) + "\n")
+    else:
+        for damage in found.damages:
+            row = f", row {damage.row}" if damage.row >= 0 else ""
+            whose = f" ({', '.join(filter(None, (damage.key, damage.url)))})" if damage.key else ""
+            RESULTS.print(f"{found.folder / damage.file}{row}{whose}: {damage.what}")
+        RESULTS.print(f"{found.folder}: {found.files} shards, {found.samples} samples, {len(found.damages)} faults")
+    if found.damages:
+        raise DataError(f"{found.folder} is damaged: run `gravurekit shard` again, which makes it anew")
 
 
 def _line(summary: Summary) -> str:

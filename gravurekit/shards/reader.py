@@ -1,17 +1,28 @@
 """Reading shards: memory-mapped, a whole batch in one call, each sample's checksum proved at its first use."""
 
 import json
-import struct
+import os
+import resource
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from gravurekit.errors import DataError
-from gravurekit.shards import FORMAT, MANIFEST, SPLITS
-from gravurekit.shards.writer import checksum
+from gravurekit.shards import FORMAT, INDEX, MANIFEST, PLANES, SPLITS
+from gravurekit.shards.layout import FIGURES, Layout, read_layout
+from gravurekit.shards.writer import Sample, checksum
 
-DTYPES = {"U8": np.uint8, "I32": np.int32, "U16": np.uint16, "U32": np.uint32}
+AGAIN = "run `gravurekit shard` again"
+FIELDS = ("L", "wash", "label", "box")
+OTHERS = 128  # open files that are left to the rest of the process
+COLOURS = slice(1, 3)  # a and b, of the planes of wash
+
+
+# ---- the manifest --------------------------------------------------------------------------------------
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -21,16 +32,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"{folder} holds no finished shards: run `gravurekit shard`") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}): run `gravurekit shard` again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise DataError(f"{path} isn't of shard format {FORMAT}: run `gravurekit shard` again")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged ({error}): {AGAIN}") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if type(found) is int and found > FORMAT:
+        raise DataError(f"{path} is of shard format {found}, newer than {FORMAT}: pip install --upgrade gravurekit")
+    if found != FORMAT:
+        raise DataError(f"{path} isn't of shard format {FORMAT}, but of {found!r:.40}: {AGAIN}")
     try:
         fault = _fault_of(manifest)
     except (KeyError, TypeError, ValueError) as error:
         fault = repr(error)
     if fault:
-        raise DataError(f"{path} is damaged ({fault}): run `gravurekit shard` again")
+        raise DataError(f"{path} is damaged ({fault}): {AGAIN}")
     return manifest
 
 
@@ -38,73 +52,266 @@ def _fault_of(manifest: dict[str, Any]) -> str:
     """What is wrong with a manifest; empty if nothing is."""
     if not all(isinstance(name, str) for name in manifest["classes"]):
         return "classes aren't names"
-    if not (isinstance(manifest["size"], int) and isinstance(manifest["L_mean"], float | int)):
+    width, height = manifest["size"]
+    if not (type(width) is type(height) is int and isinstance(manifest["L_mean"], float | int)):
         return "size or L_mean is no number"
-    if not (isinstance(manifest["style"], dict) and isinstance(manifest["licenses"], dict)):
-        return "style or licenses is no table"
+    if not {"L", "wash"} <= set(manifest["tensors"]) <= set(PLANES):
+        return f"tensors {manifest['tensors']}"
+    for name in ("style", "licenses", "sources", "splits", "labels", "files", "settings", "palettes"):
+        if not isinstance(manifest[name], dict):
+            return f"{name} is no table"
     for shard in manifest["shards"]:
-        if Path(shard["file"]).name != shard["file"] or shard["split"] not in SPLITS or shard["samples"] < 1:
+        named = isinstance(shard["file"], str) and Path(shard["file"]).name == shard["file"]
+        if not named or shard["split"] not in SPLITS or not type(shard["samples"]) is type(shard["bytes"]) is int:
+            return f"no shard: {shard}"
+        if shard["samples"] < 1:
             return f"no shard: {shard}"
     return ""
 
 
-class ShardSet:
-    """All samples of one split, in the order of the manifest. `classes` are the labels' names."""
+# ---- files ---------------------------------------------------------------------------------------------
 
-    def __init__(self, folder: Path, split: str) -> None:
+
+class _File(Protocol):
+    """An open shard: the values of one row of a tensor, and the same copied into an array."""
+
+    layout: Layout
+
+    def row(self, name: str, row: int) -> np.ndarray: ...
+
+    def copy(self, name: str, row: int, planes: slice, out: np.ndarray) -> None: ...
+
+
+class _Mapped:
+    """Tensors as read-only views of the file's memory map. The map goes when nothing views it any more."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.layout = layout
+        data = np.memmap(path, np.uint8, mode="r").view(np.ndarray)  # plain arrays: memmap's own slices are slow
+        self._tensors = {
+            name: data[tensor.offset : tensor.end].view(tensor.dtype).reshape(tensor.shape)
+            for name, tensor in layout.items()
+        }
+
+    def row(self, name: str, row: int) -> np.ndarray:
+        return self._tensors[name][row]
+
+    def copy(self, name: str, row: int, planes: slice, out: np.ndarray) -> None:
+        out[...] = self._tensors[name][row, planes]
+
+
+class _Read:
+    """Tensors read by `pread`. A file that is cut short while it is open is an error here, and ends the process where
+    it is mapped."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.layout, self._path = layout, path
+        self._file = open(path, "rb", buffering=0)
+
+    def row(self, name: str, row: int) -> np.ndarray:
+        tensor = self.layout[name]
+        out = np.empty(tensor.shape[1:], tensor.dtype)
+        self._fill(out, tensor.offset + row * tensor.stride)
+        return out
+
+    def copy(self, name: str, row: int, planes: slice, out: np.ndarray) -> None:
+        tensor = self.layout[name]
+        first, _, _ = planes.indices(tensor.shape[1])
+        self._fill(out, tensor.offset + row * tensor.stride + first * (tensor.stride // tensor.shape[1]))
+
+    def _fill(self, out: np.ndarray, offset: int) -> None:
+        try:
+            found = os.preadv(self._file.fileno(), [out.data], offset)
+        except OSError as error:
+            raise DataError(f"{self._path} can't be read ({error.strerror}): {AGAIN}") from None
+        if found != out.nbytes:
+            raise DataError(f"{self._path} was cut short: {AGAIN}")
+
+
+KINDS: dict[str, Callable[[Path, Layout], _File]] = {"mmap": _Mapped, "pread": _Read}
+
+
+def _most_files() -> int:
+    """How many files may be open at once: each map holds one, too."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 16 if soft == resource.RLIM_INFINITY else max(8, (soft - OTHERS) // 2)
+
+
+# ---- samples -------------------------------------------------------------------------------------------
+
+
+class ShardSet:
+    """The samples of one split, in the order of the manifest. `classes` are the labels' names. Threads may share it.
+
+    `fields`: what a batch holds: tensors of the manifest, `ab` for the last two planes of `wash`, `label`, `box`.
+    `check`: prove each sample's checksum at its first use. `io`: `mmap`, or `pread` for disks whose files may be cut
+    short meanwhile. `most_files`: that are open at once; by default what the system allows.
+    """
+
+    def __init__(
+        self, folder: Path, split: str, fields: Sequence[str] = FIELDS, check: bool = True,
+        io: Literal["mmap", "pread"] = "mmap", most_files: int | None = None,
+    ) -> None:  # fmt: skip
         if split not in SPLITS:
             raise DataError(f"no split {split!r}: {', '.join(SPLITS)}")
         self.manifest = read_manifest(folder)
         self.classes: tuple[str, ...] = tuple(self.manifest["classes"])
-        self._files = [folder / shard["file"] for shard in self.manifest["shards"] if shard["split"] == split]
-        counts = [shard["samples"] for shard in self.manifest["shards"] if shard["split"] == split]
-        self._ends = np.cumsum(counts, dtype=np.int64) if counts else np.zeros(0, np.int64)
-        self._maps = [_map_tensors(path, count) for path, count in zip(self._files, counts, strict=True)]
-        self._proved = np.zeros(len(self), bool)
+        self.fields, self.check = tuple(fields), check
+        self._planes = {name: _place(name, self.manifest) for name in fields if name not in FIGURES}
+        self._folder, self._kind = folder, KINDS[io]
+        self._shards = [shard for shard in self.manifest["shards"] if shard["split"] == split]
+        self._ends = np.cumsum([shard["samples"] for shard in self._shards], dtype=np.int64)
+        self._proved = np.full(len(self), not check)
+        self._most_files = most_files or _most_files()
+        self._open: OrderedDict[int, _File] = OrderedDict()
+        self._lock = threading.Lock()
+        for shard in self._shards:
+            _look_at(folder / shard["file"], shard["bytes"])
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
-    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Samples by number: `L` (B, 1, H, W) uint8, `wash` (B, 3, H, W) uint8, `label` (B,) int64, `box` (B, 4) int64.
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        """One sample, as `batch` gives several."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        return {name: values[0] for name, values in self.batch(np.array([index % len(self)])).items()}
 
-        Raises DataError naming file and row if a checksum doesn't hold.
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        """A batch in one call, as torch's DataLoader asks for it; `collate_fn` has nothing left to do."""
+        return self.batch(np.asarray(indices, np.int64))
+
+    def buffers(self, count: int) -> dict[str, np.ndarray]:
+        """Arrays that hold a batch of `count` samples, for `batch` to fill again and again."""
+        width, height = self.manifest["size"]
+        shapes = {name: (count, *self._shape(name, height, width)) for name in self.fields}
+        return {name: np.empty(shape, np.uint8 if name in self._planes else np.int64) for name, shape in shapes.items()}
+
+    def _shape(self, name: str, height: int, width: int) -> tuple[int, ...]:
+        if name not in self._planes:
+            return FIGURES[name][0]
+        first, last, _ = self._planes[name][1].indices(PLANES[self._planes[name][0]])
+        return last - first, height, width
+
+    def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Samples by number, 0 to len - 1: of the `fields`, `L` (B, 1, H, W), `wash` (B, 3, H, W), `ab` (B, 2, H, W),
+        `L_photo` (B, 1, H, W) uint8, `label` (B,) and `box` (B, 4) int64. With `out`, from `buffers`, its first B rows
+        are filled and returned: new memory for each batch costs as much as copying it.
+
+        Raises DataError naming file, row and picture if a checksum doesn't hold; a damaged sample isn't given twice.
         """
+        count = len(indices)
+        out = {name: values[:count] for name, values in (out or self.buffers(count)).items()}
         shards = np.searchsorted(self._ends, indices, side="right")
         rows = indices - np.where(shards > 0, self._ends[shards - 1], 0)
-        places = list(zip(indices.tolist(), shards.tolist(), rows.tolist(), strict=True))
-        for index, shard, row in places:
-            if not self._proved[index]:
-                self._prove(shard, row)
+        unproved = not self._proved[indices].all()
+        for n, (index, shard, row) in enumerate(zip(indices.tolist(), shards.tolist(), rows.tolist(), strict=True)):
+            file = self._file(shard)
+            if unproved and not self._proved[index]:
+                self._prove(file, shard, row)
                 self._proved[index] = True
-        batch = {name: np.stack([self._maps[shard][name][row] for _, shard, row in places]) for name in ("L", "wash")}
-        for name in ("label", "box"):
-            batch[name] = np.array([self._maps[shard][name][row] for _, shard, row in places], np.int64)
-        return batch
+            for name, values in out.items():
+                if place := self._planes.get(name):
+                    file.copy(place[0], row, place[1], values[n])
+                else:
+                    values[n] = file.row(name, row)
+        return out
 
-    def _prove(self, shard: int, row: int) -> None:
-        tensors = self._maps[shard]
-        crc32 = checksum(*(tensors[name][row] for name in ("L", "wash", "label", "box")))
-        if crc32 != int(tensors["crc32"][row]):
-            path = self._files[shard]
-            raise DataError(f"{path}, row {row}, is damaged (checksum): run `gravurekit shard` again")
+    def _file(self, shard: int) -> _File:
+        """An open file; the one that was used longest ago is closed when there would be too many."""
+        with self._lock:
+            if (file := self._open.get(shard)) is None:
+                file = self._open[shard] = self._opened(shard)
+                if len(self._open) > self._most_files:
+                    self._open.popitem(last=False)
+            else:
+                self._open.move_to_end(shard)
+            return file
+
+    def _opened(self, shard: int) -> _File:
+        entry = self._shards[shard]
+        path = self._folder / entry["file"]
+        layout = read_layout(path)
+        width, height = self.manifest["size"]
+        shapes = {name: (PLANES[name], height, width) for name in self.manifest["tensors"]}
+        expected = shapes | {name: shape for name, (shape, _) in FIGURES.items()}
+        kinds = {name: FIGURES[name][1] if name in FIGURES else np.dtype(np.uint8) for name in expected}
+        if any(
+            name not in layout or layout[name].shape != (entry["samples"], *shape) or layout[name].dtype != kinds[name]
+            for name, shape in expected.items()
+        ):
+            raise DataError(f"{path} doesn't hold the {entry['samples']} samples of the manifest: {AGAIN}")
+        try:
+            return self._kind(path, layout)
+        except OSError as error:
+            raise DataError(f"{path} can't be read ({error.strerror}): {AGAIN}") from None
+
+    def _prove(self, file: _File, shard: int, row: int) -> None:
+        planes = (file.row(name, row) for name in PLANES if name in file.layout)
+        if checksum(planes, int(file.row("label", row)), file.row("box", row).tolist()) != int(file.row("crc32", row)):
+            name = self._shards[shard]["file"]
+            whose = source_of(self._folder, name, row)
+            raise DataError(f"{self._folder / name}, row {row}{whose}, is damaged (checksum): {AGAIN}")
 
 
-def _map_tensors(path: Path, samples: int) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file as read-only views of its memory map."""
+def samples_of(path: Path, rows: Iterable[int]) -> Iterator[Sample]:
+    """The samples in these rows of a file, each proved. They are views of the file, and are to be used at once. Raises
+    DataError naming the row that is damaged."""
+    for row, sample, crc32 in raw_samples_of(path, rows):
+        if sample.crc32 != crc32:
+            raise DataError(f"{path}, row {row}, is damaged (checksum): {AGAIN}")
+        yield sample
+
+
+def raw_samples_of(path: Path, rows: Iterable[int]) -> Iterator[tuple[int, Sample, int]]:
+    """Row, sample, and the checksum that it should have. Raises DataError if the file doesn't hold samples."""
+    file = _Mapped(path, read_layout(path))
+    names = [name for name in PLANES if name in file.layout]
+    if not {"L", "wash", *FIGURES} <= file.layout.keys():
+        raise DataError(f"{path} doesn't hold samples: {AGAIN}")
+    for row in rows:
+        box = tuple(file.row("box", row).tolist())
+        sample = Sample({name: file.row(name, row) for name in names}, box, int(file.row("label", row)))
+        yield row, sample, int(file.row("crc32", row))
+
+
+def about_of(path: Path) -> dict[str, Any]:
+    """What a shard's own header says of its numbers. Raises DataError."""
+    read_layout(path)
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            return dict(json.loads(json.loads(file.read(length))["__metadata__"]["gravurekit"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} doesn't say what its numbers mean ({error!r:.60}): {AGAIN}") from None
+
+
+def source_of(folder: Path, file: str, row: int) -> str:
+    """The picture that a sample is of, for messages: " (KEY, URL)"; empty if the index doesn't tell."""
     try:
-        mapped = np.memmap(path, np.uint8, mode="r")
-        (length,) = struct.unpack("<Q", mapped[:8].tobytes())
-        header = json.loads(mapped[8 : 8 + length].tobytes())
-        data = mapped[8 + length :]
-        tensors = {}
-        for name, about in header.items():
-            if name != "__metadata__":
-                begin, end = about["data_offsets"]
-                tensors[name] = data[begin:end].view(DTYPES[about["dtype"]]).reshape(about["shape"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise DataError(f"{path} is missing or damaged ({error}): run `gravurekit shard` again") from None
-    names = ("L", "wash", "label", "box", "crc32")
-    if any(name not in tensors or tensors[name].shape[:1] != (samples,) for name in names):
-        raise DataError(f"{path} doesn't hold the {samples} samples of the manifest: run `gravurekit shard` again")
-    return tensors
+        with open(folder / INDEX, "rb") as lines:
+            for line in lines:
+                entry = json.loads(line)
+                if entry["shard"] == file and entry["row"] == row:
+                    return f" ({', '.join(str(part) for part in (entry['key'], entry.get('url')) if part)})"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return ""
+
+
+def _place(name: str, manifest: Mapping[str, Any]) -> tuple[str, slice]:
+    """The tensor, and the planes of it, that a field stands for."""
+    tensor, planes = ("wash", COLOURS) if name == "ab" else (name, slice(None))
+    if tensor not in manifest["tensors"]:
+        raise DataError(f"the shards hold no {name}: {', '.join(manifest['tensors'])}; {AGAIN} with it")
+    return tensor, planes
+
+
+def _look_at(path: Path, size: int) -> None:
+    """Raises DataError if a file isn't there, or hasn't the size that the manifest says."""
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path} is missing ({error.strerror}): {AGAIN}") from None
+    if found != size:
+        raise DataError(f"{path} has {found} bytes instead of {size}: {AGAIN}")

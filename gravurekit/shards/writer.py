@@ -1,56 +1,79 @@
-"""From rows to safetensors bytes."""
+"""Writing a shard, sample by sample: each goes to its place in the file, so that none waits in memory."""
 
-import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
-from gravurekit.shards import ENCODING
-
-
-def checksum(*arrays: np.ndarray | np.integer) -> int:
-    """crc32 of the bytes of several arrays, one after the other."""
-    crc32 = 0
-    for array in arrays:
-        crc32 = zlib.crc32(array.tobytes(), crc32)
-    return crc32
+from gravurekit import storage
+from gravurekit.shards.layout import FIGURES, Layout, planned
 
 
 @dataclass(frozen=True)
-class Row:
-    """One sample: `L` (1, H, W) uint8, `wash` (3, H, W) uint8, both in OpenCV's 8-bit scaling; `box` y0, x0, y1, x1."""
+class Sample:
+    """One sample: `planes` by the name of their tensor, `L` (1, H, W), `wash` (3, H, W), maybe `L_photo` (1, H, W), all
+    uint8 in OpenCV's 8-bit scaling; `box` y0, x0, y1, x1; `label` an index of the classes, -1 for none."""
 
-    L: np.ndarray
-    wash: np.ndarray
+    planes: Mapping[str, np.ndarray]
     box: tuple[int, int, int, int]
     label: int
 
     @property
     def crc32(self) -> int:
-        """Of the bytes of L, wash, label (int32) and box (uint16), one after the other."""
-        return checksum(self.L, self.wash, np.int32(self.label), np.array(self.box, np.uint16))
+        """Of the bytes of the planes, of label (int32) and of box (uint16), one after the other."""
+        return checksum(self.planes.values(), self.label, self.box)
 
 
-def pack(rows: Sequence[Row]) -> bytes:
-    """One shard file. The same rows give the same bytes."""
-    tensors = {
-        "L": np.stack([row.L for row in rows]),
-        "wash": np.stack([row.wash for row in rows]),
-        "label": np.array([row.label for row in rows], np.int32),
-        "box": np.array([row.box for row in rows], np.uint16),
-        "crc32": np.array([row.crc32 for row in rows], np.uint32),
-    }
-    # one entry only: safetensors writes several in an order that changes from run to run
-    return safetensors.numpy.save(tensors, metadata={"gravurekit": json.dumps(ENCODING, sort_keys=True)})
+@dataclass(frozen=True)
+class Written:
+    """A finished file, and the checksums of its samples."""
+
+    file: str
+    samples: int
+    bytes: int
+    sha256: str
+    crc32: tuple[int, ...]
 
 
-def unpack(data: bytes) -> list[Row]:
-    """The rows of one shard file's bytes."""
-    tensors = safetensors.numpy.load(data)
-    return [
-        Row(L, wash, tuple(int(side) for side in box), int(label))  # type: ignore[arg-type]
-        for L, wash, box, label in zip(tensors["L"], tensors["wash"], tensors["box"], tensors["label"], strict=True)
-    ]
+def checksum(planes: Iterable[np.ndarray], label: int, box: Sequence[int]) -> int:
+    """crc32 of a sample: of the bytes of its planes, of label as int32 and of box as uint16, one after the other."""
+    crc32 = 0
+    figures = (np.array(label, FIGURES["label"][1]), np.array(box, FIGURES["box"][1]))
+    for array in (*planes, *figures):
+        crc32 = zlib.crc32(np.ascontiguousarray(array).data, crc32)
+    return crc32
+
+
+def write(folder: Path, stem: str, count: int, samples: Iterable[Sample], about: Mapping[str, Any]) -> Written:
+    """Write `count` samples, at least one, all of the same form, as STEM-SHA256.safetensors in `folder` (8 hex digits
+    of it), whole or not at all. The same samples give the same bytes. `about` says what the numbers mean.
+
+    One sample is in memory at a time. Raises ValueError if there are fewer or more samples, or they differ in form;
+    StorageError.
+    """
+    number, crc32 = 0, []
+    layout: Layout = {}
+    with storage.in_pieces(folder) as pieces:
+        for number, sample in enumerate(samples, start=1):
+            if number == 1:
+                height, width = sample.planes["L"].shape[-2:]
+                header, layout = planned(count, tuple(sample.planes), width, height, about)
+                pieces.put(0, header)
+            if number > count or sample.planes.keys() | FIGURES.keys() != layout.keys():
+                raise ValueError(f"sample {number} of {count}: {sorted(sample.planes)}")
+            crc32.append(sample.crc32)
+            figures = {"label": sample.label, "crc32": crc32[-1], "box": sample.box}
+            for name, value in (*sample.planes.items(), *figures.items()):
+                tensor = layout[name]
+                data = np.asarray(value, tensor.dtype, order="C")
+                if data.shape != tensor.shape[1:]:
+                    raise ValueError(f"sample {number} of {count}: {name} has shape {data.shape}")
+                pieces.put(tensor.offset + (number - 1) * tensor.stride, data.data)
+        if number != count or not count:
+            raise ValueError(f"{number} samples instead of {count}")
+        sha256 = pieces.sha256()
+        pieces.keep(f"{stem}-{sha256[:8]}.safetensors")
+    return Written(pieces.name, count, max(tensor.end for tensor in layout.values()), sha256, tuple(crc32))

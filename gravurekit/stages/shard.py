@@ -1,290 +1,328 @@
 """shard: styled/ → shards/. Uint8 Lab tensors for training: L of the plain print, Lab of its colour wash, label."""
 
-import hashlib
 import json
-import re
 import time
-from collections import Counter
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gravurekit import folder, metadata, parts, shards, storage
 from gravurekit import record as records
 from gravurekit import settings as base
-from gravurekit.errors import DataError, PictureError
+from gravurekit.errors import DataError, PictureError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan, read_receipt
 from gravurekit.record import Record
+from gravurekit.stages import _splits
+from gravurekit.stages._shards import Piece, join, publish, sweep
+from gravurekit.stages._tensors import Form, about, files_of, sample_of
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from gravurekit.shards.writer import Row
-
-REVISION = 2
-OURS = re.compile(r"(train|val|test)-\d{5,}\.safetensors")  # how shards are named
+REVISION = 3
+SMALLEST, LARGEST, MULTIPLE = 32, 1024, 8
+FACTS = ("key", "photo_key", "variant", "labels", "keywords", "source", "url", "page_url", "title", "creator",
+         "license", "license_url", "cluster")  # fmt: skip
 
 
 class Settings(base.Settings):
-    """The geometry of the tensors, and who trains and who is held back."""
+    """What the tensors hold, their geometry, and who trains and who is held back."""
 
-    size: int = Field(224, ge=32, le=1024, description="Side of the square tensors, px; a multiple of 8.")
+    size: str = Field("224", description="Side of the tensors, px, or WIDTHxHEIGHT; multiples of 8, 32 to 1024.")
     fit: Literal["pad", "crop"] = Field(
-        "pad", description="pad: the whole figure, on white; crop: the middle square, nothing white."
+        "pad", description="pad: the whole figure, on white; crop: as much of its middle as fills the tensor."
     )
-    samples_per_shard: int = Field(512, ge=64, le=65536, description="Samples in a file; rounded up to whole tasks.")
+    input: Literal["plain", "print", "photo"] = Field(
+        "plain",
+        description="Whose lightness the network is fed: the plain print's, the coloured one's, a photograph's.",
+    )
+    target: Literal["wash", "photo"] = Field(
+        "wash", description="Whose colours it learns: the wash's, the photograph's."
+    )
+    photo: bool = Field(False, description="Add L of the photograph, so that a training can mix photographs in.")
+    parquet: bool = Field(False, description="Write the index as index.parquet as well (needs the extra export).")
+    samples_per_shard: int = Field(512, ge=1, le=65536, description="Samples in a file.")
     val_share: float = Field(0.1, ge=0, lt=1, description="Share of the clusters held back for validation.")
     test_share: float = Field(0.1, ge=0, lt=1, description="Share of the clusters held back for the last test.")
     seed: int = Field(0, ge=0, description="Seed of the split.")
 
-    @field_validator("size")
+    @field_validator("size", mode="before")
     @classmethod
-    def _whole_eights(cls, value: int) -> int:
-        if value % 8:
-            raise ValueError(f"must be a multiple of 8; {value} isn't")
-        return value
+    def _sides(cls, value: Any) -> str:
+        sides = str(value).lower().split("x")
+        if isinstance(value, bool) or len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+            raise ValueError(f"must be a number, or WIDTHxHEIGHT as in 256x384; {value!r} isn't")
+        for side in map(int, sides):
+            if side % MULTIPLE or not SMALLEST <= side <= LARGEST:
+                raise ValueError(f"must be a multiple of {MULTIPLE} from {SMALLEST} to {LARGEST}; {side} isn't")
+        return "x".join(str(int(side)) for side in dict.fromkeys(sides))
 
+    @model_validator(mode="after")
+    def _some_train(self) -> "Settings":
+        if self.val_share + self.test_share >= 1:
+            raise ValueError("val_share and test_share leave nothing to train on: together they must be below 1")
+        return self
 
-@dataclass(frozen=True)
-class _Chunk:
-    """A part's samples: where their arrays lie, whose they are."""
+    @property
+    def form(self) -> Form:
+        """What the tensors hold."""
+        width, _, height = self.size.partition("x")
+        return Form(int(width), int(height or width), self.fit, self.input, self.target, self.photo)
 
-    split: str
-    arrays: Path
-    kept: tuple[Record, ...]
+    @property
+    def shares(self) -> _splits.Shares:
+        """How new clusters are dealt out."""
+        return _splits.Shares(self.val_share, self.test_share, self.seed)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to become tensors: the styled pictures of `source`."""
+    """What is to become tensors: the styled pictures of `source`. `photographs`: the folder that they were drawn from,
+    where it isn't the one that `source` names; `splits`: a shards folder whose split is kept, for that of `out`."""
 
     source: Path
     out: Path
     settings: Settings
+    photographs: Path | None = None
+    splits: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Input:
+    """The styled Records; what is known of their photographs: the folder, and by key their file names (only if they are
+    wanted) and the copies that were dropped in their favour."""
+
+    found: list[Record]
+    photos: Path | None
+    photo_names: dict[str, str]
+    twins: dict[str, list[str]]
+    digests: dict[str, str]
 
 
 def check(job: Job) -> None:
-    """Raises UsageError for an output folder of others."""
+    """Raises UsageError for an output folder of others, and for folders that aren't there."""
     folder.check_places(job.out, "shard", job.source)
+    for flag, path in (("--photographs", job.photographs), ("--splits", job.splits)):
+        if path is not None and not path.is_dir():
+            raise UsageError(f"{flag} {path}: no such folder")
+    if job.settings.parquet:
+        from gravurekit.stages._parquet import require
+
+        require()
 
 
 def look(job: Job) -> State:
     """Whether the shards are made already. Raises DataError if the input isn't a styled folder or is damaged."""
-    return folder.look(job.out, _plan(job, _read(job.source)))
+    return folder.look(job.out, _plan(job, _read(job)))
 
 
 def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     """Write the shards.
 
-    Raises DataError if the input isn't a styled folder, is damaged or empty, or leaves nothing to train on.
+    Raises DataError if the input isn't a styled folder, is damaged or empty, has labels that can't be told apart, or
+    leaves nothing to train on.
     """
     began = time.monotonic()
-    found = _read(job.source)
-    plan = _plan(job, found)
+    check(job)
+    given = _read(job)
+    plan = _plan(job, given)
     state = folder.look(job.out, plan)
     if state.done:
         return state.done
+    classes = sorted({item.label for item in given.found if item.label})
+    _refuse_alike(classes)
+    before = _table_before(job, watch)
+    with folder.opened(job.out, "shard", state.reasons, watch, job.source):
+        return _make(job, given, plan, classes, before, executor, watch, began)
+
+
+def _make(
+    job: Job, given: _Input, plan: Plan, classes: list[str], before: Mapping[str, str],
+    executor: Executor, watch: Watch, began: float,
+) -> Summary:  # fmt: skip
     out, settings = job.out, job.settings
-    with folder.opened(out, "shard", state.reasons, watch, job.source):
-        storage.remove(out / shards.MANIFEST)  # without it nobody reads shards that are half replaced
-        classes = sorted({item.label for item in found if item.label})
-        chunks, dropped = _make_chunks(job, found, classes, plan, executor, watch)
-        if not any(chunk.split == "train" for chunk in chunks):
-            raise DataError(
-                f"{job.source}: no picture is left for the training split; add pictures or lower the held-back shares"
-            )
-        files, index, lightness = _write_shards(out, chunks, settings)
-        manifest = _manifest(settings, plan, classes, files, index)
-        manifest |= {"L_mean": lightness, "style": _style_of(job.source)}
-        storage.write_lines(out / shards.INDEX, (json.dumps(entry, ensure_ascii=False) for entry in index))
-        storage.write_json(out / shards.MANIFEST, manifest)
-        _remove_others(out, {file["file"] for file in files})
-        return _finish(out, plan, len(index), dropped, manifest, time.monotonic() - began)
-
-
-def _read(source: Path) -> list[Record]:
-    found = folder.read(source)
-    plain = [item for item in found if not (item.plain_file_name and item.wash_file_name)]
-    if plain:
+    storage.remove(out / shards.MANIFEST)  # without it nobody reads shards that are half replaced
+    splits, table = _splits.assign(given.found, before, given.twins, settings.shares)
+    dropped = [_bridging(item) for item, split in zip(given.found, splits, strict=True) if not split]
+    pieces: dict[str, list[Piece]] = {}
+    for name in shards.SPLITS:
+        mine = [item for item, split in zip(given.found, splits, strict=True) if split == name]
+        pieces[name], lost = _convert(job, given, name, mine, classes, plan, executor, watch)
+        dropped += lost
+    if not pieces["train"]:
         raise DataError(
-            f"{source} holds no styled pictures ({plain[0].file_name} has no ink and wash): stylize it first"
+            f"{job.source}: no picture is left for the training split; add pictures or lower the held-back shares"
         )
-    return found
+    digest = base.digest([plan.digest, splits])  # the plan alone doesn't know what an earlier table has decided
+    found = join(out, pieces, settings.samples_per_shard, about(settings.form), digest, executor, watch)
+    manifest = publish(out, found, _splits.table_lines(table, settings.shares), _facts(job, plan, classes))
+    if settings.parquet:
+        from gravurekit.stages import _parquet
+
+        _parquet.write(out / shards.INDEX, out / shards.PARQUET)
+    else:
+        storage.remove(out / shards.PARQUET)
+    sweep(out, manifest)
+    return _finish(out, plan, dropped, manifest, settings.parquet, time.monotonic() - began)
 
 
-def _plan(job: Job, found: Sequence[Record]) -> Plan:
+# ---- what goes in --------------------------------------------------------------------------------------
+
+
+def _read(job: Job) -> _Input:
+    found, form = folder.read(job.source), job.settings.form
+    drawn = any(role != "photo" for role in form.roles)
+    plain = [item for item in found if not (item.plain_file_name and item.wash_file_name)]
+    if drawn and plain:
+        raise DataError(
+            f"{job.source} holds no styled pictures ({plain[0].file_name} has no ink and wash): stylize it first"
+        )
+    receipt = read_receipt(job.source)
+    photos = job.photographs
+    if photos is None and receipt and receipt.plan.stage == "stylize" and receipt.measured.get("source"):
+        photos = job.source / str(receipt.measured["source"])
+    digests = folder.inputs(found)
+    twins = _twins(photos)
+    if twins:
+        digests["copies"] = base.digest(twins)
+    names: dict[str, str] = {}
+    if "photo" in form.roles and len(plain) < len(found):
+        names, digests["photographs"] = _photographs(photos, {item.photo_key or item.key for item in found})
+    if job.splits is not None:
+        digests["splits"] = folder.side_digest(job.splits / shards.TABLE, "--splits")
+    return _Input(found, photos, names, twins, digests)
+
+
+def _photographs(photos: Path | None, keys: set[str]) -> tuple[dict[str, str], str]:
+    """By key, the names of the photographs that were drawn; and the digest of these."""
+    if photos is None or not photos.is_dir():
+        raise UsageError(
+            f"the folder of the photographs ({photos or 'which the input does not name'}) isn't there: "
+            "name it with --photographs"
+        )
+    found = [item for item in folder.read_photographs(photos) if item.key in keys]
+    return {item.key: item.file_name for item in found}, metadata.input_digest(found)
+
+
+def _twins(photos: Path | None) -> dict[str, list[str]]:
+    """By key, the pictures that were dropped as its copies when the photographs were chosen."""
+    found: dict[str, list[str]] = {}
+    if photos is not None and (photos / metadata.DROPPED).is_file() and metadata.owner_of(photos):
+        for item in metadata.read_lines(photos / metadata.DROPPED):
+            if item.kept_key:
+                found.setdefault(item.kept_key, []).append(item.key)
+    return {key: sorted(twins) for key, twins in sorted(found.items())}
+
+
+def _plan(job: Job, given: _Input) -> Plan:
     knobs = job.settings.model_dump(mode="json")
-    return Plan(stage="shard", revision=REVISION, settings=knobs, inputs=folder.inputs(found), seed=job.settings.seed)
+    return Plan(stage="shard", revision=REVISION, settings=knobs, inputs=given.digests, seed=job.settings.seed)
 
 
-def split_of(cluster: str, settings: Settings) -> str:
-    """The split of a cluster: by its name and the seed alone, so that near copies stay together and pictures that come
-    later move nobody."""
-    point = int(base.digest([settings.seed, cluster])[:13], 16) / 16**13
-    if point < settings.test_share:
-        return "test"
-    return "val" if point < settings.test_share + settings.val_share else "train"
+def _refuse_alike(classes: Sequence[str]) -> None:
+    """Raises DataError for labels that people, and many disks, can't tell apart: they would be two classes."""
+    seen: dict[str, str] = {}
+    for name in classes:
+        alike = unicodedata.normalize("NFKC", name).casefold().strip()
+        if other := seen.get(alike):
+            raise DataError(
+                f"the labels {other!r} and {name!r} differ only in case or in how they are encoded, and would be two "
+                "classes: give them one name where they come from (the keyword file, the folders' names)"
+            )
+        seen[alike] = name
 
 
-def _make_chunks(
-    job: Job, found: Sequence[Record], classes: list[str], plan: Plan, executor: Executor, watch: Watch
-) -> tuple[list[_Chunk], list[Record]]:
-    out, settings = job.out, job.settings
-    context = (str(job.source), settings.model_dump_json(), classes)
+def _table_before(job: Job, watch: Watch) -> _splits.Table:
+    """The split as it was until now, unless other shares or another seed are asked for: then there is none."""
+    if job.splits is not None:
+        return _splits.read_table(job.splits / shards.TABLE)[0]
+    table, shares = _splits.read_table(job.out / shards.TABLE)
+    if shares not in (None, job.settings.shares):
+        watch.note("other shares or another seed: pictures are dealt out anew, and some that were held back will train")
+        return {}
+    return table
+
+
+# ---- tensors -------------------------------------------------------------------------------------------
+
+
+def _convert(
+    job: Job, given: _Input, split: str, mine: Sequence[Record], classes: list[str], plan: Plan,
+    executor: Executor, watch: Watch,
+) -> tuple[list[Piece], list[Record]]:  # fmt: skip
+    """Turn the pictures of a split into tensors, in tasks: their pieces in order, and Records of those lost."""
+    photos = str(given.photos) if given.photos else ""
+    names = given.photo_names
+    items = [json.dumps([item.to_json(), names.get(item.photo_key or item.key, "")]) for item in mine]
+    context = (str(job.source), photos, job.settings.model_dump_json(), classes)
     work = parts.Work(convert_part, _quarantined, context)
-    chunks, dropped = [], []
-    for split in shards.SPLITS:
-        mine = [item for item in found if split_of(item.cluster or item.photo_key or item.key, settings) == split]
-        lines = parts.run(out, split, plan.digest, [item.to_json() for item in mine], work, executor, watch)
-        by_arrays: dict[str, list[Record]] = {}
-        for line in lines:
-            arrays, _, item = line.partition(" ")
-            if arrays == "!":
-                dropped.append(records.from_json(item, "a part"))
-            else:
-                by_arrays.setdefault(arrays, []).append(records.from_json(item, "a part"))
-        folder_of_parts = out / "parts" / split
-        chunks += [_Chunk(split, folder_of_parts / name, tuple(kept)) for name, kept in by_arrays.items()]
-    return chunks, dropped
+    digest = base.digest([plan.digest, items])
+    pieces: list[Piece] = []
+    lost: list[Record] = []
+    for line in parts.run(job.out, split, digest, items, work, executor, watch):
+        file, _, said = line.partition(" ")
+        if file == "!":
+            lost.append(records.from_json(said, "a part"))
+            continue
+        name = f"{metadata.PARTS}/{split}/{file}"
+        if not pieces or pieces[-1].file != name:
+            pieces.append(Piece(name, [], []))
+        pieces[-1].rows.append(len(pieces[-1].rows))
+        pieces[-1].entries.append(json.loads(said))
+    return pieces, lost
 
 
-def convert_part(items: list[str], context: tuple[str, str, list[str]], stem: Path) -> list[str]:
-    """Turn a task's pictures into tensors, in one file beside the part; a line for each: that file's name, or "!" for a
-    picture that couldn't be read, and the Record."""
+def convert_part(items: list[str], context: tuple[str, str, str, list[str]], stem: Path) -> list[str]:
+    """Turn a task's pictures into tensors, in one file beside the part; a line for each: that file's name and what the
+    index will say, or "!" and the Record of a picture that couldn't be read."""
     from gravurekit.shards import writer
 
-    source, settings, classes = Path(context[0]), Settings.model_validate_json(context[1]), context[2]
-    number = {name: n for n, name in enumerate(classes)}
-    arrays = stem.with_suffix(".safetensors")
-    rows, lines = [], []
-    for item in (records.from_json(line, "a task") for line in items):
+    source, photos = Path(context[0]), Path(context[1]) if context[1] else None
+    form, number = Settings.model_validate_json(context[2]).form, {name: n for n, name in enumerate(context[3])}
+    samples, lines = [], []
+    for line, photo in map(json.loads, items):
+        item = records.from_json(line, "a task")
         try:
-            rows.append(_row(source, item, settings, number.get(item.label, -1)))
-            lines.append(f"{arrays.name} {item.to_json()}")
+            files = files_of(item, source, photos, {item.photo_key or item.key: photo} if photo else {}, form)
+            samples.append(sample_of(files, form, number.get(item.label, -1)))
+            lines.append(json.dumps({name: getattr(item, name) for name in FACTS}, ensure_ascii=False))
         except PictureError as error:
             lines.append("! " + item.but(reason=error.reason, detail=error.detail).to_json())
-    if rows:
-        storage.write_bytes(arrays, writer.pack(rows))
-    return lines
-
-
-def _row(source: Path, item: Record, settings: Settings, label: int) -> "Row":
-    import numpy as np
-
-    from gravurekit import color, images
-    from gravurekit.shards.writer import Row
-
-    plain = images.read(source / item.plain_file_name).pixels
-    wash = images.read(source / item.wash_file_name).pixels
-    if plain.shape != wash.shape:
-        raise PictureError("unequal-layers", f"ink {plain.shape[1::-1]} and wash {wash.shape[1::-1]} differ in size")
-    plain, box = _fit(plain, settings)
-    wash, _ = _fit(wash, settings)
-    L = color.lab_to_lab8(color.rgb_to_lab(plain))[..., 0]
-    lab = np.moveaxis(color.lab_to_lab8(color.rgb_to_lab(wash)), -1, 0)
-    return Row(np.ascontiguousarray(L[None]), np.ascontiguousarray(lab), box, label)
-
-
-def _fit(pixels: "np.ndarray", settings: Settings) -> "tuple[np.ndarray, tuple[int, int, int, int]]":
-    """(H, W, 3) uint8 sRGB → the square of the settings, and the box y0, x0, y1, x1 in which the picture lies."""
-    import numpy as np
-
-    from gravurekit import images
-
-    height, width = pixels.shape[:2]
-    size = settings.size
-    if settings.fit == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return images.resize(pixels[top : top + side, left : left + side], size, size), (0, 0, size, size)
-    scale = size / max(height, width)
-    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (size - tall) // 2, (size - wide) // 2
-    square = np.full((size, size, 3), 255, np.uint8)
-    square[top : top + tall, left : left + wide] = images.resize(pixels, wide, tall)
-    return square, (top, left, top + tall, left + wide)
+    name = writer.write(stem.parent, f"{stem.name}.of", len(samples), samples, about(form)).file if samples else ""
+    return [line if line.startswith("!") else f"{name} {line}" for line in lines]
 
 
 def _quarantined(line: str) -> str:
-    item = records.from_json(line, "a task")
+    item = records.from_json(json.loads(line)[0], "a task")
     return "! " + item.but(reason="quarantined", detail="reading it killed the process").to_json()
 
 
-def _write_shards(
-    out: Path, chunks: Sequence[_Chunk], settings: Settings
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], float]:
-    """Join the parts to shards; at most one shard is in memory. What the manifest says of each file, the index, and the
-    mean of L/100 over the training split."""
-    from gravurekit.shards import writer
-
-    total = count = 0
-
-    files: list[dict[str, Any]] = []
-    index: list[dict[str, Any]] = []
-    for split in shards.SPLITS:
-        rows: list[Row] = []
-        whose: list[Record] = []
-        mine = [chunk for chunk in chunks if chunk.split == split]
-        for chunk in mine:
-            rows += writer.unpack(chunk.arrays.read_bytes())
-            whose += chunk.kept
-            if len(rows) >= settings.samples_per_shard or chunk is mine[-1]:
-                name = f"{split}-{sum(file['split'] == split for file in files):05d}.safetensors"
-                data = writer.pack(rows)
-                storage.write_bytes(out / name, data)
-                sha256 = hashlib.sha256(data).hexdigest()
-                if split == "train":
-                    total += sum(int(row.L.sum(dtype="int64")) for row in rows)
-                    count += sum(row.L.size for row in rows)
-                files.append({"file": name, "split": split, "samples": len(rows), "sha256": sha256})
-                index += [
-                    _index_entry(split, name, n, row, item)
-                    for n, (row, item) in enumerate(zip(rows, whose, strict=True))
-                ]
-                rows, whose = [], []
-    return files, index, round(total / max(1, count) / 255, 6)
+def _bridging(item: Record) -> Record:
+    detail = "a near copy of pictures in different splits: training on it would tell of what is held back"
+    return item.but(reason=_splits.REASON, detail=detail)
 
 
-def _index_entry(split: str, name: str, n: int, row: "Row", item: Record) -> dict[str, Any]:
-    facts = ("key", "photo_key", "variant", "labels", "keywords", "source", "url", "page_url", "title", "creator",
-             "license", "license_url", "cluster")  # fmt: skip
+# ---- what comes out ------------------------------------------------------------------------------------
+
+
+def _facts(job: Job, plan: Plan, classes: list[str]) -> dict[str, Any]:
+    """What the manifest says whatever the pictures are."""
+    form = job.settings.form
     return {
-        "split": split,
-        "shard": name,
-        "row": n,
-        "crc32": row.crc32,
-        **{f: getattr(item, f) for f in facts},
-    }
-
-
-def _manifest(
-    settings: Settings,
-    plan: Plan,
-    classes: list[str],
-    files: list[dict[str, Any]],
-    index: list[dict[str, Any]],
-) -> dict[str, Any]:
-    labels: dict[str, dict[str, int]] = {}
-    for split in shards.SPLITS:
-        found = Counter(entry["labels"][0] if entry["labels"] else "" for entry in index if entry["split"] == split)
-        labels[split] = dict(sorted(found.items()))
-    return {
-        "format": shards.FORMAT,
-        "encoding": shards.ENCODING,
-        "size": settings.size,
+        "encoding": about(form),
+        "size": [form.width, form.height],
+        "fit": form.fit,
+        "input": form.input,
+        "target": form.target,
+        "tensors": list(form.planes),
         "classes": classes,
-        "splits": {split: sum(counts.values()) for split, counts in labels.items()},
-        "labels": labels,
-        "licenses": dict(sorted(Counter(entry["license"] for entry in index).items())),
-        "shards": files,
         "plan": plan.digest,
-        "settings": settings.model_dump(mode="json"),
+        "settings": job.settings.model_dump(mode="json"),
+        "style": _style_of(job.source),
     }
 
 
@@ -302,18 +340,14 @@ def _style_of(source: Path) -> dict[str, Any]:
     return {"name": knobs["style"], "settings": tables[knobs["style"]], **sizes, **start}
 
 
-def _remove_others(out: Path, names: set[str]) -> None:
-    for path in out.glob("*.safetensors"):
-        if path.name not in names and OURS.fullmatch(path.name):
-            storage.remove(path)
-
-
 def _finish(
-    out: Path, plan: Plan, kept: int, dropped: list[Record], manifest: Mapping[str, Any], seconds: float
+    out: Path, plan: Plan, dropped: list[Record], manifest: Mapping[str, Any], parquet: bool, seconds: float
 ) -> Summary:
-    dropped = sorted(dropped, key=lambda item: item.key)
+    dropped = sorted(dropped, key=lambda item: (item.key, item.variant or 0))
     metadata.write_lines(out / metadata.DROPPED, dropped)
     facts = {"samples": manifest["splits"], "classes": len(manifest["classes"])}
-    outputs = (shards.MANIFEST, shards.INDEX, metadata.DROPPED)
+    outputs = (shards.MANIFEST, shards.INDEX, shards.TABLE, metadata.DROPPED)
     files = {shard["file"]: shard["sha256"] for shard in manifest["shards"]}
-    return folder.seal(out, plan, kept, dropped, outputs, seconds, facts, files)
+    if parquet:
+        files[shards.PARQUET] = metadata.file_sha256(out / shards.PARQUET)
+    return folder.seal(out, plan, sum(manifest["splits"].values()), dropped, outputs, seconds, facts, files)

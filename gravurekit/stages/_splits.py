@@ -1,0 +1,95 @@
+"""Who trains and who is held back. A split is for life: pictures that come later move nobody.
+
+The table `splits.jsonl` of a shards folder (a first line with the shares, then a line for each name) holds every
+picture that ever was put into a split, and every cluster. What it knows stays; a new picture goes with the cluster that
+it joins; a new cluster goes where its name and the seed say.
+A picture that is a near copy of two that lie in different splits would leak from one into the other: it is left out.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gravurekit import settings as base
+from gravurekit import shards
+from gravurekit.errors import DataError
+from gravurekit.record import Record
+
+REASON = "bridges-splits"
+Table = dict[str, str]  # by key of a picture, or name of a cluster: the split
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How new clusters are dealt out."""
+
+    val: float
+    test: float
+    seed: int
+
+
+def read_table(path: Path) -> tuple[Table, Shares | None]:
+    """The table of an earlier run, and how it dealt out new clusters; empty and None if there is none. Raises DataError
+    if it is damaged."""
+    try:
+        with open(path, "rb") as lines:
+            shares = Shares(**json.loads(next(lines)))
+            found = {str(entry["key"]): str(entry["split"]) for entry in map(json.loads, lines)}
+    except FileNotFoundError:
+        return {}, None
+    except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
+        raise _damaged(path, f"{error!r:.80}") from None
+    if not set(found.values()) <= set(shards.SPLITS):
+        raise _damaged(path, f"splits {sorted(set(found.values()))}")
+    return found, shares
+
+
+def _damaged(path: Path, fault: str) -> DataError:
+    return DataError(f"{path} is damaged ({fault}): put it back, or remove it, and all pictures are dealt out anew")
+
+
+def table_lines(table: Mapping[str, str], shares: Shares) -> Iterator[str]:
+    """The lines of `splits.jsonl`."""
+    yield json.dumps(asdict(shares))
+    yield from (json.dumps({"key": key, "split": split}) for key, split in sorted(table.items()))
+
+
+def split_of(cluster: str, shares: Shares) -> str:
+    """The split of a new cluster: by its name and the seed alone."""
+    point = int(base.digest([shares.seed, cluster])[:13], 16) / 16**13
+    if point < shares.test:
+        return "test"
+    return "val" if point < shares.test + shares.val else "train"
+
+
+def assign(
+    found: Sequence[Record], before: Mapping[str, str], twins: Mapping[str, Sequence[str]], shares: Shares
+) -> tuple[list[str], Table]:
+    """The split of each Record, in order, "" for one that bridges two; and the table as it is from now on.
+
+    `twins`: by key, the pictures that were dropped as copies of it.
+    """
+    clusters: dict[str, list[int]] = {}
+    for place, item in enumerate(found):
+        clusters.setdefault(cluster_of(item), []).append(place)
+    splits = [""] * len(found)
+    table = dict(before)
+    for cluster, places in clusters.items():
+        own = [{item.key, item.photo_key} - {""} for item in (found[place] for place in places)]
+        own = [keys | {twin for key in keys for twin in twins.get(key, ())} for keys in own]
+        known = [{before[key] for key in keys if key in before} for keys in own]
+        met = set().union(*known) | ({before[cluster]} if cluster in before else set())
+        common = next(iter(met)) if len(met) == 1 else "" if met else split_of(cluster, shares)
+        for place, keys, theirs in zip(places, own, known, strict=True):
+            splits[place] = common or (next(iter(theirs)) if len(theirs) == 1 else "")
+            if splits[place]:
+                table.update(dict.fromkeys(keys, splits[place]))
+        if common:
+            table[cluster] = common
+    return splits, table
+
+
+def cluster_of(item: Record) -> str:
+    """The name of the group of near copies that a picture belongs to; a picture alone is a group of its own."""
+    return item.cluster or item.photo_key or item.key
