@@ -20,7 +20,7 @@ from gravurekit.images import EXTENSIONS, Picture, resize
 from gravurekit.record import Record
 from gravurekit.relevance import figure
 
-REVISION = 3
+REVISION = 4
 HASH_ALGORITHM = "imagehash-4 phash 64"  # of Record.phash; the 256-bit codes are ours, and stay here
 HASH_SIDE = 16  # 256 bits
 THUMB_SIDE = 64

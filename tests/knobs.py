@@ -13,6 +13,7 @@ from gravurekit.reference import literal
 from gravurekit.settings import Range, Settings, flag_of, layered
 
 CLASSES = reference.classes()
+SIZES = ("128", "32", "1024", "192x288", "64x32")
 KNOBS = [(table, key) for table, kind in CLASSES.items() for key in kind.model_fields]
 
 
@@ -48,7 +49,7 @@ def values(kind: type[Settings], key: str) -> list[Any]:
     elif about.annotation is float:
         choices = [bounds.get(Ge, bounds.get(Gt, 0)) + step for step in (0.125, 0.25, 0.5)]
     elif about.annotation is str:
-        choices = ["large", "small", "failed", "failed:timeout"]
+        choices = ["large", "small", "failed", "failed:timeout", *SIZES]
     elif get_origin(about.annotation) is dict:
         choices = [{"bing": "http://127.0.0.1:1"}, {"bing": "http://127.0.0.1:2", "x y": ""}]
     elif about.annotation == tuple[float, float]:
@@ -82,6 +83,8 @@ def any_value(kind: type[Settings], key: str) -> st.SearchStrategy[Any]:
             low, high, exclude_min=Gt in bounds, exclude_max=Lt in bounds, allow_nan=False, allow_infinity=False
         )
     if about.annotation is str:
+        if "size" in key and is_valid(kind, key, SIZES[0]) and not is_valid(kind, key, "?"):
+            return st.sampled_from(SIZES)
         patterns = [item.pattern for item in about.metadata if getattr(item, "pattern", None)]
         # the "$" of Python lets a newline follow, that of pydantic doesn't
         return st.from_regex(patterns[0]).filter(lambda text: text[-1:] != "\n") if patterns else st.text()

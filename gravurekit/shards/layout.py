@@ -20,7 +20,12 @@ from gravurekit.shards import PLANES
 
 PAGE = 4096
 LONGEST_HEADER = 1 << 20
-DTYPES: dict[str, np.dtype] = {"U8": np.dtype("u1"), "I32": np.dtype("<i4"), "U16": np.dtype("<u2"), "U32": np.dtype("<u4")}
+DTYPES: dict[str, np.dtype] = {
+    "U8": np.dtype("u1"),
+    "I32": np.dtype("<i4"),
+    "U16": np.dtype("<u2"),
+    "U32": np.dtype("<u4"),
+}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 FIGURES: dict[str, tuple[tuple[int, ...], np.dtype]] = {
     "label": ((), DTYPES["I32"]),

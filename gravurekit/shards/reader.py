@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -107,6 +108,7 @@ class _Read:
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout, self._path = layout, path
         self._file = open(path, "rb", buffering=0)
+        weakref.finalize(self, self._file.close)
 
     def row(self, name: str, row: int) -> np.ndarray:
         tensor = self.layout[name]

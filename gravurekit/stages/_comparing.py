@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.filters import Pair
     from gravurekit.probe import Probes
 
-REVISION = 2
+REVISION = 3
 MIN_ALIKE = 0.8  # share of blocks
 LIKELY_ALIKE = 0.6  # where thumbs prove the rest: what is written across a plain garment is much of what is on it
 MAX_UNLIKE = 0.7  # share of a patch

@@ -55,8 +55,7 @@ def join(
     items = [json.dumps(_order(*job)) for job in jobs]
     work = parts.Work(join_part, _died, (str(out), about))
     lines = parts.run(out, "join", digest, items, work, executor, watch, size=1)
-    for (split, _, some), line in zip(jobs, lines, strict=True):
-        yield _shard_of(out, split, some, json.loads(line))
+    return (_shard_of(out, split, some, json.loads(line)) for (split, _, some), line in zip(jobs, lines, strict=True))
 
 
 def _cut(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:

@@ -70,24 +70,47 @@ def assign(
 
     `twins`: by key, the pictures that were dropped as copies of it.
     """
-    clusters: dict[str, list[int]] = {}
-    for place, item in enumerate(found):
-        clusters.setdefault(cluster_of(item), []).append(place)
+    own = [_names(item, twins) for item in found]
     splits = [""] * len(found)
     table = dict(before)
-    for cluster, places in clusters.items():
-        own = [{item.key, item.photo_key} - {""} for item in (found[place] for place in places)]
-        own = [keys | {twin for key in keys for twin in twins.get(key, ())} for keys in own]
-        known = [{before[key] for key in keys if key in before} for keys in own]
-        met = set().union(*known) | ({before[cluster]} if cluster in before else set())
-        common = next(iter(met)) if len(met) == 1 else "" if met else split_of(cluster, shares)
-        for place, keys, theirs in zip(places, own, known, strict=True):
+    for places in _kin([names | {cluster_of(item)} for item, names in zip(found, own, strict=True)]):
+        clusters = {cluster_of(found[place]) for place in places}
+        met = {before[name] for place in places for name in own[place] | clusters if name in before}
+        common = next(iter(met)) if len(met) == 1 else "" if met else split_of(min(clusters), shares)
+        for place in places:
+            theirs = {before[name] for name in own[place] if name in before}
             splits[place] = common or (next(iter(theirs)) if len(theirs) == 1 else "")
             if splits[place]:
-                table.update(dict.fromkeys(keys, splits[place]))
+                table.update(dict.fromkeys(own[place], splits[place]))
         if common:
-            table[cluster] = common
+            table.update(dict.fromkeys(clusters, common))
     return splits, table
+
+
+def _names(item: Record, twins: Mapping[str, Sequence[str]]) -> set[str]:
+    """The keys by which the table may know a picture: its own, and those of copies that were dropped in its favour."""
+    keys = {item.key, item.photo_key} - {""}
+    return keys | {twin for key in keys for twin in twins.get(key, ())}
+
+
+def _kin(names: Sequence[set[str]]) -> list[list[int]]:
+    """The places of those that have a name in common, directly or through others, in order."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for mine in names:
+        first, *others = sorted(mine)
+        for other in others:
+            parent[root(other)] = root(first)
+    groups: dict[str, list[int]] = {}
+    for place, mine in enumerate(names):
+        groups.setdefault(root(min(mine)), []).append(place)
+    return list(groups.values())
 
 
 def cluster_of(item: Record) -> str:

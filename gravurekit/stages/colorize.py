@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gravurekit.model.colorizer import Colorizer
 
-REVISION = 1
+REVISION = 2
 MODEL = "model.safetensors"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from gravurekit import folder, metadata, parts, shards, storage
 from gravurekit import record as records
@@ -60,12 +60,6 @@ class Settings(base.Settings):
             if side % MULTIPLE or not SMALLEST <= side <= LARGEST:
                 raise ValueError(f"must be a multiple of {MULTIPLE} from {SMALLEST} to {LARGEST}; {side} isn't")
         return "x".join(str(int(side)) for side in dict.fromkeys(sides))
-
-    @model_validator(mode="after")
-    def _some_train(self) -> "Settings":
-        if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share and test_share leave nothing to train on: together they must be below 1")
-        return self
 
     @property
     def form(self) -> Form:

@@ -276,7 +276,7 @@ def test_a_lock_that_names_a_living_process_which_doesnt_hold_it_is_stale(place:
 PARTS = {
     "filter": ["probe/00000.jsonl", "probe/00001.jsonl", "keep/00000.jsonl"],
     "stylize": ["draw/00000.jsonl", "draw/00001.jsonl"],
-    "shard": ["train/00000.jsonl", "train/00000.safetensors"],
+    "shard": ["train/00000.jsonl", "train/00000.of-*.safetensors", "join/00000.jsonl"],
 }
 SPOIL: dict[str, Callable[[Path], object]] = {
     "torn": lambda path: path.write_bytes(path.read_bytes()[:-20]),
@@ -310,7 +310,8 @@ def ended_late(place: Path) -> Path:
 @pytest.mark.parametrize(("verb", "part"), [(verb, part) for verb in PARTS for part in PARTS[verb]])
 def test_a_damaged_part_is_done_again(verb: str, part: str, damage: str, ended_late: Path, tmp_path: Path) -> None:
     shutil.copytree(ended_late / "late" / verb, tmp_path / "out")
-    SPOIL[damage](tmp_path / "out" / "parts" / part)
+    (path,) = (tmp_path / "out" / "parts").glob(part)
+    SPOIL[damage](path)
     result = run_here("-C", str(ended_late), *words(verb, str(tmp_path / "out")), "--executor", "serial")
     assert result.exit_code == 0
     assert results(tmp_path / "out") == results(ended_late / "whole" / verb)

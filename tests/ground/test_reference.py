@@ -280,7 +280,7 @@ def test_what_is_shown_is_a_settings_file_that_gives_the_same(table: str, tmp_pa
 def test_what_is_shown_says_the_origin_of_each() -> None:
     said = pipeline.Wishes(file={"shard": {"size": 128}}, flags={"shard": {"seed": 3}})
     lines = [line.split() for line in reference.shown(reference.in_force(said, ["shard"])).splitlines()]
-    assert lines[:2] == [["[shard]"], ["size", "=", "128", "#", "file"]]
+    assert lines[:2] == [["[shard]"], ["size", "=", '"128"', "#", "file"]]
     assert ["fit", "=", '"pad"', "#", "default"] in lines and ["seed", "=", "3", "#", "flag"] in lines
     assert reference.shown([]) == ""
 

@@ -103,6 +103,7 @@ PATHS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("stylize", "--style-image", "x", "--style-image", "y"), {"style_images": ("x", "y")}),
     (("stylize", "--features", "model:x"), {"features": "model:x"}),
     (("shard", "x", "y"), {"styled": "x", "shards": "y"}),
+    (("shard", "--photographs", "x", "--splits", "y"), {"photographs": "x", "splits": "y"}),
     (("train", "x", "--runs", "y"), {"shards": "x", "runs": "y"}),
     (("colorize", "x", "--out", "y"), {"prints": ("x",), "coloured": "y"}),
     (("colorize", "--model", "x", "--runs", "y"), {"model": "x", "runs": "y"}),

@@ -1,0 +1,461 @@
+"""The stage: drawings become tensors that are what they say, whatever is wrong with some of them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import styled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import color as foreign
+from styled import key_of, write_photographs, write_styled
+from tensors import flip
+from typer.testing import Result
+from workspace import digests, run_here
+
+from gravurekit import images, metadata, receipt, shards
+from gravurekit.shards import palette
+from gravurekit.shards.reader import ShardSet, read_manifest
+from gravurekit.stages._tensors import Form, place_of, placed
+
+Run = Callable[..., Result]
+ALL = ("L", "wash", "L_photo", "label", "box")
+
+
+def index_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / shards.INDEX).read_text("utf-8").splitlines()]
+
+
+def everything(folder: Path, fields: tuple[str, ...] = ("L", "wash", "label", "box")) -> dict[str, dict[str, Any]]:
+    """All samples by key and variant."""
+    found = {}
+    for split in shards.SPLITS:
+        samples = ShardSet(folder, split, fields)
+        entries = [entry for entry in index_of(folder) if entry["split"] == split]
+        assert len(samples) == len(entries)
+        for n, entry in enumerate(entries):
+            found[f"{entry['key']}-{entry['variant']}"] = samples[n] | {"split": split}
+    return found
+
+
+def sharded(*words: str) -> Result:
+    result = run_here("shard", "--executor", "serial", *words)
+    assert result.exit_code == 0, result.output + str(result.exception)
+    return result
+
+
+# ---- geometry ------------------------------------------------------------------------------------------
+
+
+FORMS = st.builds(
+    Form, width=st.sampled_from([32, 128, 256]), height=st.sampled_from([32, 192, 384]),
+    fit=st.sampled_from(["pad", "crop"]), input=st.just("plain"), target=st.just("wash"), photo=st.just(False),
+)  # fmt: skip
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), FORMS)
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_where_a_picture_comes_to_lie(width: int, height: int, form: Form) -> None:
+    place = place_of(width, height, form)
+    y0, x0, y1, x1 = place.box
+    top, left, bottom, right = place.part
+    assert 0 <= y0 < y1 <= form.height and 0 <= x0 < x1 <= form.width
+    assert 0 <= top < bottom <= 1 + 1e-9 and 0 <= left < right <= 1 + 1e-9
+    if form.fit == "crop":
+        assert place.box == (0, 0, form.height, form.width)
+        assert max(bottom - top, right - left) == pytest.approx(1)  # as much as there is
+        taken = (right - left) * width / ((bottom - top) * height)
+        assert taken == pytest.approx(form.width / form.height)
+    else:
+        assert place.part == (0, 0, 1, 1)
+        assert y1 - y0 == form.height or x1 - x0 == form.width  # as large as it gets
+        assert abs(y0 - (form.height - y1)) <= 1 and abs(x0 - (form.width - x1)) <= 1  # in the middle
+        scale = min(form.width / width, form.height / height)
+        assert abs(y1 - y0 - max(1, height * scale)) <= 0.5 and abs(x1 - x0 - max(1, width * scale)) <= 0.5
+
+
+def test_a_picture_keeps_its_mean_when_it_is_reduced() -> None:
+    form = Form(32, 64, "pad", "plain", "wash", False)
+    picture = styled.pixels(3, 320, 640)
+    place = place_of(320, 640, form)
+    small = placed(picture, place, form)
+    y0, x0, y1, x1 = place.box
+    assert small[y0:y1, x0:x1].mean() == pytest.approx(picture.mean(), abs=0.6)
+
+
+# ---- what the tensors hold -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn(gravurekit: Run, tmp_path: Path) -> Path:
+    """A workspace with twelve drawings, and the photographs that they are of."""
+    write_photographs(tmp_path / "clean", range(12))
+    write_styled(tmp_path / "styled", range(12), source=tmp_path / "clean")
+    return tmp_path
+
+
+SAYS = {"plain": lambda n: styled.plain(n), "print": lambda n: styled.pixels(n + 500), "wash": lambda n: styled.pixels(n),
+        "photo": lambda n: styled.pixels(n + 900, 80, 120)}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", ["64", "64x96", "96x64"])
+@pytest.mark.parametrize(
+    ("source", "target", "photo"), [("plain", "wash", False), ("print", "wash", True), ("photo", "photo", True)]
+)
+def test_tensors_are_lab_of_what_they_say(source: str, target: str, photo: bool, size: str, drawn: Path) -> None:
+    """Against scikit-image, within the rounding to 8 bits."""
+    sharded("--size", size, "--input", source, "--target", target, *(["--photo"] if photo else []))
+    manifest = read_manifest(drawn / "shards")
+    assert (manifest["input"], manifest["target"]) == (source, target)
+    assert "x".join(map(str, dict.fromkeys(manifest["size"]))) == size
+    found = everything(drawn / "shards", ALL if photo else ("L", "wash", "label", "box"))
+    assert len(found) == 12
+    for n in range(12):
+        one = found[f"{key_of(n)}-0"]
+        y0, x0, y1, x1 = one["box"].tolist()
+        for name, role in [("L", source), ("wash", target), *([("L_photo", "photo")] if photo else [])]:
+            small = images.resize(np.ascontiguousarray(SAYS[role](n)), x1 - x0, y1 - y0)
+            lab = np.moveaxis(foreign.rgb2lab(small), -1, 0)
+            scaled = np.stack([lab[0] * 2.55, lab[1] + 128, lab[2] + 128])[: len(one[name])]
+            assert np.abs(one[name][:, y0:y1, x0:x1] - scaled).max() <= 0.51
+            outside = np.ones(one[name].shape[1:], bool)
+            outside[y0:y1, x0:x1] = False
+            assert (one[name][:, outside] == np.array([255, 128, 128])[: len(one[name]), None]).all()
+        assert manifest["classes"][one["label"]] == ("coat", "dress")[n % 2]
+
+
+def test_crop_leaves_nothing_white(drawn: Path) -> None:
+    sharded("--size", "32", "--fit", "crop")
+    for one in everything(drawn / "shards").values():
+        assert one["box"].tolist() == [0, 0, 32, 32]
+
+
+def test_the_meaning_of_the_numbers_is_in_manifest_and_header(drawn: Path) -> None:
+    from gravurekit.shards import reader
+
+    sharded("--size", "32x64")
+    manifest = read_manifest(drawn / "shards")
+    said = reader.about_of(drawn / "shards" / manifest["shards"][0]["file"])
+    assert said == manifest["encoding"]
+    assert "D65" in said["color"] and said["scaling"] == "8 bits as OpenCV has them: L*255/100, a+128, b+128"
+    assert (said["size"], said["input"], said["target"]) == ("32x64", shards.MEANINGS["plain"], shards.TARGETS["wash"])
+
+
+def test_the_manifest_counts_what_is_there(drawn: Path) -> None:
+    sharded("--size", "32", "--samples-per-shard", "3")
+    manifest, entries, found = read_manifest(drawn / "shards"), index_of(drawn / "shards"), everything(drawn / "shards")
+    for shard in manifest["shards"]:
+        path = drawn / "shards" / shard["file"]
+        assert metadata.file_sha256(path) == shard["sha256"] and path.stat().st_size == shard["bytes"]
+    counts = [shard["samples"] for shard in manifest["shards"] if shard["split"] == "train"]
+    assert set(counts[:-1]) == {3} and sum(counts) == manifest["splits"]["train"]
+    assert sum(manifest["splits"].values()) == 12 == manifest["licenses"]["CC0-1.0"] == manifest["sources"]["test"]
+    train = [entry for entry in entries if entry["split"] == "train"]
+    for name, facts in (("labels", ("coat", "dress")), ("keywords", ("word 0", "word 1", "word 2"))):
+        for word in facts:
+            mine = [found[f"{e['key']}-0"] for e in train if word in e[name]]
+            told = manifest["palettes"][name][word]
+            assert told["samples"] == len(mine)
+            expected = sum(palette.counted(one["wash"], tuple(one["box"].tolist())) for one in mine)
+            assert np.array_equal(palette.from_text(told["ab"]), expected)
+
+
+def test_photographs_may_be_sharded_as_they_are(drawn: Path) -> None:
+    """For a network that learns from photographs, as the paper's did."""
+    sharded("clean", "shards", "--input", "photo", "--target", "photo", "--size", "32")
+    assert len(everything(drawn / "shards")) == 12 and read_manifest(drawn / "shards")["style"] == {}
+
+
+def test_a_drawing_without_its_photograph_is_told(drawn: Path) -> None:
+    (lines := metadata.read_lines(drawn / "clean" / metadata.METADATA)).pop(3)
+    shutil.rmtree(drawn / "clean")
+    write_photographs(drawn / "clean", [n for n in range(12) if n != 3])
+    result = sharded("--size", "32", "--photo", "--json")
+    assert json.loads(result.stdout)["dropped"] == {"no-photograph": 1} and len(lines) == 11
+    shutil.rmtree(drawn / "clean")
+    result = run_here("shard", "--size", "32", "--photo")
+    assert result.exit_code == 2 and "name it with --photographs" in str(result.exception)
+    write_photographs(drawn / "elsewhere", range(12))
+    assert json.loads(sharded("--size", "32", "--photo", "--photographs", "elsewhere", "--json").stdout)["kept"] == 12
+
+
+@pytest.mark.parametrize("size", ["100", "0", "16", "2048", "64x", "x64", "64x64x64", "64 x 65", "-64", "²²⁴", "64x36"])
+def test_a_size_that_cant_be_is_refused(size: str, drawn: Path) -> None:
+    result = run_here("shard", f"--size={size}")
+    assert result.exit_code == 2 and "size" in str(result.exception) and not (drawn / "shards").exists()
+
+
+# ---- splits --------------------------------------------------------------------------------------------
+
+
+def splits_of(folder: Path) -> dict[str, str]:
+    return {entry["key"]: entry["split"] for entry in index_of(folder)}
+
+
+def test_pictures_that_come_later_move_nobody(gravurekit: Run, tmp_path: Path) -> None:
+    """Also when the table is all that a killed run left, and when clusters get another name."""
+    write_styled(tmp_path / "styled", range(30), cluster=lambda n: key_of(n))
+    sharded("--size", "32", "--val-share", "0.3")
+    before = splits_of(tmp_path / "shards")
+    assert set(before.values()) == {"train", "val", "test"}
+    shutil.rmtree(tmp_path / "styled")
+    write_styled(tmp_path / "styled", range(60), cluster=lambda n: key_of(n + 30 if n < 30 else n))
+    for name in (shards.MANIFEST, receipt.RECEIPT):
+        (tmp_path / "shards" / name).unlink()
+    sharded("--size", "32", "--val-share", "0.3")
+    after = splits_of(tmp_path / "shards")
+    assert all(after[key] == split for key, split in before.items())
+    assert all(after[key_of(n)] == after[key_of(n + 30)] for n in range(30))
+    # another folder, the same split
+    shutil.move(tmp_path / "shards", tmp_path / "old")
+    sharded("--size", "64", "--splits", "old")
+    assert splits_of(tmp_path / "shards") == after
+
+
+def test_a_picture_that_bridges_two_splits_is_dropped(gravurekit: Run, tmp_path: Path) -> None:
+    write_styled(tmp_path / "styled", range(30))
+    sharded("--size", "32")
+    before = splits_of(tmp_path / "shards")
+    one, other = (next(n for n in range(30) if before[key_of(n)] == split) for split in ("train", "val"))
+    shutil.rmtree(tmp_path / "styled")
+    write_photographs(tmp_path / "clean", range(31), copies=[(one, 30), (other, 30)])
+    write_styled(tmp_path / "styled", [n for n in range(31) if n not in (one, other)], source=tmp_path / "clean")
+    result = sharded("--size", "32", "--json")
+    assert json.loads(result.stdout)["dropped"] == {"bridges-splits": 1}
+    (lost,) = metadata.read_lines(tmp_path / "shards" / metadata.DROPPED)
+    assert lost.key == key_of(30) and "different splits" in lost.detail
+    assert json.loads(sharded("--size", "32", "--json").stdout)["fresh"]
+
+
+def test_other_shares_deal_out_anew_and_say_so(drawn: Path) -> None:
+    sharded("--size", "32")
+    result = sharded("--size", "32", "--seed", "5")
+    assert "dealt out anew" in result.stderr
+    assert "dealt out" not in sharded("--size", "64", "--seed", "5").stderr
+
+
+# ---- whatever is wrong ---------------------------------------------------------------------------------
+
+
+def test_drawings_that_vanish_or_break_are_told(drawn: Path) -> None:
+    item = {record.key: record for record in metadata.read_lines(drawn / "styled" / metadata.METADATA)}
+    (drawn / "styled" / metadata.METADATA).touch()
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom gravurekit import cli, parts\n"
+        "before = parts.run\n"
+        "def run(*a, **k):\n"
+        f"    Path('styled', {item[key_of(1)].plain_file_name!r}).unlink(missing_ok=True)\n"
+        f"    Path('styled', {item[key_of(2)].wash_file_name!r}).write_bytes(b'x')\n"
+        "    return before(*a, **k)\n"
+        "parts.run = run\ncli.main()\n"
+    )
+    words = ("shard", "--size", "32", "--executor", "serial", "--json")
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["kept"] == 10 and sum(said["dropped"].values()) == 2
+    lost = {record.key: record.detail for record in metadata.read_lines(drawn / "shards" / metadata.DROPPED)}
+    assert set(lost) == {key_of(1), key_of(2)} and "No such file" in lost[key_of(1)]
+
+
+def test_layers_that_differ_in_size_are_told(drawn: Path) -> None:
+    write_styled(drawn / "odd", range(6))
+    record = metadata.read_lines(drawn / "odd" / metadata.METADATA)[2]
+    sha256 = styled.put(drawn / "odd", record.wash_file_name, styled.pixels(2, 41, 60))
+    lines = [
+        item.but(wash_sha256=sha256) if item.key == record.key else item
+        for item in metadata.read_lines(drawn / "odd" / metadata.METADATA)
+    ]
+    for name in (metadata.MARKER, receipt.RECEIPT):
+        (drawn / "odd" / name).unlink()
+    metadata.write_lines(drawn / "odd" / metadata.METADATA, lines)
+    result = sharded("odd", "shards", "--size", "32", "--json")
+    assert json.loads(result.stdout)["dropped"] == {"unequal-layers": 1}
+
+
+ALIKE = [("Dress", "dress"), ("robe ", "robe"), ("şalvar", unicodedata.normalize("NFD", "şalvar")), ("ROẞE", "rosse")]
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_labels_that_cant_be_told_apart_are_refused(one: str, other: str, gravurekit: Run, tmp_path: Path) -> None:
+    write_styled(tmp_path / "styled", range(6), labels=lambda n: ((one, other)[n % 2],))
+    result = run_here("shard", "--size", "32")
+    assert result.exit_code == 5 and "differ only in case" in str(result.exception)
+    assert repr(one) in str(result.exception) and not (tmp_path / "shards").exists()
+
+
+def test_labels_of_any_kind_are_names(gravurekit: Run, tmp_path: Path) -> None:
+    names = ["a/b", "../c", "d\\e", "şalvar", "着物", "🧥", "", "CON", "x" * 300, "a\nb", "test", '"quoted"']
+    write_styled(tmp_path / "styled", range(12), labels=lambda n: (names[n],) if names[n] else ())
+    sharded("--size", "32", "--val-share", "0", "--test-share", "0")
+    manifest = read_manifest(tmp_path / "shards")
+    assert manifest["classes"] == sorted(filter(None, names))
+    for entry in index_of(tmp_path / "shards"):
+        number = int(entry["key"], 16)
+        assert entry["labels"] == ([names[number]] if names[number] else [])
+    found = everything(tmp_path / "shards")
+    for n, name in enumerate(names):
+        assert found[f"{key_of(n)}-0"]["label"] == (manifest["classes"].index(name) if name else -1)
+
+
+def test_a_hundred_thousand_classes(tmp_path: Path) -> None:
+    """A manifest of as many pictures as classes, each with a palette."""
+    from gravurekit.shards.tally import Tally
+    from gravurekit.stages._shards import Shard, publish
+
+    own = np.zeros((palette.SIDE, palette.SIDE), np.int64)
+    own[13, 13:19] = 170
+    names = [f"class {n}" for n in range(100_000)]
+
+    def found() -> Any:
+        for first in range(0, 100_000, 10_000):
+            mine, sums = names[first : first + 10_000], Tally()
+            for name in mine:
+                sums.labels.add(name, own)
+            about = {"file": f"train-{first}", "split": "train", "samples": 10_000, "bytes": 1, "sha256": ""}
+            entries = [{"labels": [name], "license": "", "source": ""} for name in mine]
+            yield Shard(about, [0] * 10_000, entries, sums)
+
+    facts = {"size": [32, 32], "tensors": ["L", "wash"], "classes": sorted(names), "style": {}, "settings": {}}
+    publish(tmp_path, found(), [], facts)
+    manifest = read_manifest(tmp_path)
+    assert (
+        len(manifest["classes"]) == len(manifest["palettes"]["labels"]) == len(manifest["labels"]["train"]) == 100_000
+    )
+    assert manifest["palettes"]["labels"]["class 99999"] == {"samples": 1, "ab": palette.to_text(own)}
+
+
+def test_one_sample_in_all(gravurekit: Run, tmp_path: Path) -> None:
+    numbers = iter(range(100))
+    codes = set()
+    for _ in range(8):  # whichever split it falls into
+        shutil.rmtree(tmp_path / "styled", ignore_errors=True)
+        write_styled(tmp_path / "styled", [next(numbers)])
+        result = run_here("shard", "--size", "32", "--val-share", "0.5", "--seed", "1")
+        codes.add(result.exit_code)
+        if result.exit_code:
+            assert "no picture is left for the training split" in str(result.exception)
+        else:
+            assert len(ShardSet(tmp_path / "shards", "train")) == 1
+            trained = run_here("train", "--steps", "1", "--head", "average")
+            assert trained.exit_code == 6 and "at least 2 pictures" in str(trained.exception)
+    assert codes == {0, 5}
+
+
+def test_a_folder_that_is_no_drawing_is_refused(drawn: Path) -> None:
+    result = run_here("shard", "clean", "out", "--size", "32")
+    assert result.exit_code == 5 and "holds no styled pictures" in str(result.exception)
+    for flag in ("--photographs", "--splits"):
+        result = run_here("shard", "--size", "32", flag, "nowhere")
+        assert result.exit_code == 2 and f"{flag} nowhere: no such folder" in str(result.exception)
+
+
+def test_the_same_bytes_whatever_the_number_of_workers(gravurekit: Run, tmp_path: Path) -> None:
+    write_styled(tmp_path / "styled", range(70), variants=2)
+    words = ("shard", "styled")
+    for out, executor in (("a", ("--executor", "serial")), ("b", ("--jobs", "2")), ("c", ("--jobs", "3"))):
+        assert run_here(*words, out, "--size", "32", "--samples-per-shard", "50", *executor).exit_code == 0
+    assert digests(tmp_path / "a") == digests(tmp_path / "b") == digests(tmp_path / "c")
+
+
+# ---- proof ---------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_nothing_in_what_is_whole(drawn: Path) -> None:
+    sharded("--size", "32", "--samples-per-shard", "5")
+    result = run_here("shard", "--verify", "shards")
+    assert result.exit_code == 0 and result.stdout.endswith("12 samples, 0 faults\n")
+    assert json.loads(run_here("shard", "--verify", "shards", "--json").stdout)["damages"] == []
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str, int]] = {
+    "a flipped bit": (lambda path: flip(path, "wash", 1), "its checksum doesn't hold", 1),
+    "a file cut short": (cut, "bytes instead of", 3 + 1),
+    "a shard missing": (lambda path: path.unlink(), "it is missing", 3 + 1),
+    "a header that makes no sense": (lambda path: _turn(path, 4000), "is damaged", 3 + 1),
+    "what the header says of itself": (lambda path: _reword(path), "(sha256)", 1),
+}
+
+
+def _turn(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+
+
+def _reword(path: Path) -> None:
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data.replace(b"illuminant D65", b"illuminant D50"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verify_names_file_sample_and_picture(damage: str, drawn: Path) -> None:
+    sharded("--size", "32", "--samples-per-shard", "3")
+    spoil, what, count = DAMAGES[damage]
+    path = next((drawn / "shards").glob("train-00001-*"))
+    entries = [entry for entry in index_of(drawn / "shards") if entry["shard"] == path.name]
+    spoil(path)
+    result = run_here("shard", "--verify", "shards", "--json")
+    assert result.exit_code == 5 and "run `gravurekit shard` again" in str(result.exception)
+    damages = json.loads(result.stdout)["damages"]
+    assert len(damages) == count and {item["file"] for item in damages} == {path.name}
+    assert any(what in item["what"] for item in damages)
+    for item in damages:
+        if item["row"] >= 0:
+            assert (item["key"], item["url"]) == (entries[item["row"]]["key"], entries[item["row"]]["url"])
+    shown = run_here("shard", "--verify", "shards")
+    assert shown.exit_code == 5 and path.name in shown.stdout and f"{len(damages)} fault" in shown.stdout
+    # doctor and the next run see it, too, and the next run mends it
+    before = digests(drawn / "shards", but=(path.name,))
+    assert not json.loads(sharded("--size", "32", "--samples-per-shard", "3", "--json").stdout)["fresh"]
+    assert digests(drawn / "shards", but=(path.name,)) == before
+    assert run_here("shard", "--verify", "shards").exit_code == 0
+
+
+def test_verify_finds_samples_that_were_exchanged(drawn: Path) -> None:
+    """Whole samples in another order: each checksum holds, and each is of another picture than the index says."""
+    from gravurekit.shards import reader, writer
+
+    sharded("--size", "32")
+    path = next((drawn / "shards").glob("train-00000-*"))
+    count = len(ShardSet(drawn / "shards", "train"))
+    samples = list(reader.samples_of(path, [1, 0, *range(2, count)]))
+    done = writer.write(drawn, "train-00000", count, samples, reader.about_of(path))
+    path.unlink()
+    shutil.move(drawn / done.file, path)
+    result = run_here("shard", "--verify", "shards")
+    assert (
+        result.exit_code == 5 and "row 0" in result.stdout and "isn't the sample that the index tells" in result.stdout
+    )
+
+
+def test_verify_needs_finished_shards(drawn: Path) -> None:
+    for words, code in ((("nowhere",), 5), (("styled",), 5)):
+        assert run_here("shard", "--verify", *words).exit_code == code
+
+
+def test_index_as_parquet_needs_its_extra_or_is_made(drawn: Path) -> None:
+    result = run_here("shard", "--size", "32", "--parquet")
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        assert result.exit_code == 2 and "gravurekit[export]" in str(result.exception)
+        return
+    rows = pq.read_table(drawn / "shards" / shards.PARQUET).to_pylist()
+    assert rows == index_of(drawn / "shards")
+    sharded("--size", "32")
+    assert not (drawn / "shards" / shards.PARQUET).exists()
