@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gravurekit import doctor, pipeline, reference, storage, terminal, workspace
+from gravurekit import crafts, doctor, pipeline, reference, storage, terminal, workspace
 from gravurekit.cli import VERBS
 from gravurekit.errors import QUARANTINED, SourceError, UsageError
 from gravurekit.folder import Summary
@@ -393,6 +393,22 @@ def give_credit(
     with terminal.watching(quiet=True):
         made = credits.write(folder, out or folder)
     terminal.show_credits(made, json)
+
+
+def export(
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(crafts.names('exports'))}.")],
+    source: Annotated[Path, typer.Argument(help="raw/, clean/, styled/, coloured/, shards/, or a folder of pictures.")],
+    out: Annotated[Path, typer.Argument(help="The folder that is filled.")],
+    **values: Any,
+) -> None:
+    """Pictures or tensors for other programs."""
+    machine = {name: values[name] for name in ("executor", "jobs")}
+    file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
+    wishes = Wishes(file, {"machine": machine}, parse_assignments(values["assign"] or []))
+    _finish(lambda watch: [pipeline.hand_over(wishes, format, source, out, watch)], values["json"], values["quiet"])
+
+
+_add(export, "export", [*_named(export), *SHARED, CRAFT, *MACHINE])
 
 
 @app.command(help=VERBS["settings"])

@@ -14,6 +14,7 @@ from gravurekit import audit, foreign, storage
 from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import (
     DROPPED,
+    EXPORTS,
     LOCK,
     MARKER,
     METADATA,
@@ -98,7 +99,7 @@ def side_digest(path: Path, name: str) -> str:
     """The digest of a side input's bytes. Raises UsageError, calling it `name`, if it can't be read."""
     try:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
+            files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != EXPORTS)
             return digest([(file.relative_to(path).as_posix(), file_sha256(file)) for file in files])
         return file_sha256(path)
     except OSError as error:

@@ -15,6 +15,7 @@ METADATA = "metadata.jsonl"
 DROPPED = "dropped.jsonl"
 MARKER = ".gravurekit"  # holds the name of the stage whose output a folder is
 LOCK = ".gravurekit.lock"  # held by the process that works in the folder
+EXPORTS = "exports.jsonl"  # which exports were made of a folder: no part of what its stage wrote
 PARTS = "parts"  # what a stage has done so far
 
 

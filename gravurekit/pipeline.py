@@ -17,7 +17,7 @@ from gravurekit.executor import Executor, make_executor
 from gravurekit.folder import Summary
 from gravurekit.progress import Watch
 from gravurekit.settings import did_you_mean, layered
-from gravurekit.stages import colorize, crawl, filter, shard, stylize, train
+from gravurekit.stages import colorize, crawl, export, filter, shard, stylize, train
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
@@ -72,8 +72,14 @@ class Machine(settings.Settings):
     jobs: int = Field(0, ge=0, le=1024, description="Processes; 0: one for each core.")
 
 
-ROOMS = {"crawl": "sources", "filter": "filters", "stylize": "styles"}  # whose crafts have tables below the stage's
-TABLES: dict[str, type[settings.Settings]] = {"paths": Paths, "machine": Machine, **STAGE_SETTINGS}
+# whose crafts have tables below the stage's
+ROOMS = {"crawl": "sources", "filter": "filters", "stylize": "styles", "export": "exports"}
+TABLES: dict[str, type[settings.Settings]] = {
+    "paths": Paths,
+    "machine": Machine,
+    **STAGE_SETTINGS,
+    "export": export.Settings,
+}
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,12 @@ def match_style(wishes: Wishes, prints: str, watch: Watch) -> Match:
 def verify_shards(wishes: Wishes, folder: str, watch: Watch) -> Verification:
     """Prove each sample of a shards folder; nothing is written."""
     return verify(Path(folder), executor_of(wishes), watch)
+
+
+def hand_over(wishes: Wishes, format_name: str, source: Path, out: Path, watch: Watch) -> Summary:
+    """Write a folder in a format for other programs."""
+    wishes.settings("export")
+    return export.run(export.Job(format_name, source, out, wishes.tables("export")), executor_of(wishes), watch)
 
 
 def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:

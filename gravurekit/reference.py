@@ -129,7 +129,9 @@ def _check_tables(wishes: pipeline.Wishes) -> None:
     everyone = {name for room in ROOMS.values() for name in crafts.names(room)}
     for craft in wishes.crafts:
         if craft not in everyone:
-            raise UsageError(f"--set {craft}: no source, filter or style has this name{did_you_mean(craft, everyone)}")
+            raise UsageError(
+                f"--set {craft}: no source, filter, style or export has this name{did_you_mean(craft, everyone)}"
+            )
 
 
 # ---- gravurekit.toml -----------------------------------------------------------------------------------

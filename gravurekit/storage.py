@@ -123,6 +123,14 @@ def in_pieces(folder: Path) -> Iterator[Pieces]:
             Path(aside).unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """A file for a library that writes as it likes, and seeks; it takes the name `path` at the end, whole or not at
+    all."""
+    with _written_whole(path) as file:
+        yield file
+
+
 class Arrival:
     """A file whose bytes are still coming, and whose name will be their sha256."""
 
@@ -277,6 +285,13 @@ def copy(source: Path, target: Path) -> None:
             os.replace(aside, target)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a whole file of ours, on the same disk, its final name."""
+    make_folder(target.parent)
+    with _explained(target):
+        os.replace(source, target)
 
 
 def remove(path: Path) -> None:

@@ -28,7 +28,7 @@ FLOORS = [
     ["folder"],
     ["probe", "tint", "sample"],
     ["sources", "filters", "styles", "shards", "model"],
-    ["reports", "measures"],
+    ["reports", "measures", "exports"],
     ["stages"],
     ["pipeline"],
     ["reference", "doctor"],
@@ -69,7 +69,7 @@ def test_a_room_imports_only_lower_rooms(path: Path) -> None:
         assert RANK[target] < RANK[room], f"{path.name} ({room}) imports {target}"
 
 
-@pytest.mark.parametrize("room", ["sources", "filters", "styles"])
+@pytest.mark.parametrize("room", ["sources", "filters", "styles", "exports"])
 def test_crafts_dont_import_one_another(room: str) -> None:
     for path in (PACKAGE / room).glob("*.py"):
         others = set(crafts.names(room)) - {path.stem}
@@ -181,7 +181,13 @@ def test_a_source_says_what_it_is(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room, verbs", [("sources", ["connect"]), ("filters", ["drops"]), ("styles", ["draw", "redraw"])]
+    "room, verbs",
+    [
+        ("sources", ["connect"]),
+        ("filters", ["drops"]),
+        ("styles", ["draw", "redraw"]),
+        ("exports", ["together", "write"]),
+    ],
 )
 def test_a_craft_is_whole(room: str, verbs: list[str]) -> None:
     for name in crafts.names(room):
@@ -211,7 +217,7 @@ def test_the_example_settings_are_valid() -> None:
     wishes = pipeline.Wishes(pipeline.read_wishes(REPOSITORY / "gravurekit.toml"))
     for table in pipeline.TABLES:
         wishes.settings(table)
-    for stage, room in (("crawl", "sources"), ("filter", "filters"), ("stylize", "styles")):
+    for stage, room in pipeline.ROOMS.items():
         for name, table in wishes.tables(stage).items():
             crafts.settings_of(room, stage, name, {name: table})
 

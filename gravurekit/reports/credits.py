@@ -56,10 +56,18 @@ def write(source: Path, out: Path) -> Credits:
     overwritten; DataError if the folder isn't finished or isn't whole, or a run doesn't know any more what it learned
     from.
     """
-    page, table = out / PAGE, out / TABLE
-    _refuse_to_overwrite(page, OURS)
-    _refuse_to_overwrite(table, _row(COLUMNS))
+    _refuse(out)  # before a long list is read
     stage, found = _read(source)
+    return write_for(found, stage, out)
+
+
+def write_for(found: Iterable[Record], stage: str, out: Path) -> Credits:
+    """Write CREDITS.md and CREDITS.csv of the pictures `found`, as `stage` left them, into the folder `out`.
+
+    Raises UsageError if a file of somebody else would be overwritten.
+    """
+    _refuse(out)
+    page, table = out / PAGE, out / TABLE
     groups = _groups(_credit(item) for item in _once(found))
     storage.write_lines(page, _page(groups, stage))
     storage.write_lines(table, _table(groups))
@@ -67,6 +75,11 @@ def write(source: Path, out: Path) -> Credits:
     total = sum(counts.values())
     unknown = counts.pop("", 0)
     return Credits((page, table), total, counts, unknown)
+
+
+def _refuse(out: Path) -> None:
+    _refuse_to_overwrite(out / PAGE, OURS)
+    _refuse_to_overwrite(out / TABLE, _row(COLUMNS))
 
 
 def _refuse_to_overwrite(path: Path, first: str) -> None:
@@ -101,6 +114,9 @@ def _read(source: Path) -> tuple[str, list[Record]]:
         return "train", _learned_from(source)
     if stage == "shard" or ((source / INDEX).exists() and (source / MANIFEST).exists()):
         return "shard", list(_entries(source / INDEX))
+    if stage == "export":
+        made_by = str(receipt.plan.settings.get("of", "")) if receipt else ""
+        return made_by, list(_entries(source / INDEX))
     if findings.records == []:
         raise DataError(f"{source}: holds no picture ({DROPPED} says why)")
     found = findings.records or []
