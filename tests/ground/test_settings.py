@@ -58,7 +58,11 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, pipeline.Wishes
         asked.append((stage, said))
         return Summary(stage, Path("out"), 0, 0)
 
+    def hand_over(said: pipeline.Wishes, *about: object) -> Summary:
+        return run_stage("export", said, about[-1])
+
     monkeypatch.setattr(pipeline, "run_stage", run_stage)
+    monkeypatch.setattr(pipeline, "hand_over", hand_over)
     return asked
 
 
@@ -79,7 +83,8 @@ def test_a_flag_wins_over_the_file_that_wins_over_the_default(
     for in_file, flag, _ in cases:
         Path("gravurekit.toml").write_text(in_a_file(table, {key: in_file}), "utf-8")
         words = [] if flag is None else on_the_command_line(table, key, flag)
-        result = gravurekit(verb, *words, "--json")
+        places = ("webdataset", "raw", "out") if verb == "export" else ()  # which has no defaults for them
+        result = gravurekit(verb, *places, *words, "--json")
         assert result.exit_code == 0, f"{result.output}{result.exception}"
     found = [settings_of(table, said) for _, said in captured]
     assert {stage for stage, _ in captured} == {verb}
