@@ -4,56 +4,27 @@ import hashlib
 import io
 import json
 import os
-import shutil
-import signal
-import subprocess
-import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import exporting
 import numpy as np
 import pytest
-from exporting import CAMERA, FOLDERS, PLACE, QUICK, lines, members
+from exporting import CAMERA, FOLDERS, PLACE, PLAIN, QUICK, hand_over, lines, members
 from PIL import Image
-from typer.testing import Result
-from workspace import digests, run_here
+from workspace import run_here
 
-from gravurekit import audit, crafts, folder, images, metadata, storage
-from gravurekit.errors import DataError, UsageError
+from gravurekit import audit, folder, images, metadata, storage
+from gravurekit.errors import DataError
 from gravurekit.exports import CLASSES
 from gravurekit.exports.imagefolder import picture
-from gravurekit.metadata import DROPPED, EXPORTS, METADATA, file_sha256, read_lines, write_lines
+from gravurekit.metadata import DROPPED, METADATA, file_sha256, read_lines, write_lines
 from gravurekit.reports.credits import PAGE, TABLE
 from gravurekit.shards import INDEX
 from gravurekit.shards.reader import ShardSet
-from gravurekit.stages import _handing, export
+from gravurekit.stages import _handing
 
-PLAIN = ("webdataset", "imagefolder")  # need no further package
 EVERYWHERE = ("key", "labels", "keywords", "title", "creator", "license", "license_url", "source", "url", "page_url")
-Run = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with raw/, clean/, styled/ and shards/."""
-    return exporting.chain(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, times and all, to work in."""
-    shutil.copytree(made, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
-
-
-def hand_over(*words: str, code: int = 0) -> dict[str, Any]:
-    result = run_here("export", *words, *QUICK, "--json")
-    assert result.exit_code == code, f"{result.output}{result.exception}"
-    return json.loads(result.stdout) if code in (0, 3) else {}
 
 
 def kept_of(source: Path) -> list[dict[str, Any]]:
@@ -276,162 +247,3 @@ def test_a_damaged_index_is_refused(line: bytes, place: Path) -> None:
     (place / "shards" / INDEX).write_bytes(line + b"\n")
     with pytest.raises(DataError, match="index.jsonl"):
         _handing.read(place / "shards")
-
-
-# ---- the same bytes, whatever happens ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("format_name", "source"), [("webdataset", "raw"), ("imagefolder", "shards")])
-def test_however_many_work_and_wherever_it_lies_the_bytes_are_the_same(
-    format_name: str, source: str, place: Path
-) -> None:
-    few = ("--set", "webdataset.samples_per_tar=3")
-    hand_over(format_name, source, "one", *few)
-    shutil.copytree(place / source, place / "elsewhere" / source)
-    result = run_here(
-        "export", format_name, f"elsewhere/{source}", "deep/two", *few, "--executor", "local", "--jobs", "2"
-    )
-    assert result.exit_code == 0
-    one, two = digests(place / "one"), digests(place / "deep/two")
-    assert one.keys() == two.keys() and {name for name in one if one[name] != two[name]} <= {"receipt.json"}
-
-
-@pytest.mark.parametrize("format_name", PLAIN)
-def test_after_a_kill_it_goes_on_and_ends_the_same(format_name: str, place: Path) -> None:
-    words = ("export", format_name, "raw", "out", "--set", "webdataset.samples_per_tar=2", "--executor", "serial")
-    code = (
-        "import os, signal, sys\nfrom gravurekit import storage, cli\nmade = []\n"
-        "def dying(name):\n    real = getattr(storage, name)\n"
-        "    def then(path, *rest):\n        real(path, *rest)\n        made.append(path)\n"
-        "        if len(made) == 9: os.kill(os.getpid(), signal.SIGKILL)\n    setattr(storage, name, then)\n"
-        "for name in ('write_chunks', 'link_or_copy', 'write_lines'): dying(name)\n"
-        f"sys.argv = ['gravurekit', *{words!r}]\ncli.main()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert run_here("credits", "out").exit_code == 5, "half an export passes for a whole one"
-    assert run_here(*words, "--quiet").exit_code == 0
-    assert run_here("export", format_name, "raw", "unbroken", *words[4:], "--quiet").exit_code == 0
-    one, two = digests(place / "out"), digests(place / "unbroken")
-    assert one.keys() == two.keys() and {name for name in one if one[name] != two[name]} <= {"receipt.json"}
-
-
-def test_what_an_earlier_run_left_goes_and_what_is_somebodys_stays(place: Path) -> None:
-    hand_over("webdataset", "shards", "out", "--set", "webdataset.samples_per_tar=2")
-    storage.write_text(place / "out" / "README.md", "mine")
-    storage.write_bytes(place / "out" / "mine.tar", b"mine")
-    many = set(digests(place / "out"))
-    hand_over("webdataset", "shards", "out", "--set", "webdataset.samples_per_tar=500")
-    few = set(digests(place / "out"))
-    assert few < many and {"README.md", "mine.tar", "train-000000.tar"} <= few and "train-000001.tar" not in few
-    hand_over("imagefolder", "shards", "out")
-    assert not list((place / "out").glob("*-0*.tar")) and (place / "out" / "mine.tar").exists()
-    hand_over("webdataset", "clean", "out")
-    assert not list((place / "out").rglob("*.png")) and audit.inspect(place / "out", deep=True).faults == []
-
-
-@pytest.mark.parametrize("change", ["nothing", "knob", "input", "tar", "credits", "index"])
-def test_it_is_made_again_when_something_changed(change: str, place: Path) -> None:
-    hand_over("webdataset", "styled", "out")
-    more: tuple[str, ...] = ()
-    if change == "knob":
-        more = ("--set", "webdataset.samples_per_tar=7")
-    elif change == "input":
-        assert run_here("stylize", "clean", "styled", "--short-side", "64", "--style", "cartoon", *QUICK).exit_code == 0
-    elif change != "nothing":
-        (place / "out" / {"tar": "000000.tar", "credits": PAGE, "index": INDEX}[change]).unlink()
-    assert hand_over("webdataset", "styled", "out", *more)["fresh"] == (change == "nothing")
-    assert audit.inspect(place / "out", deep=True).faults == []
-
-
-def test_links_share_the_bytes_and_copies_dont(place: Path) -> None:
-    item = folder.read(place / "clean")[0]
-    for words, linked in (((), True), (("--set", "imagefolder.copy_files=true"), False)):
-        hand_over("imagefolder", "clean", "out", *words)
-        copy = place / "out" / Path(item.file_name).name
-        assert os.path.samefile(copy, place / "clean" / item.file_name) == linked
-        assert file_sha256(copy) == item.sha256
-
-
-# ---- folders of others, and what SOURCE is told --------------------------------------------------------
-
-
-def test_places_that_cant_be_are_refused(place: Path) -> None:
-    storage.write_text(place / "mine" / "letter.txt", "dear")
-    for out in ("clean", "clean/out", ".", "mine", "styled"):
-        result = run_here("export", "webdataset", "clean", out, *QUICK)
-        assert result.exit_code == 2, out
-    assert sorted(path.name for path in (place / "mine").iterdir()) == ["letter.txt"]
-    for words in (("csv", "clean", "out"), ("webdataset", "nowhere", "out"), ("webdataset", "clean", "out", "--set",
-                  "webdataset.pitch=1"), ("webdataset", "clean", "out", "--set", "cartoon.median=5")):  # fmt: skip
-        assert run_here("export", *words, *QUICK).exit_code == 2, words
-    assert not (place / "out").exists()
-
-
-def test_a_source_that_isnt_finished_is_refused(place: Path) -> None:
-    (place / "clean" / "receipt.json").unlink()
-    (place / "shards" / "receipt.json").unlink()
-    for source in ("clean", "shards"):
-        assert run_here("export", "webdataset", source, "out", *QUICK).exit_code == 5
-
-
-def test_without_its_package_parquet_says_how_to_install_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    result = run_here("export", "parquet", "clean", "out", *QUICK)
-    assert result.exit_code == 2 and "pip install 'gravurekit[export]'" in str(result.exception)
-    assert not (place / "out").exists()
-
-
-def test_a_source_lists_its_exports_and_is_no_other_for_it(place: Path) -> None:
-    chain = {
-        "clean": ("filter", "raw", "clean", "--skip", "too_small"),
-        "styled": ("stylize", "clean", "styled", "--short-side", "64", "--style", "cartoon", "--variants", "2"),
-        "shards": ("shard", "styled", "shards", "--size", "32", "--val-share", "0.3", "--test-share", "0.2"),
-    }
-    for source in FOLDERS:
-        hand_over("webdataset", source, f"out/{source}/a")
-        hand_over("imagefolder", source, f"out/{source}/b")
-        hand_over("webdataset", source, f"out/{source}/a", "--set", "webdataset.samples_per_tar=2")
-        hand_over("webdataset", source, f"out/{source}/a", "--set", "webdataset.samples_per_tar=2")
-        listed = lines(place / source / EXPORTS)
-        assert [(entry["format"], (place / source / entry["out"]).resolve().name) for entry in listed] == [
-            ("imagefolder", "b"), ("webdataset", "a")
-        ]  # fmt: skip
-        plan = json.loads((place / "out" / source / "a" / "receipt.json").read_bytes())["plan"]
-        assert listed[1]["plan"] == storage_digest(plan)
-        assert audit.inspect(place / source, deep=True).faults == []
-        if source in chain:
-            result = run_here(*chain[source], *QUICK, "--json")
-            assert result.exit_code == 0 and json.loads(result.stdout.splitlines()[0])["fresh"], source
-    result = run_here("doctor", "--offline", "--json")
-    states = {entry["name"]: entry["state"] for entry in json.loads(result.stdout)["workspace"]}
-    assert {states[name] for name in ("clean", "styled", "shards")} == {"finished"}, states
-
-
-def storage_digest(plan: dict[str, Any]) -> str:
-    from gravurekit.receipt import Plan
-
-    return Plan.model_validate(plan).digest
-
-
-def test_a_plain_folder_is_left_as_it_is(place: Path) -> None:
-    (place / "raw" / METADATA).unlink()
-    before = digests(place / "raw")
-    hand_over("webdataset", "raw", "out")
-    assert digests(place / "raw") == before
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_source_that_cant_be_written_is_handed_over_all_the_same(place: Path) -> None:
-    (place / "clean").chmod(0o555)
-    try:
-        hand_over("webdataset", "clean", "out")
-    finally:
-        (place / "clean").chmod(0o755)
-
-
-def test_formats_have_what_their_room_asks_for() -> None:
-    assert crafts.names("exports") == sorted(exporting.FORMATS)
-    with pytest.raises(UsageError, match="did you mean 'webdataset'"):
-        export.check(export.Job("webdatset", Path("a"), Path("b"), {}))
