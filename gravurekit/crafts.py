@@ -1,4 +1,4 @@
-"""The crafts in the rooms `sources/`, `filters/`, `styles/`: a file is a craft, its name is the craft's name.
+"""The crafts in the rooms `sources/`, `filters/`, `styles/`, `exports/`: a file is a craft, its name the craft's name.
 
 Names are listed without importing anything; a craft is imported when it is used. Nothing registers itself.
 """

@@ -1,6 +1,6 @@
 """imagefolder: pictures as files with a metadata.jsonl beside them, for `datasets.load_dataset("imagefolder", …)`.
 
-    KEY.jpg  metadata.jsonl                  a folder of pictures; of a styled one also KEY.plain.png and KEY.wash.png
+    KEY.jpg  metadata.jsonl                  a folder of pictures; of a styled one also KEY.plain.png and KEY.wash.jpg
     train/KEY.png  train/metadata.jsonl …    shards, whose folders are the splits: L as a grey picture, KEY.wash.png,
                                              maybe KEY.photo.png; decoded from Lab to sRGB, lossless from there on
 

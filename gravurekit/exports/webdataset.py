@@ -2,7 +2,7 @@
 
     KEY.json        what is known of it
     KEY.cls         the number of its class (classes.json has the names), if it has one
-    KEY.jpg         the picture: the bytes of its file; of a styled one also KEY.plain.png and KEY.wash.png
+    KEY.jpg         the picture: the bytes of its file; of a styled one also KEY.plain.png and KEY.wash.jpg
     KEY.l.npy       or, of shards, the tensors: l (1, H, W), wash (3, H, W), maybe l_photo (1, H, W), uint8 in OpenCV's
     KEY.wash.npy    8-bit Lab scaling: L·255/100, a+128, b+128
 

@@ -77,6 +77,14 @@ def _of_pictures(source: Path) -> Stock:
     return Stock(metadata.owner_of(source), layout, {"": items}, folder.inputs(found))
 
 
+def _refuse_odd(item: Record) -> None:
+    """Raises PictureError for what no stage of ours would write: file names and columns are made of it."""
+    if not KEY.fullmatch(item.key):
+        raise PictureError("odd-key", f"{item.key!a} is no key: 16 hex digits")
+    if not all(0 <= number < 2**31 for number in (item.variant or 0, item.width, item.height)):
+        raise PictureError("odd-number", f"variant {item.variant}, {item.width} × {item.height} px can't be")
+
+
 def without_tags(stock: Stock, source: Path, out: Path, plan: Plan, executor: Executor, watch: Watch) -> Stock:
     """The same without EXIF and the like (a place, a device, a turn): such tags never leave raw/. Pictures that carry
     them are saved anew, upright, into the parts of `out`; those that can't be read are lost."""
@@ -109,8 +117,7 @@ def strip_part(items: list[str], context: tuple[str, str], stem: Path) -> list[s
 def _strip(item: Record, source: Path, out: Path) -> dict[str, str]:
     from gravurekit import images
 
-    if not KEY.fullmatch(item.key):
-        raise PictureError("odd-key", f"{item.key!a} is no key: 16 hex digits")
+    _refuse_odd(item)
     data = images.contents_of(source / item.file_name, item.sha256)
     picture = images.decode(data)
     item = item.but(width=picture.width, height=picture.height)
@@ -142,8 +149,7 @@ def _pictures(items: Sequence[str], origin: Origin, lost: list[Record]) -> Itera
 
 def _picture(item: Record, about: Mapping[str, str], origin: Origin, label: int) -> Sample:
     """Raises PictureError if a file isn't there, or isn't the one that the Record speaks of."""
-    if not KEY.fullmatch(item.key):
-        raise PictureError("odd-key", f"{item.key!a} is no key: 16 hex digits")
+    _refuse_odd(item)
     first = origin.out / about["lies"] if "lies" in about else origin.source / item.file_name
     files = {"image": _file(first, item.sha256, about.get("extension", ""))}
     for layer in LAYERS:
@@ -170,11 +176,9 @@ def _of_shards(source: Path) -> Stock:
 
     manifest = reader.read_manifest(source)
     items: dict[str, list[str]] = {split: [] for split in shards.SPLITS}
-    for number, entry in enumerate(_entries(source / shards.INDEX), 1):
-        if entry.get("split") not in items or not KEY.fullmatch(str(entry.get("key"))):
-            raise DataError(f"{source / shards.INDEX}, line {number}, is damaged: run `gravurekit shard` again")
-        mine = items[entry["split"]]
-        mine.append(json.dumps({"row": len(mine), "entry": entry}))
+    for split, item in _entries(source / shards.INDEX):
+        mine = items[split]
+        mine.append(json.dumps({"row": len(mine), "record": item.to_json()}))
     for split, mine in items.items():
         if len(mine) != manifest["splits"].get(split, 0):
             raise DataError(f"{source / shards.INDEX} doesn't fit {shards.MANIFEST}: run `gravurekit shard` again")
@@ -183,16 +187,26 @@ def _of_shards(source: Path) -> Stock:
     return Stock("shard", layout, {split: mine for split, mine in items.items() if mine}, inputs)
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
+def _entries(path: Path) -> Iterator[tuple[str, Record]]:
+    """The split and the picture of each line of an index. Raises DataError naming the line that is damaged."""
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield dict(json.loads(line))
-                except (ValueError, TypeError, RecursionError):
+                    yield _entry(line)
+                except (ValueError, TypeError, RecursionError, DataError, PictureError):
                     raise DataError(f"{path}, line {number}, is damaged: run `gravurekit shard` again") from None
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror}): run `gravurekit shard` again") from None
+
+
+def _entry(line: bytes) -> tuple[str, Record]:
+    entry = dict(json.loads(line))
+    if entry.get("split") not in shards.SPLITS:
+        raise ValueError("no split")
+    item = records.from_json(json.dumps({name: entry[name] for name in SHARD_FACTS if name in entry}), "a line")
+    _refuse_odd(item)
+    return entry["split"], item
 
 
 def _shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
@@ -212,12 +226,12 @@ def _tensors(items: Sequence[str], origin: Origin) -> Iterator[Sample]:
     more = {"fields": (*names, "label", "box")} if "L_photo" in names else {}
     found = ShardSet(origin.source, origin.split, **more)
     for about in map(json.loads, items):
-        entry = about["entry"]
+        item = records.from_json(about["record"], "a task")
         batch = found.batch(np.array([about["row"]], np.int64))
-        facts = {name: entry.get(name, [] if name in ("labels", "keywords") else None) for name in origin.layout.facts}
-        facts["box"] = batch["box"][0].tolist()
+        known = {"split": origin.split, "box": batch["box"][0].tolist()} | exports.facts_of(item, layers=False)
+        facts = {name: known[name] for name in origin.layout.facts}
         tensors = {name: batch[name][0] for name in names}
-        yield Sample(exports.name_of(entry["key"], entry.get("variant")), facts, int(batch["label"][0]), {}, tensors)
+        yield Sample(exports.name_of(item.key, item.variant), facts, int(batch["label"][0]), {}, tensors)
 
 
 def samples(items: Sequence[str], origin: Origin, lost: list[Record]) -> Iterator[Sample]:

@@ -162,8 +162,7 @@ def write_part(items: list[str], context: tuple[str, str, Origin], stem: Path) -
 
 
 def _quarantined(line: str) -> str:
-    about = json.loads(line)
-    item = records.from_json(about["record"], "a task") if "record" in about else Record(key=about["entry"]["key"])
+    item = records.from_json(json.loads(line)["record"], "a task")
     lost = item.but(reason="quarantined", detail="handing it over killed the process")
     return json.dumps({"lost": lost.to_json()})
 

@@ -222,6 +222,13 @@ def test_a_key_that_is_none_leads_nowhere(key: str, place: Path) -> None:
     assert summary["dropped"] == {"odd-key": 1} and summary["kept"] == 13
 
 
+@pytest.mark.parametrize("numbers", [{"variant": 10**40}, {"variant": -1}])
+def test_a_number_that_cant_be_breaks_nothing(numbers: dict[str, int], place: Path) -> None:
+    found = folder.read(place / "raw")
+    write_lines(place / "raw" / METADATA, [found[0].but(**numbers), *found[1:]])
+    assert hand_over("webdataset", "raw", "out")["dropped"] == {"odd-number": 1}
+
+
 def test_two_pictures_of_one_name_are_refused(place: Path) -> None:
     found = folder.read(place / "raw")
     write_lines(place / "raw" / METADATA, [found[0], found[1].but(key=found[0].key)])
@@ -240,7 +247,21 @@ def test_damaged_shards_are_never_handed_on(place: Path) -> None:
     assert not (place / "out" / "receipt.json").exists()
 
 
-@pytest.mark.parametrize("line", [b"\xff", b"[]", b'{"split": "../x", "key": "0123456789abcdef"}', b"{}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff",
+        b"[]",
+        b'{"split": "../x", "key": "0123456789abcdef"}',
+        b"{}",
+        b'{"split": "train", "key": "../x"}',
+        b'{"split": "train", "key": "0123456789abcdef", "labels": "red"}',
+        b'{"split": "train", "key": "0123456789abcdef", "title": "\\ud800"}',
+        b'{"split": "train", "key": "0123456789abcdef"}',
+        b'{"split": "train", "key": "0123456789abcdef", "variant": 1' + b"0" * 99 + b"}",
+        b"[" * 100_000,
+    ],
+)
 def test_a_damaged_index_is_refused(line: bytes, place: Path) -> None:
     (place / "shards" / "receipt.json").unlink()
     (place / "shards" / metadata.MARKER).unlink()
