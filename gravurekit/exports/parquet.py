@@ -32,7 +32,7 @@ NUMBERS = {"variant": "int32", "width": "int32", "height": "int32"}
 class Settings(base.Settings):
     """How samples are put into Parquet files."""
 
-    rows_per_file: int = Field(2000, ge=1, le=1_000_000, description="Samples of a file, at most.")
+    rows_per_file: int = Field(2000, ge=1, le=100_000, description="Samples of a file, at most.")
     rows_per_group: int = Field(
         100, ge=1, le=100_000, description="Samples of a row group, at most; 64 MB end one too."
     )

@@ -30,7 +30,7 @@ OURS = re.compile(r"(?:(?:train|val|test)-)?\d{6,}\.tar")
 class Settings(base.Settings):
     """How samples are put into tar files."""
 
-    samples_per_tar: int = Field(1000, ge=1, le=1_000_000, description="Samples of a tar file, at most.")
+    samples_per_tar: int = Field(1000, ge=1, le=100_000, description="Samples of a tar file, at most.")
 
 
 def together(settings: Settings) -> int:
