@@ -6,7 +6,6 @@ A verb says which words are its paths; the flags of its Settings, and those that
 import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ from gravurekit import crafts, doctor, pipeline, reference, storage, terminal, w
 from gravurekit.cli import VERBS
 from gravurekit.errors import QUARANTINED, SourceError, UsageError
 from gravurekit.folder import Summary
+from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERIFY, Instead
 from gravurekit.options import flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
@@ -39,84 +39,6 @@ Jobs = Annotated[int | None, typer.Option(min=0, help="Processes of the pool; 0:
 SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
 CRAFT = keyword("assign", Assign)
 MACHINE = [keyword("executor", Spread), keyword("jobs", Jobs)]
-
-
-@dataclass(frozen=True)
-class Instead:
-    """A flag that asks for something else than the verb's work: `do(wishes, value of the flag, watch)`, and how what
-    comes of it is shown, as JSON or not."""
-
-    flag: inspect.Parameter
-    do: Callable[[Wishes, Any, Watch], Any]
-    show: Callable[[Any, bool], None]
-
-
-DRY_RUN = Instead(
-    keyword(
-        "dry_run",
-        Annotated[bool, typer.Option("--dry-run", help="Only search, and list what would be downloaded.")],
-        False,
-    ),
-    pipeline.preview,
-    terminal.show_results,
-)
-EXPLAIN = Instead(
-    keyword(
-        "explain",
-        Annotated[
-            str | None,
-            typer.Option(metavar="PICTURE", help="Only tell why a picture is kept or dropped: a file or key."),
-        ],
-    ),
-    pipeline.explain,
-    terminal.show_explanation,
-)
-CALIBRATE = Instead(
-    keyword(
-        "calibrate",
-        Annotated[
-            str | None,
-            typer.Option(metavar="RAW", help="Only tell which edited copies of the pictures in RAW would be found."),
-        ],
-    ),
-    pipeline.calibrate,
-    terminal.show_calibration,
-)
-PREVIEW = Instead(
-    keyword(
-        "preview",
-        Annotated[
-            str | None,
-            typer.Option(
-                metavar="PICTURE", help="Only draw this picture, on a sheet: photograph | ink | wash | print."
-            ),
-        ],
-    ),
-    pipeline.preview_style,
-    terminal.show_made,
-)
-MATCH = Instead(
-    keyword(
-        "match",
-        Annotated[
-            str | None,
-            typer.Option(metavar="PRINTS", help="Only fit the style to a folder of real prints; writes a preset."),
-        ],
-    ),
-    pipeline.match_style,
-    terminal.show_match,
-)
-VERIFY = Instead(
-    keyword(
-        "verify",
-        Annotated[
-            str | None,
-            typer.Option(metavar="SHARDS", help="Only prove these shards, sample by sample, and name what is damaged."),
-        ],
-    ),
-    pipeline.verify_shards,
-    terminal.show_verification,
-)
 
 
 def verb(

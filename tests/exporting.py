@@ -61,12 +61,12 @@ def fill(root: Path, count: int) -> None:
 
 
 def chain(place: Path, count: int = 14) -> Path:
-    """raw/ (not made by a stage, but with Records), clean/, styled/ with two variants, shards/."""
+    """raw/ (not made by a stage, but with Records), clean/, styled/ with two variants, shards/ with L_photo."""
     fill(place / "raw", count)
     for verb in (
         ("filter", "raw", "clean", "--skip", "too_small"),
         ("stylize", "clean", "styled", "--short-side", "64", "--style", "cartoon", "--variants", "2"),
-        ("shard", "styled", "shards", "--size", "32", "--val-share", "0.3", "--test-share", "0.2"),
+        ("shard", "styled", "shards", "--size", "32x40", "--photo", "--val-share", "0.3", "--test-share", "0.2"),
     ):
         result = run_here("-C", str(place), *verb, *QUICK)
         assert result.exit_code == 0, result.output

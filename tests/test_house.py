@@ -33,6 +33,7 @@ FLOORS = [
     ["pipeline"],
     ["reference", "doctor"],
     ["terminal", "options", "workspace"],
+    ["instead"],
     ["cli"],
     ["commands"],
     ["__main__"],

@@ -210,10 +210,8 @@ def _entry(line: bytes) -> tuple[str, Record]:
 
 
 def _shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:
-    size = manifest["size"]
-    width, height = (size, size) if isinstance(size, int) else size
-    planes = {"L": 1, "wash": 3} | ({"L_photo": 1} if "L_photo" in manifest.get("tensors", ()) else {})
-    return {name: (count, height, width) for name, count in planes.items()}
+    width, height = manifest["size"]
+    return {name: (count, height, width) for name, count in shards.PLANES.items() if name in manifest["tensors"]}
 
 
 def _tensors(items: Sequence[str], origin: Origin) -> Iterator[Sample]:
@@ -223,8 +221,7 @@ def _tensors(items: Sequence[str], origin: Origin) -> Iterator[Sample]:
     from gravurekit.shards.reader import ShardSet
 
     names = tuple(origin.layout.tensors)
-    more = {"fields": (*names, "label", "box")} if "L_photo" in names else {}
-    found = ShardSet(origin.source, origin.split, **more)
+    found = ShardSet(origin.source, origin.split, (*names, "label", "box"))
     for about in map(json.loads, items):
         item = records.from_json(about["record"], "a task")
         batch = found.batch(np.array([about["row"]], np.int64))

@@ -77,9 +77,10 @@ def test_a_tar_holds_the_very_bytes_side_by_side(source: str, place: Path) -> No
         assert ("cls" in sample) == bool(label) and (not label or classes[int(sample.pop("cls"))] == label)
         if source == "shards":
             arrays = {name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in sample.items()}
-            assert arrays["l.npy"].shape == (1, 32, 32) and arrays["wash.npy"].shape == (3, 32, 32)
+            assert arrays["l.npy"].shape == arrays["l_photo.npy"].shape == (1, 40, 32)
+            assert arrays["wash.npy"].shape == (3, 40, 32) and len(arrays) == 3
             y0, x0, y1, x1 = told["box"]
-            assert (arrays["l.npy"][0, :, :x0] == 255).all() and 0 <= y0 < y1 <= 32 and 0 <= x0 < x1 <= 32
+            assert (arrays["l.npy"][0, :, :x0] == 255).all() and 0 <= y0 < y1 <= 40 and 0 <= x0 < x1 <= 32
         else:
             names = [about["file_name"], about["plain_file_name"], about["wash_file_name"]]
             wanted = [file_sha256(place / source / name) for name in names if name]
@@ -103,12 +104,12 @@ def test_a_tar_holds_the_very_bytes_side_by_side(source: str, place: Path) -> No
 def test_shards_come_as_they_are_in_order_and_by_split(place: Path) -> None:
     hand_over("webdataset", "shards", "out")
     for split in ("train", "val", "test"):
-        stock = ShardSet(place / "shards", split)
+        stock = ShardSet(place / "shards", split, ("L", "wash", "L_photo", "label", "box"))
         batch = stock.batch(np.arange(len(stock)))
         with tarfile.open(place / "out" / f"{split}-000000.tar") as tar:
             names = list(dict.fromkeys(name.partition(".")[0] for name in tar.getnames()))
             for n, name in enumerate(names):
-                for tensor in ("L", "wash"):
+                for tensor in ("L", "wash", "L_photo"):
                     file = tar.extractfile(f"{name}.{tensor.lower()}.npy")
                     assert file is not None
                     assert (np.load(io.BytesIO(file.read()), allow_pickle=False) == batch[tensor][n]).all()
@@ -124,7 +125,7 @@ def test_an_imagefolder_names_its_files(source: str, place: Path) -> None:
     for split in splits:
         for entry in lines(place / "out" / split / METADATA):
             names = {name: value for name, value in entry.items() if name.endswith("file_name")}
-            more = {"raw": set(), "clean": set(), "shards": {"wash_file_name"}}
+            more = {"raw": set(), "clean": set(), "shards": {"wash_file_name", "photo_file_name"}}
             assert set(names) == {"file_name"} | more.get(source, {"plain_file_name", "wash_file_name"})
             for name, file in names.items():
                 path = place / "out" / split / file

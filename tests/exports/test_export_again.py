@@ -130,7 +130,18 @@ def test_a_source_lists_its_exports_and_is_no_other_for_it(place: Path) -> None:
     chain = {
         "clean": ("filter", "raw", "clean", "--skip", "too_small"),
         "styled": ("stylize", "clean", "styled", "--short-side", "64", "--style", "cartoon", "--variants", "2"),
-        "shards": ("shard", "styled", "shards", "--size", "32", "--val-share", "0.3", "--test-share", "0.2"),
+        "shards": (
+            "shard",
+            "styled",
+            "shards",
+            "--size",
+            "32x40",
+            "--photo",
+            "--val-share",
+            "0.3",
+            "--test-share",
+            "0.2",
+        ),
     }
     for source in FOLDERS:
         hand_over("webdataset", source, f"out/{source}/a")

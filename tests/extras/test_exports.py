@@ -21,6 +21,7 @@ pq = pytest.importorskip("pyarrow.parquet", reason="pip install 'gravurekit[expo
 wds = pytest.importorskip("webdataset", reason="pip install 'gravurekit[export]'")
 
 SPLITS = {"train": "train", "val": "validation", "test": "test"}  # as shards and as `datasets` calls them
+FIELDS = ("L", "wash", "L_photo", "label", "box")
 Rows = list[dict[str, Any]]
 
 
@@ -107,12 +108,12 @@ def test_parquet_gives_the_tensors_as_they_are(place: Path, tmp_path: Path) -> N
     wanted = known(place / "shards")
     assert set(found) == set(SPLITS)
     for split in SPLITS:
-        stock = ShardSet(place / "shards", split)
+        stock = ShardSet(place / "shards", split, FIELDS)
         batch = stock.batch(np.arange(len(stock)))
         assert len(found[split]) == len(stock)
-        assert found[split].features["wash"] == datasets.Array3D((3, 32, 32), "uint8")
+        assert found[split].features["wash"] == datasets.Array3D((3, 40, 32), "uint8")
         rows = found[split].with_format("numpy")[:]
-        for name in ("L", "wash", "box"):
+        for name in ("L", "wash", "L_photo", "box"):
             assert (np.stack(rows[name]) == batch[name]).all(), name
         label = [-1 if number is None else number for number in found[split]["label"]]
         assert label == batch["label"].tolist()
@@ -169,11 +170,12 @@ def test_webdataset_decodes_pictures(source: str, place: Path) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_webdataset_decodes_tensors(split: str, place: Path) -> None:
     found = list(wds.WebDataset(tars(place / "webdataset-shards", split), shardshuffle=False).decode())
-    stock = ShardSet(place / "shards", split)
+    stock = ShardSet(place / "shards", split, FIELDS)
     batch = stock.batch(np.arange(len(stock)))
     assert len(found) == len(stock)
     for n, sample in enumerate(found):
         assert (sample["l.npy"] == batch["L"][n]).all() and (sample["wash.npy"] == batch["wash"][n]).all()
+        assert (sample["l_photo.npy"] == batch["L_photo"][n]).all()
         assert sample["json"]["box"] == batch["box"][n].tolist() and sample.get("cls", -1) == batch["label"][n]
 
 
@@ -197,7 +199,7 @@ def test_imagefolder_gives_the_splits_of_shards(place: Path, tmp_path: Path) -> 
     for split, name in SPLITS.items():
         mine = [about for about in wanted if about["split"] == split]
         check_facts(list(found[name]), mine)
-        assert {(row["image"].size, row["wash"].size) for row in found[name]} == {((32, 32), (32, 32))}
+        assert {row[layer].size for row in found[name] for layer in ("image", "wash", "photo")} == {(32, 40)}
 
 
 @pytest.mark.parametrize("source", ["raw", "clean", "styled"])
