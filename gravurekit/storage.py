@@ -51,8 +51,9 @@ def make_folder(path: Path) -> Path:
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write into, which takes the name `path` at the end: aside, fsync, rename. Makes the parent folders."""
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write into, also for a library that seeks in it, which takes the name `path` at the end, whole or not
+    at all: aside, fsync, rename. Makes the parent folders."""
     make_folder(path.parent)
     with _explained(path):
         handle, aside = tempfile.mkstemp(prefix=path.name + ".", suffix=ASIDE, dir=path.parent)
@@ -75,7 +76,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     """Write bytes that come piece by piece and are never all in memory, whole or not at all."""
-    with _written_whole(path) as file:
+    with writing(path) as file:
         file.writelines(chunks)
 
 
@@ -121,14 +122,6 @@ def in_pieces(folder: Path) -> Iterator[Pieces]:
         pieces._file.close()
         if not pieces.name:
             Path(aside).unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
-    """A file for a library that writes as it likes, and seeks; it takes the name `path` at the end, whole or not at
-    all."""
-    with _written_whole(path) as file:
-        yield file
 
 
 class Arrival:
@@ -198,7 +191,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """JSON Lines and the like: each line ends with a newline. The lines are never all in memory."""
-    with _written_whole(path) as file:
+    with writing(path) as file:
         file.writelines(line.encode() + b"\n" for line in lines)
 
 

@@ -77,7 +77,7 @@ def write_styled(
 
 
 def write_photographs(root: Path, numbers: Iterable[int], copies: Sequence[tuple[int, int]] = ()) -> None:
-    """The photographs of the pictures `numbers`, twice as large; `copies`: that one was dropped in favour of another."""
+    """The photographs of the pictures `numbers`, twice as large; `copies`: one that was dropped, in whose favour."""
     with folder.opened(root, "filter", (), SILENT):
         kept = []
         for number in numbers:

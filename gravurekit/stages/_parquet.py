@@ -1,6 +1,5 @@
 """The index of shards as a Parquet file, for those who ask it with SQL or a data frame."""
 
-import io
 import itertools
 import json
 from importlib import util
@@ -25,12 +24,10 @@ def write(index: Path, out: Path) -> None:
 
     words, word, number = pa.list_(pa.string()), pa.string(), pa.int64()
     kinds = {"row": number, "crc32": number, "variant": number, "labels": words, "keywords": words}
-    sink = io.BytesIO()
-    with open(index, encoding="utf-8") as lines:
+    with open(index, encoding="utf-8") as lines, storage.writing(out) as sink:
         names = list(json.loads(lines.readline()))
         lines.seek(0)
         schema = pa.schema([(name, kinds.get(name, word)) for name in names])
         with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
             while rows := [json.loads(line) for line in itertools.islice(lines, ROWS)]:
                 writer.write_table(pa.Table.from_pylist(rows, schema))
-    storage.write_bytes(out, sink.getvalue())

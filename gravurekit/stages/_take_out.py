@@ -33,11 +33,10 @@ def take_out(out: Path, keys: set[str]) -> int:
     if not (saved / shards.MANIFEST).exists():
         if not (out / shards.MANIFEST).exists():
             return _empty(out)
-        manifest = read_manifest(out)
-        sweep(out, manifest)
+        storage.remove(out / PARTS)  # of this or of `shard`, ended when all but this was done
+        sweep(out, read_manifest(out))
         if not _concerned(out, keys):
             return 0
-        storage.remove(out / PARTS)
         _save(out, saved)
     manifest = read_manifest(saved)
     entries, count = _entries(saved, keys)

@@ -102,8 +102,12 @@ def drawn(gravurekit: Run, tmp_path: Path) -> Path:
     return tmp_path
 
 
-SAYS = {"plain": lambda n: styled.plain(n), "print": lambda n: styled.pixels(n + 500), "wash": lambda n: styled.pixels(n),
-        "photo": lambda n: styled.pixels(n + 900, 80, 120)}  # fmt: skip
+SAYS: dict[str, Callable[[int], np.ndarray]] = {
+    "plain": styled.plain,
+    "print": lambda n: styled.pixels(n + 500),
+    "wash": styled.pixels,
+    "photo": lambda n: styled.pixels(n + 900, 80, 120),
+}
 
 
 @pytest.mark.parametrize("size", ["64", "64x96", "96x64"])
