@@ -20,7 +20,7 @@ from gravurekit.shards.writer import Sample, checksum
 AGAIN = "run `gravurekit shard` again"
 FIELDS = ("L", "wash", "label", "box")
 OTHERS = 128  # open files that are left to the rest of the process
-COLOURS = slice(1, 3)  # a and b, of the planes of wash
+ALL, COLOURS = slice(None), slice(1, 3)  # planes: all of them; a and b, of those of wash
 
 
 # ---- the manifest --------------------------------------------------------------------------------------
@@ -73,14 +73,17 @@ def _fault_of(manifest: dict[str, Any]) -> str:
 # ---- files ---------------------------------------------------------------------------------------------
 
 
+Rows = Sequence[tuple[int, int]]  # where in a batch a sample goes, and its row in its file
+
+
 class _File(Protocol):
-    """An open shard: the values of one row of a tensor, and the same copied into an array."""
+    """An open shard: the values of one row of a tensor; planes of several rows copied into a batch."""
 
     layout: Layout
 
     def row(self, name: str, row: int) -> np.ndarray: ...
 
-    def copy(self, name: str, row: int, planes: slice, out: np.ndarray) -> None: ...
+    def copy(self, name: str, planes: slice, rows: Rows, out: np.ndarray) -> None: ...
 
 
 class _Mapped:
@@ -97,8 +100,10 @@ class _Mapped:
     def row(self, name: str, row: int) -> np.ndarray:
         return self._tensors[name][row]
 
-    def copy(self, name: str, row: int, planes: slice, out: np.ndarray) -> None:
-        out[...] = self._tensors[name][row, planes]
+    def copy(self, name: str, planes: slice, rows: Rows, out: np.ndarray) -> None:
+        values = self._tensors[name] if planes == ALL else self._tensors[name][:, planes]
+        for place, row in rows:
+            out[place] = values[row]
 
 
 class _Read:
@@ -116,10 +121,12 @@ class _Read:
         self._fill(out, tensor.offset + row * tensor.stride)
         return out
 
-    def copy(self, name: str, row: int, planes: slice, out: np.ndarray) -> None:
+    def copy(self, name: str, planes: slice, rows: Rows, out: np.ndarray) -> None:
         tensor = self.layout[name]
         first, _, _ = planes.indices(tensor.shape[1])
-        self._fill(out, tensor.offset + row * tensor.stride + first * (tensor.stride // tensor.shape[1]))
+        begin = tensor.offset + first * (tensor.stride // tensor.shape[1])
+        for place, row in rows:
+            self._fill(out[place], begin + row * tensor.stride)
 
     def _fill(self, out: np.ndarray, offset: int) -> None:
         try:
@@ -206,17 +213,22 @@ class ShardSet:
         out = {name: values[:count] for name, values in (out or self.buffers(count)).items()}
         shards = np.searchsorted(self._ends, indices, side="right")
         rows = indices - np.where(shards > 0, self._ends[shards - 1], 0)
-        unproved = not self._proved[indices].all()
-        for n, (index, shard, row) in enumerate(zip(indices.tolist(), shards.tolist(), rows.tolist(), strict=True)):
+        groups: dict[int, list[tuple[int, int]]] = {}
+        for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+            groups.setdefault(shard, []).append((place, row))
+        proved = self._proved[indices]
+        for shard, mine in groups.items():
             file = self._file(shard)
-            if unproved and not self._proved[index]:
-                self._prove(file, shard, row)
-                self._proved[index] = True
+            for place, row in () if proved.all() else mine:
+                if not proved[place]:
+                    self._prove(file, shard, row)
             for name, values in out.items():
-                if place := self._planes.get(name):
-                    file.copy(place[0], row, place[1], values[n])
+                if taken := self._planes.get(name):
+                    file.copy(*taken, mine, values)
                 else:
-                    values[n] = file.row(name, row)
+                    for place, row in mine:
+                        values[place] = file.row(name, row)
+        self._proved[indices] = True
         return out
 
     def _file(self, shard: int) -> _File:
@@ -303,7 +315,7 @@ def source_of(folder: Path, file: str, row: int) -> str:
 
 def _place(name: str, manifest: Mapping[str, Any]) -> tuple[str, slice]:
     """The tensor, and the planes of it, that a field stands for."""
-    tensor, planes = ("wash", COLOURS) if name == "ab" else (name, slice(None))
+    tensor, planes = ("wash", COLOURS) if name == "ab" else (name, ALL)
     if tensor not in manifest["tensors"]:
         raise DataError(f"the shards hold no {name}: {', '.join(manifest['tensors'])}; {AGAIN} with it")
     return tensor, planes
