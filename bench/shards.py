@@ -9,8 +9,8 @@
   turn. The share of the limit is of the memcpy that the same process does right before and after each round; of the
   rounds, the median counts. "first pass": the set is opened anew each time, and every sample's checksum is proved.
 - write: samples of 4 planes (L + Lab of the wash) out of memory, with crc32, sha256 and fsync.
-- memory: the peak of a process that writes 100,000 samples, 64 × 64 so that they take 1.6 GB of disk, and that of all
-  processes of `gravurekit shard` (Linux only). A sample's size shows as well: the same with 256 × 256, fewer.
+- memory: the peak of a process that writes 100,000 samples, 64 × 64 so that they take 1.6 GB of disk, and of one that
+  writes fewer of 256 × 256; and that of `gravurekit shard`, its Records and index included (`--staged`; Linux only).
 - loader: batches for a loop that does nothing, and the share of the time that it waited for them.
 - gpu: the same with a CUDA device, all samples resident there, or read ahead through page-locked memory.
 
@@ -35,7 +35,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filter_goals import Goal, at_least, at_most, least, say, table
+from filter_goals import Goal, at_least, least, say, table
+from shards_memory import memory
 from shards_ours import BATCH, OURS, feed, has_feed, noise, opened, stand_in, write
 from shards_peers import CONTESTANTS, PEERS, copied, installed
 
@@ -43,7 +44,6 @@ PARTS = ("limits", "read", "write", "memory", "loader", "gpu")
 SIDE = 256
 GOAL, REACH = 0.75, 0.85  # of memcpy
 WRITTEN = 2048  # samples of the part write: 537 MB
-MANY, FEW_LARGE, SMALL = 100_000, 8192, 64
 GIVEN = 40_000  # samples of a run of the loader
 HOMES = {name: "gravurekit" for name in OURS} | {"memcpy from RAM": "npy", "np.memmap": "npy"}
 
@@ -251,39 +251,6 @@ def compare(home: Path) -> None:
                 sys.exit(f"sample {place} isn't what was written")
 
 
-# ---- memory ----------------------------------------------------------------------------------------------
-
-
-def memory(place: Path) -> list[Goal]:
-    say("\nmemory: peak of the process that writes, MB")
-    goals = []
-    for count, side in ((1, SMALL), (MANY, SMALL), (FEW_LARGE, SIDE)):
-        home = place / f"memory-{count}-{side}"
-        command = [sys.executable, __file__, "--part", str(home), str(count), str(side)]
-        answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        say(f"  {count:9,} samples {side:3} × {side:<3}{answer['bytes'] / 1e6:8,.0f} MB on disk{answer['peak']:8.0f}")
-        for path in home.iterdir():
-            path.unlink()
-        if count == MANY:
-            goals.append(at_most("memory", f"writing {count:,} samples", answer["peak"], 300, " MB"))
-    return goals
-
-
-def written_in_here(home: Path, count: int, side: int) -> dict[str, float]:
-    return {"bytes": write(home, noise(count, side), count, (side, side)), "peak": peak()}
-
-
-def peak() -> float:
-    """The most memory that this process had resident so far, in MB. Not by getrusage where that can be helped: on Linux
-    it counts what the parent held when it started this one."""
-    if sys.platform == "linux":
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
 # ---- loader ----------------------------------------------------------------------------------------------
 
 
@@ -364,14 +331,11 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), metavar="PART,…")
     parser.add_argument("--samples", type=int, default=4000, metavar="N")
     parser.add_argument("--rounds", type=int, default=7, metavar="N")
+    parser.add_argument("--staged", type=int, default=10_000, metavar="N", help="pictures for the whole stage")
     parser.add_argument("--contestants", metavar="NAME;…", help="of the part read; by default all")
     parser.add_argument("--peers", type=Path, default=scratch / "gravurekit-bench", help="where peers are installed")
     parser.add_argument("--place", type=Path, default=scratch, help="a folder on the disk that is measured")
-    parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.part:  # in a process of its own, so that memory is its own
-        say(json.dumps(written_in_here(Path(given.part[0]), int(given.part[1]), int(given.part[2]))))
-        return
     wanted = given.only.split(",")
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -387,7 +351,7 @@ def main() -> None:
         if "write" in wanted:
             goals += writing(place, given.rounds)
         if "memory" in wanted:
-            goals += memory(place)
+            goals += memory(place, given.staged)
         if "loader" in wanted:
             goals += loader(place, given.samples, given.rounds)
         if "gpu" in wanted:
