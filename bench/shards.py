@@ -11,7 +11,8 @@
 - write: samples of 4 planes (L + Lab of the wash) out of memory, with crc32, sha256 and fsync.
 - memory: the peak of a process that writes 100,000 samples, 64 × 64 so that they take 1.6 GB of disk, and of one that
   writes fewer of 256 × 256; and that of `gravurekit shard`, its Records and index included (`--staged`; Linux only).
-- loader: batches for a loop that does nothing, and the share of the time that it waited for them.
+- loader: batches for a loop that does nothing, and the share of the time that it waited for them. "a core": samples a
+  second of processor time, whatever else ran on the machine.
 - gpu: the same with a CUDA device, all samples resident there, or read ahead through page-locked memory.
 
 Other people's libraries are installed into folders of their own, once, with pip, without torch (`--peers`). The samples
@@ -32,19 +33,22 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from filter_goals import Goal, at_least, least, say, table
 from shards_memory import memory
-from shards_ours import BATCH, OURS, feed, has_feed, noise, opened, stand_in, write
+from shards_ours import BATCH, OURS, THREADS, TRAINED, Way, feed, has_feed, noise, opened, split, stand_in, write
 from shards_peers import CONTESTANTS, PEERS, copied, installed
+
+from gravurekit.shards.reader import ShardSet
 
 PARTS = ("limits", "read", "write", "memory", "loader", "gpu")
 SIDE = 256
 GOAL, REACH = 0.75, 0.85  # of memcpy
 WRITTEN = 2048  # samples of the part write: 537 MB
 GIVEN = 40_000  # samples of a run of the loader
+LOADED = (16, 64)  # batches: the trainer's default, and those of the part read
 HOMES = {name: "gravurekit" for name in OURS} | {"memcpy from RAM": "npy", "np.memmap": "npy"}
 
 
@@ -241,7 +245,7 @@ def writing(place: Path, rounds: int) -> list[Goal]:
 
 def compare(home: Path) -> None:
     """That what was written is there, at some places."""
-    found = opened(home, OURS["gravurekit"])
+    found = opened(home, Way())
     numbers = np.arange(0, WRITTEN, 111)
     read_back = found.batch(numbers)
     for place, sample in enumerate(noise(WRITTEN, SIDE)):
@@ -254,41 +258,76 @@ def compare(home: Path) -> None:
 # ---- loader ----------------------------------------------------------------------------------------------
 
 
+class Fed(NamedTuple):
+    """One run: samples a second; the same a second of processor time; the share of the time that was spent waiting."""
+
+    rate: float
+    core: float
+    waiting: float
+
+
+def timed(work: Callable[[], float], count: int) -> Fed:
+    """`work` gives the seconds that it spent waiting."""
+    began, used = time.perf_counter(), time.process_time()
+    waited = work()
+    seconds, used = time.perf_counter() - began, time.process_time() - used
+    return Fed(count / seconds, count / used, waited / seconds)
+
+
 def loader(place: Path, count: int, rounds: int) -> list[Goal]:
-    """The feed beside what two threads that do nothing but read can give, in turn."""
-    home = place / "fed"
-    write(home, noise(count, SIDE), count, (SIDE, SIDE))
-    chance = np.random.default_rng(0)
-    order = np.concatenate([chance.permutation(count) for _ in range(-(-GIVEN // count))])[:GIVEN]
-    samples = opened(home, OURS["gravurekit"])
-    ring = [samples.buffers(BATCH) for _ in range(4)]
-    arrays = samples.batch(np.arange(min(count, 1024)))  # for the limit
+    """The feed beside what two threads that do nothing but copy, or read, can give, in turn."""
+    home, order = fed_from(place, count)
+    samples = opened(home, Way(), TRAINED)
+    say(f"\nloader: {GIVEN:,} samples of 3 × {SIDE} × {SIDE} in random order, for a loop that does nothing")
+    say(f"{'':36}{'samples/s, median [range]':>30}{'a core':>10}{'waiting':>9}")
+    goals = []
+    for batch in LOADED:
+        found = contest(samples, order, batch, rounds)
+        for name, runs in found.items():
+            core, waiting = (statistics.median(getattr(run, what) for run in runs) for what in ("core", "waiting"))
+            say(f"  {name:34}{spread([run.rate for run in runs]):>30}{core:>10,.0f}{waiting:>9.0%}")
+        if runs := found.get(f"gravurekit.model.feed, batch {batch}"):
+            rate = statistics.median(run.rate for run in runs)
+            goals.append(at_least("loader", f"samples/s in batches of {batch}", rate, 80_000))
+    if not has_feed():
+        say("  gravurekit.model.feed: not measured, it isn't here")
+    return goals
+
+
+def contest(samples: ShardSet, order: np.ndarray, batch: int, rounds: int) -> dict[str, list[Fed]]:
+    """Runs by name, `rounds` of each, in turn."""
+    batches = split(order, batch)
+    ring = [samples.buffers(batch) for _ in range(THREADS + 2)]
+    arrays = samples.batch(np.arange(min(len(samples), 1024)))  # for the limit
 
     def copy(numbers: np.ndarray, buffers: dict[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             np.take(array, numbers % len(array), axis=0, out=buffers[name][: len(numbers)], mode="clip")
 
-    found: dict[str, list[tuple[float, float]]] = {}
-    stand_in(samples.batch, order, ring, 2)  # the first touch
+    def by_feed() -> float:
+        answer = feed(samples, order, batch, "cpu", "read ahead")
+        return answer["waiting"] * len(order) / answer["rate"] if answer else 0.0
+
+    runs = {
+        f"memcpy, batch {batch}": lambda: stand_in(copy, batches, ring),
+        f"ShardSet alone, batch {batch}": lambda: stand_in(samples.batch, batches, ring),
+    }
+    if has_feed():
+        runs[f"gravurekit.model.feed, batch {batch}"] = by_feed
+    found: dict[str, list[Fed]] = {name: [] for name in runs}
     for _ in range(rounds):
-        for threads in (1, 2):
-            for what, work in (("memcpy", copy), ("ShardSet alone", samples.batch)):
-                began = time.perf_counter()
-                waited = stand_in(work, order, ring, threads)
-                seconds = time.perf_counter() - began
-                name = f"{what}, {threads} thread{'s' * (threads > 1)}"
-                found.setdefault(name, []).append((len(order) / seconds, waited / seconds))
-        if has_feed() and (fed := feed(home, order, "cpu", "read ahead")):
-            found.setdefault("gravurekit.model.feed", []).append((fed["rate"], fed["waiting"]))
-    say(f"\nloader: {GIVEN:,} samples of 3 × {SIDE} × {SIDE} in random order, for a loop that does nothing")
-    say(f"{'':34}{'samples/s, median [range]':>32}{'time waiting':>14}")
-    for name, runs in found.items():
-        say(f"  {name:32}{spread([rate for rate, _ in runs]):>32}{statistics.median(w for _, w in runs):>14.0%}")
-    if "gravurekit.model.feed" not in found:
-        say("  gravurekit.model.feed           not measured: it isn't here")
-        return []
-    reached = statistics.median(rate for rate, _ in found["gravurekit.model.feed"])
-    return [at_least("loader", "samples a second", reached, 80_000)]
+        for name, work in runs.items():
+            found[name].append(timed(work, len(order)))
+    return found
+
+
+def fed_from(place: Path, count: int) -> tuple[Path, np.ndarray]:
+    """A shards folder, written if it isn't there, and the order in which its samples are asked for."""
+    home = place / "fed"
+    if not home.exists():
+        write(home, noise(count, SIDE), count, (SIDE, SIDE))
+    chance = np.random.default_rng(0)
+    return home, np.concatenate([chance.permutation(count) for _ in range(-(-GIVEN // count))])[:GIVEN]
 
 
 def gpu(place: Path, count: int, rounds: int) -> None:
@@ -298,18 +337,18 @@ def gpu(place: Path, count: int, rounds: int) -> None:
     if not torch.cuda.is_available() or not has_feed():
         say(f"  not measured: {'no gravurekit.model.feed' if torch.cuda.is_available() else 'no CUDA device'}")
         return
-    home = place / "fed"
-    if not home.exists():
-        write(home, noise(count, SIDE), count, (SIDE, SIDE))
-    chance = np.random.default_rng(0)
-    order = np.concatenate([chance.permutation(count) for _ in range(-(-GIVEN // count))])[:GIVEN]
-    for way in ("resident", "pinned"):
-        runs = [fed for _ in range(rounds) if (fed := feed(home, order, "cuda", way))]
-        if not runs:
-            say(f"  {way}: not measured: the feed goes another way")
-            continue
-        waiting = statistics.median(fed["waiting"] for fed in runs)
-        say(f"  {torch.cuda.get_device_name()}, {way:10}{spread([fed['rate'] for fed in runs]):>32}{waiting:>14.0%}")
+    home, order = fed_from(place, count)
+    samples = opened(home, Way(), TRAINED)
+    say(f"  {torch.cuda.get_device_name()}")
+    for batch in LOADED:
+        for way in ("resident", "pinned"):
+            runs = [fed for _ in range(rounds) if (fed := feed(samples, order, batch, "cuda", way))]
+            if not runs:
+                say(f"  {way}, batch {batch}: not measured, because the feed goes another way")
+                continue
+            waiting = statistics.median(fed["waiting"] for fed in runs)
+            name, rates = f"{way}, batch {batch}", spread([fed["rate"] for fed in runs])
+            say(f"  {name:34}{rates:>30}{'':10}{waiting:>9.0%}")
 
 
 # ---- all -------------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ from gravurekit.shards.writer import write as write_shard
 
 BATCH = 64
 SHARD = 512
+THREADS = 2
 FIELDS = ("L", "ab")
+TRAINED = (*FIELDS, "label", "box")  # what a training asks for
 
 Buffers = dict[str, np.ndarray]
 
@@ -90,8 +92,14 @@ def noise(count: int, side: int) -> Iterator[Sample]:
 # ---- reading ---------------------------------------------------------------------------------------------
 
 
-def opened(folder: Path, way: Way) -> ShardSet:
-    return ShardSet(folder, "train", fields=FIELDS, check=way.check, io=way.io)
+def opened(folder: Path, way: Way, fields: tuple[str, ...] = FIELDS) -> ShardSet:
+    """A set, each of whose samples was touched, but for those ways that measure the first touch."""
+    found = ShardSet(folder, "train", fields=fields, check=way.check, io=way.io)
+    if way.check and not way.first:
+        buffers = found.buffers(BATCH)
+        for numbers in split(np.arange(len(found)), BATCH):
+            found.batch(numbers, out=buffers)
+    return found
 
 
 class Ours:
@@ -107,19 +115,13 @@ class Ours:
 
     def open(self, home: Path) -> None:
         self.home, self.set = home, opened(home, self.way)
-        if self.way.check and not self.way.first:  # the first touch of each sample
-            buffers = self.set.buffers(BATCH)
-            for _ in self.batches(None, buffers):
-                pass
 
     def begin(self) -> None:
         if self.way.first:
             self.set = opened(self.home, self.way)
 
     def batches(self, order: np.ndarray | None, buffers: Buffers) -> Iterator[np.ndarray]:
-        order = np.arange(len(self.set)) if order is None else order
-        for begin in range(0, len(order), BATCH):
-            numbers = order[begin : begin + BATCH]
+        for numbers in split(np.arange(len(self.set)) if order is None else order, BATCH):
             self.set.batch(numbers, out=buffers)
             yield numbers
 
@@ -130,17 +132,15 @@ class Ours:
 # ---- feeding a training ----------------------------------------------------------------------------------
 
 
-def feed(folder: Path, order: np.ndarray, device: str, way: str) -> dict[str, float] | None:
+def feed(samples: ShardSet, order: np.ndarray, batch: int, device: str, way: str) -> dict[str, float] | None:
     """Batches of the samples `order` on a device, as a training gets them, for a loop that does nothing: samples a
     second, and the share of the time that it waited. `way`: resident, pinned or read ahead. None if the feed would go
     another way."""
     import torch
     from gravurekit.model.feed import Feed
 
-    samples = ShardSet(folder, "train", fields=(*FIELDS, "label", "box"))
-    batches = [order[begin : begin + BATCH] for begin in range(0, len(order), BATCH)]
     resident = len(order) if way == "resident" else 0  # how many will be asked for decides whether all are brought
-    with Feed(samples, torch.device(device), batches, BATCH, wanted=resident) as made:
+    with Feed(samples, torch.device(device), split(order, batch), batch, wanted=resident) as made:
         if made.way != way:
             return None
         began, waited = time.perf_counter(), made.waited
@@ -152,29 +152,32 @@ def feed(folder: Path, order: np.ndarray, device: str, way: str) -> dict[str, fl
         return {"rate": made.handed / seconds, "waiting": (made.waited - waited) / seconds}
 
 
+def split(order: np.ndarray, batch: int) -> list[np.ndarray]:
+    return [order[begin : begin + batch] for begin in range(0, len(order), batch)]
+
+
 def has_feed() -> bool:
     return importlib.util.find_spec("gravurekit.model.feed") is not None
 
 
-def stand_in(read: Callable[[np.ndarray, Buffers], Any], order: np.ndarray, ring: list[Buffers], threads: int) -> float:
-    """What a feed can be at best, in a few lines: each thread fills a batch of its own, batches come in their order,
-    and a buffer is filled again when the next one has been asked for. Seconds spent waiting."""
-    steps = -(-len(order) // BATCH)
+def stand_in(read: Callable[[np.ndarray, Buffers], Any], batches: list[np.ndarray], ring: list[Buffers]) -> float:
+    """What a feed can be at best, in a few lines: two threads fill a batch of their own each, batches come in their
+    order, and a buffer is filled again when the next one has been asked for. Seconds spent waiting."""
     free = [threading.Semaphore(1) for _ in ring]
     full = [threading.Semaphore(0) for _ in ring]
 
     def fill(first: int) -> None:
-        for step in range(first, steps, threads):
+        for step in range(first, len(batches), THREADS):
             place = step % len(ring)
             free[place].acquire()
-            read(order[step * BATCH :][:BATCH], ring[place])
+            read(batches[step], ring[place])
             full[place].release()
 
-    workers = [threading.Thread(target=fill, args=(n,)) for n in range(threads)]
+    workers = [threading.Thread(target=fill, args=(n,)) for n in range(THREADS)]
     for worker in workers:
         worker.start()
     waited = 0.0
-    for step in range(steps):
+    for step in range(len(batches)):
         began = time.perf_counter()
         full[step % len(ring)].acquire()
         waited += time.perf_counter() - began
