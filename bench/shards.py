@@ -6,8 +6,10 @@
 - read: 4,000 samples 256 × 256 in three planes (L + ab), uint8, batches of 64 into the same buffers again and again, from
   the page cache, in the order in which they lie and in a random one. Each contestant is a process of its own (in
   bench/shards_peers.py) that writes the same samples in its own format, reads some and compares; then all take rounds in
-  turn. The share of the limit is of the memcpy that the same process does right before and after each round; of the
-  rounds, the median counts. "first pass": the set is opened anew each time, and every sample's checksum is proved.
+  turn. The share of the limit is of the memcpy that the same process does right before and after each round, by the
+  clock on the wall and by processor time, which other work on the machine disturbs less; of the rounds, the median
+  counts. "first pass": the set is opened anew each time, and every sample's checksum is proved. "written": MB/s until
+  all is on the disk; only ours takes checksums.
 - write: samples of 4 planes (L + Lab of the wash) out of memory, with crc32, sha256 and fsync.
 - memory: the peak of a process that writes 100,000 samples, 64 × 64 so that they take 1.6 GB of disk, and of one that
   writes fewer of 256 × 256; and that of `gravurekit shard`, its Records and index included (`--staged`; Linux only).
@@ -132,8 +134,11 @@ class Process:
 
     def __init__(self, name: str, place: Path, samples: Path, peers: Path) -> None:
         self.name, self.failed = name, ""
+        self.modes: list[str] = []
+        self.written: dict[str, Any] = {}
         self.rates: dict[str, list[float]] = {}
         self.shares: dict[str, list[float]] = {}
+        self.used: dict[str, list[float]] = {}
         path = [str(Path(__file__).parent.parent)]
         if name in PEERS:
             try:
@@ -150,7 +155,7 @@ class Process:
         fresh = not home.exists()
         home.mkdir(exist_ok=True)
         self._process = subprocess.Popen(command, env=told, text=True, **pipes)
-        self.written = self.ask("write") if fresh else None
+        self.written = self.ask("write") if fresh else {}
         self.modes = self.ask("open").get("modes", [])
 
     def ask(self, *command: object) -> dict[str, Any]:
@@ -172,7 +177,8 @@ class Process:
         for mode in self.modes:
             if answer := self.ask("round", mode, seed):
                 self.rates.setdefault(mode, []).append(answer["rate"])
-                self.shares.setdefault(mode, []).append(answer["rate"] / answer["memcpy"])
+                self.shares.setdefault(mode, []).append(answer["share"])
+                self.used.setdefault(mode, []).append(answer["share used"])
 
     def end(self) -> None:
         if hasattr(self, "_process"):
@@ -191,7 +197,7 @@ def read(place: Path, count: int, rounds: int, peers: Path, names: list[str]) ->
         for process in processes:
             process.take_round(n)
     say(f"\nread: {count:,} samples of 3 × {SIDE} × {SIDE}, batches of {BATCH}, {rounds} rounds in turn")
-    say(f"{'':34}{'':11}{'samples/s, median [range]':>32}{'of memcpy':>22}{'written, MB/s':>15}")
+    say(f"{'':44}{'samples/s, median [range]':>27}{'of memcpy':>20}{'by processor':>20}{'written':>9}")
     for process in processes:
         row(process, samples)
         process.end()
@@ -205,9 +211,9 @@ def row(process: Process, samples: Path) -> None:
     megabytes = sum(path.stat().st_size for path in samples.iterdir()) / 1e6
     speed = f"{megabytes / process.written['synced']:,.0f}" if process.written else ""
     for n, mode in enumerate(process.modes):
-        share = spread([100 * share for share in process.shares[mode]]) + " %"
-        rates = spread(process.rates[mode])
-        say(f"{process.name if not n else '':34}{mode:11}{rates:>32}{share:>22}{speed if not n else '':>15}")
+        wall, used = (spread([100 * share for share in found[mode]]) + " %" for found in (process.shares, process.used))
+        name, written = ("", "") if n else (process.name, speed)
+        say(f"{name:33}{mode:11}{spread(process.rates[mode]):>27}{wall:>20}{used:>20}{written:>9}")
 
 
 def reached(process: Process) -> list[Goal]:
@@ -379,6 +385,8 @@ def main() -> None:
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     names = given.contestants.split(";") if given.contestants else in_order()
+    if unknown := set(names) - set(in_order()):
+        parser.error(f"no contestant {', '.join(sorted(unknown))}; there are {'; '.join(in_order())}")
     say(machine())
     with tempfile.TemporaryDirectory(dir=given.place, prefix="gravurekit-bench-") as folder:
         place = Path(folder)

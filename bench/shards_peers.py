@@ -5,7 +5,7 @@
 Each writes its data itself into HOME from SOURCE/L.npy (N, 1, H, W) and SOURCE/ab.npy (N, 2, H, W), both uint8, and
 then does one round whenever it is told to, so that rounds of all can be had in turn. It is told by a line of JSON
 ([command, arguments…]) and answers with one. Right before and right after it has read, it copies from memory to memory
-in the same order: its share of the limit is of that, whatever else the machine was doing at that time.
+in the same order: its share of the limit is of that.
 
 Other people's libraries lie in a folder each (`installed`), put there without what they depend on but for what these
 ways of use need: numpy and torch are the project's own for all, so that none is replaced and none is read with another
@@ -348,28 +348,51 @@ class Server:
         return self.contestant.batches(order if mode == "random" else None, self.buffers)
 
     def round(self, mode: str, seed: int) -> dict[str, Any]:
-        """Read for a while: samples a second, and those that memcpy did meanwhile."""
+        """Read for a while: samples a second, and its share of what memcpy does meanwhile, by the clock on the wall and
+        by processor time."""
         chance = np.random.default_rng(seed)
         before = self._memcpy(mode, chance)
-        read, taken = 0, 0.0
-        while taken < ATLEAST:
+        read, clocks = 0, Clocks()
+        while clocks.seconds < ATLEAST:
             order = chance.permutation(len(self.source["L"]))
-            began = time.perf_counter()
+            clocks.start()
             if isinstance(self.contestant, Ours):
                 self.contestant.begin()
             for numbers in self._batches(mode, order):
                 read += len(numbers)
-                if taken + time.perf_counter() - began > ATMOST:
+                if clocks.running() > ATMOST:
                     break
-            taken += time.perf_counter() - began
-        return {"rate": read / taken, "memcpy": 2 / (1 / before + 1 / self._memcpy(mode, chance))}
+            clocks.stop()
+        after = self._memcpy(mode, chance)
+        limit, limit_used = (2 / (1 / one + 1 / other) for one, other in zip(before, after, strict=True))
+        rate, used = read / clocks.seconds, read / clocks.used
+        return {"rate": rate, "share": rate / limit, "share used": used / limit_used}
 
-    def _memcpy(self, mode: str, chance: np.random.Generator) -> float:
+    def _memcpy(self, mode: str, chance: np.random.Generator) -> tuple[float, float]:
         order = None if mode == "sequential" else chance.permutation(len(self.few["L"]))
-        read, began = 0, time.perf_counter()
-        while time.perf_counter() - began < BESIDE:
+        read, clocks = 0, Clocks()
+        clocks.start()
+        while clocks.running() < BESIDE:
             read += sum(len(numbers) for numbers in copied(self.few, order, self.buffers))
-        return read / (time.perf_counter() - began)
+        clocks.stop()
+        return read / clocks.seconds, read / clocks.used
+
+
+class Clocks:
+    """Seconds on the wall, and of processor time, between starts and stops."""
+
+    def __init__(self) -> None:
+        self.seconds = self.used = 0.0
+
+    def start(self) -> None:
+        self._began, self._used = time.perf_counter(), time.process_time()
+
+    def running(self) -> float:
+        return self.seconds + time.perf_counter() - self._began
+
+    def stop(self) -> None:
+        self.seconds += time.perf_counter() - self._began
+        self.used += time.process_time() - self._used
 
 
 def main() -> None:
