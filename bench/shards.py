@@ -220,12 +220,13 @@ def reached(process: Process) -> list[Goal]:
     """The goals of what is ours and is meant to reach them: after the first touch, by memory map."""
     if process.name != "gravurekit" or process.failed:
         return []
-    shares = {mode: statistics.median(found) for mode, found in process.shares.items()}
-    return [
-        least("read", f"{mode}: of memcpy{word}", share, wanted)
-        for mode, share in shares.items()
-        for word, wanted in (("", GOAL), (" (reach)", REACH))
-    ]
+    goals = []
+    for mode in process.modes:
+        wall, used = (statistics.median(found[mode]) for found in (process.shares, process.used))
+        goals.append(least("read", f"{mode}: of memcpy, on the wall", wall, GOAL))
+        goals.append(least("read", f"{mode}: of memcpy, by processor time", used, GOAL))
+        goals.append(least("read", f"{mode}: the same, reach", used, REACH))
+    return goals
 
 
 # ---- write -----------------------------------------------------------------------------------------------
