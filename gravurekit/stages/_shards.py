@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gravurekit.shards.tally import Tally
     from gravurekit.shards.writer import Sample
 
-Entry = dict[str, Any]  # what the index says of a sample: its picture's key, labels, URL, licence …
+Entry = str  # what the index says of a sample, its picture's key, labels, URL, licence …: JSON, as there may be many
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def _cut(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
 
 def _order(split: str, number: int, pieces: Sequence[Piece]) -> dict[str, Any]:
     """What a task has to know of the file that it writes."""
-    names = [[entry["labels"], entry["keywords"]] for piece in pieces for entry in piece.entries]
+    entries = (json.loads(entry) for piece in pieces for entry in piece.entries)
+    names = [[entry["labels"], entry["keywords"]] for entry in entries]
     return {"split": split, "number": number, "pieces": [[piece.file, piece.rows] for piece in pieces], "names": names}
 
 
@@ -142,7 +143,8 @@ def publish(out: Path, found: Iterable[Shard], table: Iterable[str], facts: Mapp
             files.append(shard.about)
             if shard.about["split"] == "train":
                 sums.merge(shard.sums)
-            for row, (crc32, entry) in enumerate(zip(shard.crc32, shard.entries, strict=True)):
+            for row, (crc32, text) in enumerate(zip(shard.crc32, shard.entries, strict=True)):
+                entry = json.loads(text)
                 counts[shard.about["split"]][entry["labels"][0] if entry["labels"] else ""] += 1
                 licenses[entry["license"]] += 1
                 sources[entry["source"]] += 1

@@ -11,12 +11,13 @@ from gravurekit.errors import DataError
 from gravurekit.metadata import DROPPED, PARTS
 from gravurekit.receipt import RECEIPT, Receipt, read_receipt
 from gravurekit.stages import _splits
-from gravurekit.stages._shards import Entry, Shard, publish, sweep
+from gravurekit.stages._shards import Shard, publish, sweep
 
 if TYPE_CHECKING:
     from gravurekit.shards.tally import Tally
 
 SAVED = f"{PARTS}/whole"  # what lay in the folder before: while it lies here, a kill may have come in between
+Entry = dict[str, Any]
 DERIVED = ("L_mean", "ab", "ab_histogram", "palettes", "splits", "labels", "licenses", "sources", "shards", "files")
 
 
@@ -125,10 +126,11 @@ def _counted(samples: Iterator[Any], sums: "Tally") -> "Tally":
     return sums
 
 
-def _facts(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries less what says where their samples lie."""
+def _facts(entries: Sequence[Entry]) -> list[str]:
+    """Entries less what says where their samples lie, as text."""
     places = ("split", "shard", "row", "crc32")
-    return [{name: value for name, value in entry.items() if name not in places} for entry in entries]
+    facts = ({name: value for name, value in entry.items() if name not in places} for entry in entries)
+    return [json.dumps(entry, ensure_ascii=False) for entry in facts]
 
 
 def _seal(out: Path, saved: Path, keys: set[str], count: int, manifest: Mapping[str, Any]) -> None:

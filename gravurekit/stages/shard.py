@@ -87,14 +87,16 @@ class Job:
 
 @dataclass(frozen=True)
 class _Input:
-    """The styled Records; what is known of their photographs: the folder, and by key their file names (only if they are
-    wanted) and the copies that were dropped in their favour."""
+    """What goes in. `items`: by split, what a task is told of each picture, as text: Records of all would take three
+    times the memory. `photos`: the folder of the photographs; `dropped`: those that bridge two splits."""
 
-    found: list[Record]
+    plan: Plan
+    classes: list[str]
+    items: dict[str, list[str]]
     photos: Path | None
-    photo_names: dict[str, str]
-    twins: dict[str, list[str]]
-    digests: dict[str, str]
+    dropped: list[Record]
+    table: _splits.Table
+    redealt: bool  # there was a split, which other shares or another seed have made void
 
 
 def check(job: Job) -> None:
@@ -111,7 +113,7 @@ def check(job: Job) -> None:
 
 def look(job: Job) -> State:
     """Whether the shards are made already. Raises DataError if the input isn't a styled folder or is damaged."""
-    return folder.look(job.out, _plan(job, _read(job)))
+    return folder.look(job.out, _read(job).plan)
 
 
 def run(job: Job, executor: Executor, watch: Watch) -> Summary:
@@ -123,37 +125,31 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     began = time.monotonic()
     check(job)
     given = _read(job)
-    plan = _plan(job, given)
-    state = folder.look(job.out, plan)
+    state = folder.look(job.out, given.plan)
     if state.done:
         return state.done
-    classes = sorted({item.label for item in given.found if item.label})
-    _refuse_alike(classes)
-    before = _table_before(job, watch)
+    _refuse_alike(given.classes)
+    if given.redealt:
+        watch.note("other shares or another seed: pictures are dealt out anew, and some that were held back will train")
     with folder.opened(job.out, "shard", state.reasons, watch, job.source):
-        return _make(job, given, plan, classes, before, executor, watch, began)
+        return _make(job, given, executor, watch, began)
 
 
-def _make(
-    job: Job, given: _Input, plan: Plan, classes: list[str], before: Mapping[str, str],
-    executor: Executor, watch: Watch, began: float,
-) -> Summary:  # fmt: skip
-    out, settings = job.out, job.settings
+def _make(job: Job, given: _Input, executor: Executor, watch: Watch, began: float) -> Summary:
+    out, settings, plan = job.out, job.settings, given.plan
     storage.remove(out / shards.MANIFEST)  # without it nobody reads shards that are half replaced
-    splits, table = _splits.assign(given.found, before, given.twins, settings.shares)
-    dropped = [_bridging(item) for item, split in zip(given.found, splits, strict=True) if not split]
     pieces: dict[str, list[Piece]] = {}
+    dropped = list(given.dropped)
     for name in shards.SPLITS:
-        mine = [item for item, split in zip(given.found, splits, strict=True) if split == name]
-        pieces[name], lost = _convert(job, given, name, mine, classes, plan, executor, watch)
+        pieces[name], lost = _convert(job, given, name, executor, watch)
         dropped += lost
     if not pieces["train"]:
         raise DataError(
             f"{job.source}: no picture is left for the training split; add pictures or lower the held-back shares"
         )
-    digest = base.digest([plan.digest, splits])  # the plan alone doesn't know what an earlier table has decided
+    digest = base.digest([plan.digest, given.table])  # the plan alone doesn't know what an earlier table has decided
     found = join(out, pieces, settings.samples_per_shard, about(settings.form), digest, executor, watch)
-    manifest = publish(out, found, _splits.table_lines(table, settings.shares), _facts(job, plan, classes))
+    manifest = publish(out, found, _splits.table_lines(given.table, settings.shares), _facts(job, given))
     if settings.parquet:
         from gravurekit.stages import _parquet
 
@@ -168,27 +164,39 @@ def _make(
 
 
 def _read(job: Job) -> _Input:
-    found, form = folder.read(job.source), job.settings.form
-    drawn = any(role != "photo" for role in form.roles)
-    plain = [item for item in found if not (item.plain_file_name and item.wash_file_name)]
-    if drawn and plain:
+    """Raises UsageError and DataError as `run` does."""
+    found, settings = folder.read(job.source), job.settings
+    undrawn = next((item for item in found if not (item.plain_file_name and item.wash_file_name)), None)
+    if undrawn and set(settings.form.roles) != {"photo"}:
         raise DataError(
-            f"{job.source} holds no styled pictures ({plain[0].file_name} has no ink and wash): stylize it first"
+            f"{job.source} holds no styled pictures ({undrawn.file_name} has no ink and wash): stylize it first"
         )
-    receipt = read_receipt(job.source)
-    photos = job.photographs
-    if photos is None and receipt and receipt.plan.stage == "stylize" and receipt.measured.get("source"):
-        photos = job.source / str(receipt.measured["source"])
-    digests = folder.inputs(found)
+    photos = job.photographs or _photographs_of(job.source)
     twins = _twins(photos)
-    if twins:
-        digests["copies"] = base.digest(twins)
+    inputs = folder.inputs(found) | ({"copies": base.digest(twins)} if twins else {})
     names: dict[str, str] = {}
-    if "photo" in form.roles and len(plain) < len(found):
-        names, digests["photographs"] = _photographs(photos, {item.photo_key or item.key for item in found})
+    if "photo" in settings.form.roles and not undrawn:
+        names, inputs["photographs"] = _photographs(photos, {item.photo_key or item.key for item in found})
     if job.splits is not None:
-        digests["splits"] = folder.side_digest(job.splits / shards.TABLE, "--splits")
-    return _Input(found, photos, names, twins, digests)
+        inputs["splits"] = folder.side_digest(job.splits / shards.TABLE, "--splits")
+    plan = Plan(
+        stage="shard", revision=REVISION, settings=settings.model_dump(mode="json"), inputs=inputs, seed=settings.seed
+    )
+    before, redealt = _table_before(job)
+    splits, table = _splits.assign(found, before, twins, settings.shares)
+    items: dict[str, list[str]] = {name: [] for name in ("", *shards.SPLITS)}
+    for item, split in zip(found, splits, strict=True):
+        items[split].append(json.dumps([item.to_json(), names.get(item.photo_key or item.key, "")]))
+    dropped = [_bridging(item) for item, split in zip(found, splits, strict=True) if not split]
+    classes = sorted({item.label for item in found if item.label})
+    return _Input(plan, classes, items, photos, dropped, table, redealt)
+
+
+def _photographs_of(source: Path) -> Path | None:
+    """The folder that the drawings in `source` were drawn from, as they tell."""
+    receipt = read_receipt(source)
+    told = receipt.measured.get("source") if receipt and receipt.plan.stage == "stylize" else None
+    return source / str(told) if told else None
 
 
 def _photographs(photos: Path | None, keys: set[str]) -> tuple[dict[str, str], str]:
@@ -212,11 +220,6 @@ def _twins(photos: Path | None) -> dict[str, list[str]]:
     return {key: sorted(twins) for key, twins in sorted(found.items())}
 
 
-def _plan(job: Job, given: _Input) -> Plan:
-    knobs = job.settings.model_dump(mode="json")
-    return Plan(stage="shard", revision=REVISION, settings=knobs, inputs=given.digests, seed=job.settings.seed)
-
-
 def _refuse_alike(classes: Sequence[str]) -> None:
     """Raises DataError for labels that people, and many disks, can't tell apart: they would be two classes."""
     seen: dict[str, str] = {}
@@ -230,33 +233,27 @@ def _refuse_alike(classes: Sequence[str]) -> None:
         seen[alike] = name
 
 
-def _table_before(job: Job, watch: Watch) -> _splits.Table:
-    """The split as it was until now, unless other shares or another seed are asked for: then there is none."""
+def _table_before(job: Job) -> tuple[_splits.Table, bool]:
+    """The split as it was until now; and whether there was one that is void, since other shares or another seed are
+    asked for."""
     if job.splits is not None:
-        return _splits.read_table(job.splits / shards.TABLE)[0]
+        return _splits.read_table(job.splits / shards.TABLE)[0], False
     table, shares = _splits.read_table(job.out / shards.TABLE)
-    if shares not in (None, job.settings.shares):
-        watch.note("other shares or another seed: pictures are dealt out anew, and some that were held back will train")
-        return {}
-    return table
+    return (table, False) if shares in (None, job.settings.shares) else ({}, True)
 
 
 # ---- tensors -------------------------------------------------------------------------------------------
 
 
-def _convert(
-    job: Job, given: _Input, split: str, mine: Sequence[Record], classes: list[str], plan: Plan,
-    executor: Executor, watch: Watch,
-) -> tuple[list[Piece], list[Record]]:  # fmt: skip
+def _convert(job: Job, given: _Input, split: str, executor: Executor, watch: Watch) -> tuple[list[Piece], list[Record]]:
     """Turn the pictures of a split into tensors, in tasks: their pieces in order, and Records of those lost."""
     photos = str(given.photos) if given.photos else ""
-    names = given.photo_names
-    items = [json.dumps([item.to_json(), names.get(item.photo_key or item.key, "")]) for item in mine]
-    context = (str(job.source), photos, job.settings.model_dump_json(), classes)
-    work = parts.Work(convert_part, _quarantined, context)
-    digest = base.digest([plan.digest, items])
+    context = (str(job.source), photos, job.settings.model_dump_json(), given.classes)
+    items = given.items[split]
+    digest = base.digest([given.plan.digest, items])
     pieces: list[Piece] = []
     lost: list[Record] = []
+    work = parts.Work(convert_part, _quarantined, context)
     for line in parts.run(job.out, split, digest, items, work, executor, watch):
         file, _, said = line.partition(" ")
         if file == "!":
@@ -266,7 +263,7 @@ def _convert(
         if not pieces or pieces[-1].file != name:
             pieces.append(Piece(name, [], []))
         pieces[-1].rows.append(len(pieces[-1].rows))
-        pieces[-1].entries.append(json.loads(said))
+        pieces[-1].entries.append(said)
     return pieces, lost
 
 
@@ -303,7 +300,7 @@ def _bridging(item: Record) -> Record:
 # ---- what comes out ------------------------------------------------------------------------------------
 
 
-def _facts(job: Job, plan: Plan, classes: list[str]) -> dict[str, Any]:
+def _facts(job: Job, given: _Input) -> dict[str, Any]:
     """What the manifest says whatever the pictures are."""
     form = job.settings.form
     return {
@@ -313,8 +310,8 @@ def _facts(job: Job, plan: Plan, classes: list[str]) -> dict[str, Any]:
         "input": form.input,
         "target": form.target,
         "tensors": list(form.planes),
-        "classes": classes,
-        "plan": plan.digest,
+        "classes": given.classes,
+        "plan": given.plan.digest,
         "settings": job.settings.model_dump(mode="json"),
         "style": _style_of(job.source),
     }

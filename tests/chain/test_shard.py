@@ -325,7 +325,7 @@ def test_a_hundred_thousand_classes(tmp_path: Path) -> None:
             for name in mine:
                 sums.labels.add(name, own)
             about = {"file": f"train-{first}", "split": "train", "samples": 10_000, "bytes": 1, "sha256": ""}
-            entries = [{"labels": [name], "license": "", "source": ""} for name in mine]
+            entries = [json.dumps({"labels": [name], "license": "", "source": ""}) for name in mine]
             yield Shard(about, [0] * 10_000, entries, sums)
 
     facts = {"size": [32, 32], "tensors": ["L", "wash"], "classes": sorted(names), "style": {}, "settings": {}}

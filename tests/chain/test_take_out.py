@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from styled import key_of, write_photographs, write_styled
-from typer.testing import Result
 from workspace import digests, run_here
 
 from gravurekit import audit, metadata, shards, storage
