@@ -1,7 +1,4 @@
-"""From samples to batches on the device: which pictures a step takes, which are mirrored, and how they are scaled.
-
-Order and mirroring are functions of (seed, epoch) and (seed, step), so that a resumed run needs no random generator.
-"""
+"""Samples, and the batches that a training step takes: how they are proved, mirrored and scaled."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,14 +15,20 @@ class Samples(Protocol):
     """Training pictures. A batch holds
 
     L      (B, 1, H, W) uint8, lightness of the plain print in OpenCV's 8-bit scale: L·255/100
-    wash   (B, 3, H, W) uint8, Lab of the colours without ink: L·255/100, a + 128, b + 128
+    wash   (B, 3, H, W) uint8, Lab of the colours without ink: L·255/100, a + 128, b + 128;
+           or `ab` (B, 2, H, W), its last two planes, in its place
     label  (B,) int64, index of the class, −1 for none
-    box    (B, 4) int, y0, x0, y1, x1 of the picture within the padded square
+    box    (B, 4) int64, y0, x0, y1, x1 of the picture within its padding
+
+    Several threads ask at the same time. With `out`, arrays that `buffers` made for at least B samples, these are
+    filled, and what is returned are views of their first B.
     """
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]: ...
+    def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]: ...
+
+    def buffers(self, count: int) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -39,43 +42,42 @@ class Batch:
     label: Tensor
 
 
-def batch_indices(step: int, count: int, batch: int, seed: int) -> np.ndarray:
-    """Which of `count` pictures step 0, 1, … takes: (batch,) int64. An epoch's incomplete rest waits."""
-    epoch, place = divmod(step, count // batch)
-    order = np.random.default_rng([seed, epoch, 0]).permutation(count)
-    return order[place * batch : (place + 1) * batch]
-
-
-def mirrored(step: int, batch: int, seed: int) -> np.ndarray:
-    """Which pictures of a step's batch are mirrored: (batch,) bool."""
-    return np.random.default_rng([seed, step, 1]).random(batch) < 0.5
-
-
-def prepared(arrays: dict[str, np.ndarray], classes: int, device: torch.device, flip: np.ndarray | None) -> Batch:
-    """A batch of `Samples` checked, mirrored where `flip` (B,) says so, scaled, its target at half size."""
+def prove(arrays: dict[str, np.ndarray], classes: int) -> None:
+    """Raises TrainingError if a batch of `Samples` doesn't fit a network of so many classes."""
     height, width = arrays["L"].shape[-2:]
     if height % 8 or width % 8:
         raise TrainingError(
             f"training pictures are {height}×{width} (height×width), but sides must be multiples of 8; "
             "make the shards again with such a size"
         )
-    label = np.asarray(arrays["label"], np.int64)
+    label = arrays["label"]
     if label.min() < -1 or label.max() >= classes:
         raise TrainingError(
             f"labels run from {label.min()} to {label.max()}, but the network has {classes} classes; "
             "make the shards again, or start in a new folder"
         )
-    y0, x0, y1, x1 = (np.asarray(arrays["box"])[:, i, None] for i in range(4))
-    y, x = np.arange(height), np.arange(width)
-    box = ((y >= y0) & (y < y1))[:, None, :, None] & ((x >= x0) & (x < x1))[:, None, None, :]
-    layers = np.concatenate([arrays["L"], arrays["wash"][:, 1:], box.astype(np.uint8)], axis=1)
-    picture = torch.from_numpy(layers).to(device)
-    if flip is not None:
-        turned = torch.from_numpy(flip).to(device)[:, None, None, None]
+
+
+def prepared(samples: dict[str, Tensor], mirrored: np.ndarray | None = None) -> Batch:
+    """A batch of `Samples` as tensors, on their device: mirrored where `mirrored` (B,) bool says so, scaled, its target
+    at half size. Nothing of it shares memory with `samples`."""
+    L, box = samples["L"], samples["box"]
+    ab = samples["ab"] if "ab" in samples else samples["wash"][:, 1:]
+    picture = torch.cat([L, ab, _inside(box, *L.shape[-2:])], dim=1)
+    if mirrored is not None:
+        turned = torch.from_numpy(mirrored).to(L.device)[:, None, None, None]
         picture = torch.where(turned, picture.flip(-1), picture)
     picture = picture.float()
-    L, ab, mask = picture[:, :1] * (100 / 255), picture[:, 1:3] - 128, picture[:, 3:]
+    lightness, ab, mask = picture[:, :1] * (100 / 255), picture[:, 1:3] - 128, picture[:, 3:]
     inside = F.avg_pool2d(mask, 2)
     # The mean over the picture's own pixels: at an odd border the padding must not bleed into the target.
     target = F.avg_pool2d(ab * mask, 2) / inside.clamp(min=0.25)
-    return Batch(L, target, inside, torch.from_numpy(label).to(device))
+    return Batch(lightness, target, inside, samples["label"].clone())
+
+
+def _inside(box: Tensor, height: int, width: int) -> Tensor:
+    """(B, 1, height, width) uint8, 1 within the boxes (B, 4)."""
+    y0, x0, y1, x1 = box[:, :, None].unbind(1)
+    y, x = torch.arange(height, device=box.device), torch.arange(width, device=box.device)
+    rows, columns = (y >= y0) & (y < y1), (x >= x0) & (x < x1)
+    return (rows[:, None, :, None] & columns[:, None, None, :]).to(torch.uint8)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from gravurekit.model.checkpoint import load_model
-from gravurekit.model.network import ColorizationNetwork, resized
+from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, resized
 
 MODEL_FILE = "model.safetensors"
 
@@ -34,6 +34,13 @@ class Colorizer:
     def load(cls, path: Path, device: str = "auto") -> "Colorizer":
         """From a model file, or the folder that holds `model.safetensors`."""
         return cls(*load_model(path / MODEL_FILE if path.is_dir() else path, device))
+
+    @property
+    def trained_size(self) -> tuple[int, int]:
+        """Width and height, px, of the samples that it learned from; early models tell one side, of a square."""
+        size = self.about.get("size", PAPER_SIZE)
+        width, height = size if isinstance(size, list) else (size, size)
+        return int(width), int(height)
 
     @torch.inference_mode()
     def predict(self, L: np.ndarray) -> Prediction:

@@ -1,11 +1,14 @@
 """What training minimises, and the figures of a validation."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gravurekit.model.batches import Batch, Samples, prepared
+from gravurekit.model.batches import Batch, Samples, prepared, prove
+from gravurekit.model.feed import Feed
 from gravurekit.model.network import ColorizationNetwork
 from gravurekit.model.recipe import Recipe
 
@@ -45,24 +48,26 @@ def validate(
     config, device = network.config, next(network.parameters()).device
     names = ("colour", "class", "error", "chroma", "true_chroma", "places", "right", "labelled")
     sums = dict.fromkeys(names, 0.0)
-    for start in range(0, len(val), batch):
-        indices = np.arange(start, min(start + batch, len(val)))
-        data = prepared(val.batch(indices), len(config.classes), device, None)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            p, logits = network(data.L)
-        ab, place = network.ab(p), data.inside[:, 0]
-        labelled = data.label >= 0
-        for name, value in (
-            ("colour", colour_loss(p, data, config.ab_limit, recipe.name) * len(indices)),
-            ("class", class_loss(logits, data.label) * labelled.sum()),
-            ("error", ((ab - data.ab).norm(dim=1) * place).sum()),
-            ("chroma", (ab.norm(dim=1) * place).sum()),
-            ("true_chroma", (data.ab.norm(dim=1) * place).sum()),
-            ("places", place.sum()),
-            ("right", ((logits.argmax(1) == data.label) & labelled).sum()),
-            ("labelled", labelled.sum()),
-        ):
-            sums[name] += float(value)
+    parts = (np.arange(start, min(start + batch, len(val))) for start in range(0, len(val), batch))
+    right_kind = partial(prove, classes=len(config.classes))
+    with Feed(val, device, parts, batch, readers=recipe.readers, prove=right_kind) as feed:
+        for samples in feed:
+            data = prepared(samples)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                p, logits = network(data.L)
+            ab, place = network.ab(p), data.inside[:, 0]
+            labelled = data.label >= 0
+            for name, value in (
+                ("colour", colour_loss(p, data, config.ab_limit, recipe.name) * len(data.label)),
+                ("class", class_loss(logits, data.label) * labelled.sum()),
+                ("error", ((ab - data.ab).norm(dim=1) * place).sum()),
+                ("chroma", (ab.norm(dim=1) * place).sum()),
+                ("true_chroma", (data.ab.norm(dim=1) * place).sum()),
+                ("places", place.sum()),
+                ("right", ((logits.argmax(1) == data.label) & labelled).sum()),
+                ("labelled", labelled.sum()),
+            ):
+                sums[name] += float(value)
     colour, classes = sums["colour"] / len(val), sums["class"] / max(1.0, sums["labelled"])
     return {
         "loss": colour + recipe.class_weight * classes,

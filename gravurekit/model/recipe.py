@@ -14,6 +14,7 @@ class Recipe:
                    "paper": Adadelta at rate 1, mean squared error (learning_rate, weight_decay don't apply)
     class_weight   of the cross-entropy beside the colour loss
     precision      "bf16", "fp32", or "auto": bf16 where the device is fast at it
+    readers        threads that read samples ahead
     """
 
     steps: int
@@ -27,6 +28,7 @@ class Recipe:
     checkpoint_every: int = 500
     validate_every: int = 500
     device: str = "auto"
+    readers: int = 2
 
     def __post_init__(self) -> None:
         for good, fault in (
@@ -40,6 +42,7 @@ class Recipe:
             (self.precision in ("auto", "bf16", "fp32"), f"precision can't be {self.precision!r}"),
             (self.checkpoint_every >= 1, f"checkpoint_every must be at least 1, not {self.checkpoint_every}"),
             (self.validate_every >= 1, f"validate_every must be at least 1, not {self.validate_every}"),
+            (self.readers >= 1, f"readers must be at least 1, not {self.readers}"),
         ):
             if not good:
                 raise UsageError(f"bad training recipe: {fault}")

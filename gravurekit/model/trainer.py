@@ -1,7 +1,7 @@
 """The training loop: stopped at any moment, it goes on from its last state and ends in the same bytes.
 
-Order and mirroring are functions of (seed, epoch) and (seed, step), so a state needs no random generator:
-weights, the optimizer's tensors and the step say all. In the folder:
+Order and mirroring are functions of the seed and of how many samples were seen, so a state needs no random generator:
+weights, the optimizer's tensors, the step and the samples seen say all. In the folder:
 
     state.safetensors   the training state, every `checkpoint_every` steps, at the end and when interrupted
     log.jsonl           losses and validation figures; read it with `read_log`
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,17 @@ import torch
 
 from gravurekit import storage
 from gravurekit.errors import ModelError, TrainingError
-from gravurekit.model.batches import Samples, batch_indices, mirrored, prepared
-from gravurekit.model.checkpoint import load_state, pick_device, restore, save_model, save_state
+from gravurekit.model.batches import Samples, prepared, prove
+from gravurekit.model.checkpoint import State, load_state, pick_device, restore, save_model, save_state
+from gravurekit.model.feed import Feed
 from gravurekit.model.losses import class_loss, colour_loss, validate
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
+from gravurekit.model.order import Order
 from gravurekit.model.recipe import Recipe, learning_rate
 
 STATE, LOG, MODEL = "state.safetensors", "log.jsonl", "model.safetensors"
-FREE = ("checkpoint_every", "validate_every", "device")  # may change between a run and its resumption
+FREE = ("checkpoint_every", "validate_every", "device", "readers")  # may change between a run and its resumption
+SHARDS = "shards"  # in `about`: the digest of the manifest of the shards that the pictures come from
 LOG_LINES = 1000  # of a run at most, besides validations
 
 
@@ -46,14 +50,18 @@ def train(
 ) -> dict[str, Any]:
     """Train in `folder`, or go on with what is there, and return a summary.
 
-    `progress` gets each step's figures, `should_stop` is asked after each step (True: the state is saved, the
-    summary says finished = False). `about` is JSON kept in the model file: where the pictures come from.
+    `progress` gets each step's figures, and first of all how the samples are fed ("kind": "feed"). `should_stop` is
+    asked after each step (True: the state is saved, the summary says finished = False). `about` is JSON kept in the
+    model file: where the pictures come from; its "shards", the digest of their manifest, says which a state belongs to.
     Ctrl-C finishes the step, saves the state and raises KeyboardInterrupt; a second Ctrl-C raises at once.
+
+    Raises ModelError for a state of another training or of other shards, TrainingError if the training can't go on, and
+    whatever the samples raise, at the step that they were read for.
     """
-    run = _Run(train, val, network_config, recipe, folder)
+    run = _Run(train, val, network_config, recipe, folder, dict(about or {}))
     try:
         with _held_interrupts() as interrupted, _deterministic(run.device, run.bf16):
-            return run.go(progress, should_stop, interrupted, dict(about or {}))
+            return run.go(progress, should_stop, interrupted)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"{run.device} ran out of memory at step {run.step + 1} with batch {run.batch}; "
@@ -76,14 +84,21 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 class _Run:
-    """One training: network, optimizer, the number of completed steps, and the folder they are kept in."""
+    """One training: network, optimizer, how far it is, and the folder they are kept in."""
 
     def __init__(
-        self, train: Samples, val: Samples | None, config: NetworkConfig, recipe: Recipe, folder: Path
+        self,
+        train: Samples,
+        val: Samples | None,
+        config: NetworkConfig,
+        recipe: Recipe,
+        folder: Path,
+        about: dict[str, Any],
     ) -> None:
         if len(train) < 2:
             raise TrainingError(f"training needs at least 2 pictures, not {len(train)}; crawl and shard more")
-        self.train, self.val, self.recipe, self.folder = train, val, recipe, folder
+        self.train, self.val, self.recipe, self.folder, self.about = train, val, recipe, folder, about
+        self.order = Order(len(train), recipe.seed)
         self.batch = min(recipe.batch, len(train))
         self.device = pick_device(recipe.device)
         self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and _fast_bf16(self.device))
@@ -91,6 +106,7 @@ class _Run:
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.network, recipe)
         self.step = 0
+        self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float | None] | None = None
@@ -102,46 +118,78 @@ class _Run:
         progress: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
         interrupted: Callable[[], int],
-        about: dict[str, Any],
     ) -> dict[str, Any]:
-        first, begin, stopped = self.step, time.perf_counter(), False
-        self._log("start", {"device": str(self.device), "precision": "bf16" if self.bf16 else "fp32"})
+        first, begin = self.step, time.perf_counter()
         try:
-            while self.step < self.recipe.steps and not stopped:
-                rate = self._one_step()
-                speed = (self.step - first) * self.batch / (time.perf_counter() - begin)
-                self._report(progress, {"learning_rate": rate, "samples_per_second": round(speed, 2)})
-                if interrupted():
-                    raise KeyboardInterrupt
-                stopped = self.step < self.recipe.steps and should_stop()
-                if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
-                    self._save()
+            with self._feed(interrupted) as feed:
+                self._begin(feed, progress)
+                stopped = self._steps(feed, progress, should_stop, interrupted)
+                figures = {"feed": feed.way, "waiting": round(feed.waiting, 4)}
         except KeyboardInterrupt:
             if self.whole and self.step > first and interrupted() < 2:
                 self._save()
             raise
         speed = (self.step - first) * self.batch / max(time.perf_counter() - begin, 1e-9)
         if not stopped:
-            self._finish(progress, about)
+            self._finish(progress)
             if interrupted():
                 raise KeyboardInterrupt
         return {
             "finished": not stopped,
             "steps": self.step,
+            "seen": self.seen,
             "samples_per_second": round(speed, 2),
+            **figures,
             **self.losses,
             "validation": self.validation,
             "device": str(self.device),
             "precision": "bf16" if self.bf16 else "fp32",
         }
 
-    def _one_step(self) -> float:
+    def _feed(self, interrupted: Callable[[], int]) -> Feed:
+        """The batches that are left."""
+        left = (self.recipe.steps - self.step) * self.batch
+        return Feed(
+            self.train,
+            self.device,
+            self.order.batches(self.seen, self.seen + left, self.batch),
+            self.batch,
+            wanted=left,
+            readers=self.recipe.readers,
+            prove=partial(prove, classes=len(self.network.config.classes)),
+            hurried=lambda: interrupted() > 0,
+        )
+
+    def _begin(self, feed: Feed, progress: Callable[[dict[str, Any]], None]) -> None:
+        figures = {"device": str(self.device), "precision": "bf16" if self.bf16 else "fp32", "feed": feed.way}
+        self._log("start", figures)
+        progress({"kind": "feed", "step": self.step, "steps": self.recipe.steps, "way": feed.way, "said": str(feed)})
+
+    def _steps(
+        self,
+        feed: Feed,
+        progress: Callable[[dict[str, Any]], None],
+        should_stop: Callable[[], bool],
+        interrupted: Callable[[], int],
+    ) -> bool:
+        """Do the steps that are left; True if it was stopped before the last."""
+        first, begin, stopped = self.step, time.perf_counter(), False
+        while self.step < self.recipe.steps and not stopped:
+            rate = self._one_step(next(feed))
+            speed = (self.step - first) * self.batch / (time.perf_counter() - begin)
+            figures = {"learning_rate": rate, "samples_per_second": round(speed, 2), "waiting": round(feed.waiting, 4)}
+            self._report(progress, figures)
+            if interrupted():
+                raise KeyboardInterrupt
+            stopped = self.step < self.recipe.steps and should_stop()
+            if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
+                self._save()
+        return stopped
+
+    def _one_step(self, samples: dict[str, torch.Tensor]) -> float:
         """Do the next step and return its learning rate."""
         recipe, config = self.recipe, self.network.config
-        indices = batch_indices(self.step, len(self.train), self.batch, recipe.seed)
-        arrays = self.train.batch(indices)
-        flip = mirrored(self.step, self.batch, recipe.seed)
-        data = prepared(arrays, len(config.classes), self.device, flip)
+        data = prepared(samples, self.order.mirrored(self.seen, self.batch))
         rate = learning_rate(self.step, recipe)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -156,13 +204,19 @@ class _Run:
         values = torch.stack([colour, classes]).tolist()
         self.losses = {"colour_loss": values[0], "class_loss": values[1]}
         if not all(map(math.isfinite, self.losses.values())):
-            raise self._spoilt(f"the loss isn't finite ({self.losses}); pictures {indices.tolist()}")
+            raise self._spoilt(f"the loss isn't finite ({self.losses}); pictures {self._pictures()}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step += 1
+        self.seen += self.batch
         self.whole = True
         return rate
+
+    def _pictures(self) -> list[int]:
+        """The numbers of the pictures of the step that is being done."""
+        numbers: list[int] = self.order.take(self.seen, self.batch).tolist()
+        return numbers
 
     def _report(self, progress: Callable[[dict[str, Any]], None], figures: dict[str, Any]) -> None:
         last = self.step == self.recipe.steps
@@ -180,10 +234,10 @@ class _Run:
             progress({"kind": "validation", "step": self.step, "steps": self.recipe.steps, **figures})
             self.validation = figures
 
-    def _finish(self, progress: Callable[[dict[str, Any]], None], about: dict[str, Any]) -> None:
+    def _finish(self, progress: Callable[[dict[str, Any]], None]) -> None:
         self._validate(progress)
         origin = {"recipe": self._decisive(), "pictures": len(self.train), "validation": self.validation}
-        save_model(self.folder / MODEL, self.network, about | {"training": origin})
+        save_model(self.folder / MODEL, self.network, self.about | {"training": origin})
 
     def _log(self, kind: str, figures: Mapping[str, Any]) -> None:
         line = {"kind": kind, "step": self.step, **figures}
@@ -197,13 +251,13 @@ class _Run:
         """All that decides the result, flat, to compare with a state's."""
         recipe = {f"recipe.{k}": v for k, v in self._decisive().items()}
         network = {f"network.{k}": v for k, v in self.network.config.to_dict().items()}
-        return recipe | network | {"number of pictures": len(self.train)}
+        return recipe | network | {"number of pictures": len(self.train), SHARDS: self.about.get(SHARDS)}
 
     def _save(self) -> None:
         # A finite loss may have had infinite gradients; the last good state must not be overwritten by these.
         if not all(bool(torch.isfinite(t).all()) for t in self.network.state_dict().values()):
             raise self._spoilt("the weights aren't finite any more")
-        about = {"step": self.step, "identity": self._identity(), "losses": self.losses}
+        about = {"step": self.step, "seen": self.seen, "identity": self._identity(), "losses": self.losses}
         save_state(self.folder / STATE, self.network, self.optimizer, about)
 
     def _spoilt(self, what: str) -> TrainingError:
@@ -215,9 +269,26 @@ class _Run:
 
     def _resume(self) -> None:
         state = load_state(self.folder / STATE)
+        self._refuse_others(state)
+        restore(state, self.network, self.optimizer)
+        self.step, self.seen = state.about["step"], state.about["seen"]
+        self.losses = state.about.get("losses", {})
+
+    def _refuse_others(self, state: State) -> None:
+        """Raises ModelError for a state that this training can't go on with."""
         old, new = state.about.get("identity"), self._identity()
         if not isinstance(old, dict) or not isinstance(state.about.get("step"), int):
             raise ModelError(f"{state.path} doesn't say whose it is; remove it, or choose another folder")
+        if not isinstance(state.about.get("seen"), int):
+            raise ModelError(
+                f"{state.path} was saved by an earlier gravurekit, which took the pictures in another order; "
+                "remove it to train from the beginning, or choose another folder"
+            )
+        if old.get(SHARDS) != new[SHARDS]:
+            raise ModelError(
+                f"{state.path} has learnt from other shards: the shards changed since; "
+                "train in a new folder, or put the old shards back"
+            )
         differing = [
             f"{name}: {old.get(name)!r} → {new.get(name)!r}"
             for name in sorted(old.keys() | new.keys())
@@ -228,8 +299,6 @@ class _Run:
                 f"{state.path} belongs to another training ({'; '.join(differing)}); "
                 "go back to the old settings, or choose another folder"
             )
-        restore(state, self.network, self.optimizer)
-        self.step, self.losses = state.about["step"], state.about.get("losses", {})
 
 
 def _optimizer(network: ColorizationNetwork, recipe: Recipe) -> torch.optim.Optimizer:

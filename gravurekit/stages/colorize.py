@@ -269,21 +269,27 @@ def _predict(
     L: "np.ndarray", colorizer: "Colorizer", settings: Settings
 ) -> "tuple[np.ndarray, list[tuple[str, float]]]":
     """(H, W) L → (H, W, 2) float32 ab, and class probabilities. The network sees the picture as in training: in the
-    middle of a white square."""
+    middle of a white sheet of the samples' shape."""
     import numpy as np
 
     from gravurekit import images
 
     height, width = L.shape
-    side = settings.work_size or int(colorizer.about.get("size", 224))
-    scale = side / max(height, width)
+    across, down = _sheet(colorizer.trained_size, settings.work_size)
+    scale = min(across / width, down / height)
     tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (side - tall) // 2, (side - wide) // 2
-    square = np.full((side, side), 100, np.float32)
-    square[top : top + tall, left : left + wide] = images.resize(L, wide, tall)
-    prediction = colorizer.predict(square)
+    top, left = (down - tall) // 2, (across - wide) // 2
+    sheet = np.full((down, across), 100, np.float32)
+    sheet[top : top + tall, left : left + wide] = images.resize(L, wide, tall)
+    prediction = colorizer.predict(sheet)
     ab = prediction.ab[top : top + tall, left : left + wide] * settings.saturation
     return images.resize(np.ascontiguousarray(ab), width, height), prediction.classes
+
+
+def _sheet(trained: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """Width and height of what the network sees: as it was trained, or of the same shape with that `long_side`."""
+    scale = long_side / max(trained) if long_side else 1.0
+    return max(1, round(trained[0] * scale)), max(1, round(trained[1] * scale))
 
 
 def _panel_name(name: str) -> str:

@@ -1,6 +1,5 @@
 """train: shards/ → runs/NAME-DIGEST/. Trains the colorization network; run again: resumes."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,19 +8,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from gravurekit import folder, metadata, shards, storage
+from gravurekit import audit, folder, metadata, shards
 from gravurekit import settings as base
 from gravurekit.errors import DataError, UsageError
 from gravurekit.folder import NEW, State, Summary
 from gravurekit.progress import Watch
-from gravurekit.receipt import Plan, differences, newest_finished, read_receipt
+from gravurekit.receipt import RECEIPT, Plan, differences, newest_finished, read_receipt
+from gravurekit.stages import _data_card
 
 if TYPE_CHECKING:
     from gravurekit.model.network import NetworkConfig
     from gravurekit.model.recipe import Recipe
     from gravurekit.shards.reader import ShardSet
 
-REVISION = 1
+REVISION = 2
+FREE = {"device", "checkpoint_every", "validate_every", "readers", "check_samples"}  # they change nothing of the result
+SHOWN = ("samples_per_second", "device", "precision", "validation", "feed", "waiting")  # of the trainer's figures
 
 
 class Settings(base.Settings):
@@ -44,6 +46,8 @@ class Settings(base.Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to train.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between two saved states.")
     validate_every: int = Field(200, ge=1, description="Steps between two validations.")
+    readers: int = Field(2, ge=1, le=64, description="Threads that read samples ahead.")
+    check_samples: bool = Field(True, description="Prove each sample's checksum at its first use.")
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,26 @@ def check(job: Job) -> None:
 
 
 def look(job: Job) -> State:
-    """Whether that training is finished. Raises DataError if the shards are missing or damaged."""
+    """Whether that training is finished. Raises DataError if the shards are missing or damaged, or being written."""
     out, plan = _place(job)
     state = folder.look(out, plan)
+    if state.reasons != (NEW,):
+        return state
+    causes = [f"{left}, so a new training begins" for left in _stranded(job, plan)]
     newest = newest_finished(job.runs, f"{job.source.resolve().name}-*")
-    if state.reasons == (NEW,) and newest and (receipt := read_receipt(newest)):
-        return State(None, tuple(f"{cause} (since {newest})" for cause in differences(receipt.plan, plan)))
-    return state
+    if newest and (receipt := read_receipt(newest)):
+        causes += [f"{cause} (since {newest})" for cause in differences(receipt.plan, plan)]
+    return State(None, tuple(causes)) if causes else state
+
+
+def _stranded(job: Job, plan: Plan) -> Iterator[str]:
+    """The unfinished trainings that differ in nothing but the shards. Those are gone, so nobody can go on with them."""
+    for run in sorted(job.runs.iterdir()) if job.runs.is_dir() else ():
+        then = _data_card.manifest_of(run)
+        if not then or then == plan.inputs["manifest"] or (run / RECEIPT).exists():
+            continue
+        if run == _folder(job, plan.model_copy(update={"inputs": plan.inputs | {"manifest": then}})):
+            yield f"the shards changed since {run}, which isn't finished and can't be resumed with others"
 
 
 def run(job: Job, watch: Watch) -> Summary:
@@ -90,43 +107,22 @@ def run(job: Job, watch: Watch) -> Summary:
         return state.done
     out, plan = _place(job)
     with folder.opened(out, "train", state.reasons, watch, job.source):
-        storage.write_lines(out / shards.LEARNED, _learned_from(job.source))
         samples, figures = _train(job, out, plan, watch)
-        facts = {name: figures[name] for name in ("samples_per_second", "device", "precision", "validation")}
+        facts = {name: figures[name] for name in SHOWN if name in figures}
         from gravurekit.model.trainer import MODEL
 
-        files = {name: metadata.file_sha256(out / name) for name in (MODEL, shards.LEARNED)}
+        files = {name: metadata.file_sha256(out / name) for name in (MODEL, shards.LEARNED, _data_card.CARD)}
         return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
-
-
-def _learned_from(source: Path) -> Iterator[str]:
-    """The lines of the index that belong to the training split. The run keeps them, so that it can give credit when the
-    shards are long gone. Raises DataError if the index doesn't tell of each sample."""
-    from gravurekit.shards.reader import read_manifest
-
-    path = source / shards.INDEX
-    missing = sum(shard["samples"] for shard in read_manifest(source)["shards"] if shard["split"] == "train")
-    try:
-        with open(path, "rb") as file:
-            for line in file:
-                if json.loads(line)["split"] == "train":
-                    missing -= 1
-                    yield line.decode().rstrip("\n")
-    except OSError as error:
-        raise DataError(f"{path} can't be read ({error.strerror}): run `gravurekit shard` again") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{path} is damaged: run `gravurekit shard` again") from None
-    if missing:
-        raise DataError(f"{path} doesn't tell of the samples in the shards: run `gravurekit shard` again")
 
 
 def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str, Any]]:
     """The number of pictures it was trained on, and the trainer's figures."""
     from gravurekit.model import trainer
-    from gravurekit.shards.reader import ShardSet
 
-    samples, held_back = ShardSet(job.source, "train"), ShardSet(job.source, "val")
-    about = {name: samples.manifest[name] for name in ("size", "style", "licenses")}
+    samples, held_back = _open(job, "train"), _open(job, "val")
+    card = _data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"])
+    if _manifest_digest(job.source) != plan.inputs["manifest"]:
+        raise DataError(f"{job.source} was made anew while the training began: run the same command again")
     watch.begin("train", job.settings.steps)
     figures = trainer.train(
         samples,
@@ -135,26 +131,59 @@ def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str
         _recipe(job.settings),
         out,
         _Listener(watch).hear,
-        about=about | {"shards": plan.inputs["manifest"]},
+        about=_about(card),
     )
     return len(samples), figures
 
 
+def _open(job: Job, split: str) -> "ShardSet":
+    from gravurekit.shards.reader import ShardSet
+
+    # the lightness of the wash isn't learnt: a quarter of the bytes that needn't be copied
+    return ShardSet(job.source, split, fields=("L", "ab", "label", "box"), check=job.settings.check_samples)
+
+
+def _about(card: dict[str, Any]) -> dict[str, Any]:
+    """What the model file tells of where it comes from: how its samples were made, and whose pictures they were."""
+    made, learnt = card["shards"], card["splits"]["train"]
+    facts = {name: made[name] for name in ("size", "style", "input", "target") if name in made}
+    return facts | {"licenses": learnt["licenses"], "sources": learnt["sources"], "shards": card["manifest"]}
+
+
 def _place(job: Job) -> tuple[Path, Plan]:
+    """The run's folder, and the plan that it follows from."""
     from gravurekit.shards.reader import read_manifest
 
+    if fault := audit.running(job.source):
+        raise DataError(str(fault))
     read_manifest(job.source)
-    knobs = job.settings.model_dump(mode="json", exclude={"device", "checkpoint_every", "validate_every"})
-    inputs = {"manifest": metadata.file_sha256(job.source / shards.MANIFEST)}
+    knobs = job.settings.model_dump(mode="json", exclude=FREE)
+    inputs = {"manifest": _manifest_digest(job.source)}
     plan = Plan(stage="train", revision=REVISION, settings=knobs, inputs=inputs, seed=job.settings.seed)
-    return job.runs / f"{job.source.resolve().name}-{plan.digest[:12]}", plan
+    return _folder(job, plan), plan
+
+
+def _folder(job: Job, plan: Plan) -> Path:
+    return job.runs / f"{job.source.resolve().name}-{plan.digest[:12]}"
+
+
+def _manifest_digest(source: Path) -> str:
+    try:
+        return metadata.file_sha256(source / shards.MANIFEST)
+    except OSError as error:  # it was there a moment ago
+        raise DataError(
+            f"{source / shards.MANIFEST} can't be read ({error.strerror}): run the same command again"
+        ) from None
 
 
 def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":
     from gravurekit.model.network import PAPER_SIZE, NetworkConfig
 
-    # the average head works at the size of the samples, which saves the second pass through the low-level features
-    side = PAPER_SIZE if settings.head == "paper" else int(samples.manifest["size"])
+    # The average head works at the size of the samples, which saves the second pass through the low-level features. The
+    # global path sees a square copy: of samples that aren't square one of their shorter side, because enlarging the
+    # other would show it nothing more, and cost more than twice as much at 2:3.
+    size = samples.manifest["size"]
+    side = PAPER_SIZE if settings.head == "paper" else min(size) if isinstance(size, list) else size
     return NetworkConfig(
         classes=samples.classes or ("picture",),
         head=settings.head,
@@ -166,7 +195,7 @@ def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":
 def _recipe(settings: Settings) -> "Recipe":
     from gravurekit.model.recipe import Recipe
 
-    knobs = settings.model_dump(exclude={"recipe", "head"})
+    knobs = settings.model_dump(exclude={"recipe", "head", "check_samples"})
     return Recipe(name=settings.recipe, **knobs)
 
 
@@ -181,6 +210,8 @@ class _Listener:
         """One report of the trainer."""
         self._watch.advance(figures["step"] - self._step)
         self._step = figures["step"]
+        if figures["kind"] == "feed":
+            self._watch.note(f"train: {figures['said']}")
         if figures["kind"] == "validation":
             error, loss = figures["ab_error"], figures["loss"]
             self._watch.note(f"step {figures['step']}: ab error {error:.2f}, loss {loss:.4f} on held-back pictures")

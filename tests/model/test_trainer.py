@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gravurekit.errors import ModelError, TrainingError, UsageError
+from gravurekit import storage
+from gravurekit.errors import DataError, ModelError, TrainingError, UsageError
 from gravurekit.model import batches, losses, trainer
-from gravurekit.model.checkpoint import load_model, load_state
-from gravurekit.model.network import NetworkConfig
+from gravurekit.model.checkpoint import load_model, load_state, save_state
+from gravurekit.model.network import NetworkConfig, build
+from gravurekit.model.order import Order
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.trainer import read_log, train
 
@@ -27,16 +31,26 @@ class Blocks:
     """Pictures of one grey each: the bright ones are red dresses, the dark ones blue hats."""
 
     def __init__(self, count: int = 8, size: tuple[int, int] = (32, 32), **changes: Any) -> None:
-        self.count, self.size, self.changes, self.calls = count, size, changes, 0
+        self.count, self.size, self.changes = count, size, changes
 
     def __len__(self) -> int:
         return self.count
 
-    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        self.calls += 1
+    def buffers(self, count: int) -> dict[str, np.ndarray]:
+        made = self.made(np.zeros(count, np.int64))
+        return {name: np.zeros((count, *array.shape[1:]), array.dtype) for name, array in made.items()}
+
+    def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        found = self.made(indices)
+        if out is None:
+            return found
+        for name, array in found.items():
+            out[name][: len(indices)] = array
+        return {name: array[: len(indices)] for name, array in out.items()}
+
+    def made(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         bright = (indices % 2 == 0)[:, None, None, None]
-        rng = np.random.default_rng(int(indices.sum()))
-        L = np.where(bright, 200, 60) + rng.integers(0, 20, (len(indices), 1, *self.size))
+        L = np.where(bright, 200, 60) + (indices * 7 % 20)[:, None, None, None] + np.zeros((1, 1, *self.size), np.int64)
         ab = np.where(bright, [[[158]], [[148]]], [[[128]], [[88]]])
         wash = np.concatenate([L, np.broadcast_to(ab, (len(indices), 2, *self.size))], axis=1)
         arrays: dict[str, np.ndarray] = {
@@ -48,17 +62,27 @@ class Blocks:
         return arrays | self.changes
 
 
-class Acting(Blocks):
-    """Does something when the n-th batch is asked for (1 is the first)."""
+class Failing(Blocks):
+    """Pictures of which the last is damaged."""
 
-    def __init__(self, at: int, what: Any) -> None:
-        super().__init__()
-        self.at, self.what = at, what
+    def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        if self.count - 1 in indices:
+            raise DataError("row 7 is damaged")
+        return super().batch(indices, out)
 
-    def batch(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        if self.calls + 1 == self.at:
-            self.what()
-        return super().batch(indices)
+
+def at(step: int, what: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
+    """Progress that does something when the report of a step comes."""
+
+    def hear(report: dict[str, Any]) -> None:
+        if report["kind"] == "train" and report["step"] == step:
+            what()
+
+    return hear
+
+
+def steps_of(seen: list[dict[str, Any]]) -> list[int]:
+    return [report["step"] for report in seen if report["kind"] == "train"]
 
 
 def recipe(steps: int = 6, **values: Any) -> Recipe:
@@ -86,7 +110,7 @@ def test_it_learns_colours_and_classes(tmp_path: Path) -> None:
     plan = recipe(20, precision="auto", class_weight=0.5)
     summary = train(Blocks(), Blocks(5), CONFIG, plan, tmp_path, seen.append)
     steps = [report for report in seen if report["kind"] == "train"]
-    assert [report["step"] for report in steps] == list(range(1, 21))
+    assert steps_of(seen) == list(range(1, 21)) and seen[0]["kind"] == "feed"
     assert steps[-1]["colour_loss"] < 0.5 * steps[0]["colour_loss"]
     assert steps[-1]["class_loss"] < 0.7 * steps[0]["class_loss"]
     assert summary["finished"] and summary["steps"] == 20 and summary["samples_per_second"] > 0
@@ -104,19 +128,12 @@ def test_the_rate_follows_the_recipe(name: str) -> None:
         assert 0 < rates[-1] < 1e-5
 
 
-def test_every_epoch_takes_every_picture_once_in_an_order_of_its_own() -> None:
-    epochs = [np.concatenate([batches.batch_indices(3 * e + i, 12, 4, 7) for i in range(3)]) for e in (0, 1)]
-    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
-    assert not np.array_equal(epochs[0], epochs[1])
-    assert not np.array_equal(batches.batch_indices(0, 12, 4, 8), batches.batch_indices(0, 12, 4, 7))
-
-
 # ---- what counts ---------------------------------------------------------------------------------------
 
 
 def prepared(flip: bool, **changes: Any) -> batches.Batch:
     arrays = Blocks(1, (16, 16), **changes).batch(np.array([0]))
-    return batches.prepared(arrays, 2, torch.device("cpu"), np.array([flip]))
+    return batches.prepared({n: torch.from_numpy(a) for n, a in arrays.items()}, np.array([flip]))
 
 
 def test_units_and_sizes_of_a_batch() -> None:
@@ -229,11 +246,11 @@ def test_stopped_and_resumed_in_bf16_with_the_papers_recipe_on_a_set_smaller_tha
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from test_trainer import Acting, Blocks, CONFIG, recipe
+from test_trainer import Blocks, CONFIG, at, recipe
 from gravurekit.model.trainer import train
-killer = Acting(5, lambda: os.kill(os.getpid(), signal.SIGKILL))
+killer = at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))
 plan = recipe(checkpoint_every=3, validate_every=3)
-train(killer, Blocks(5), CONFIG, plan, Path(sys.argv[1]), about={"shards": "abc"})
+train(Blocks(), Blocks(5), CONFIG, plan, Path(sys.argv[1]), killer, about={"shards": "abc"})
 """
 
 
@@ -249,10 +266,14 @@ def test_kill_9_costs_only_the_steps_since_the_last_state(tmp_path: Path, unbrok
     seen: list[dict[str, Any]] = []
     plan = recipe(checkpoint_every=100, validate_every=3)
     train(Blocks(), Blocks(5), CONFIG, plan, tmp_path, seen.append, about={"shards": "abc"})
-    assert seen[0]["step"] == 4
+    assert steps_of(seen)[0] == 4
     assert model_bytes(tmp_path) == model_bytes(unbroken)
     kinds = [[(line["kind"], line["step"]) for line in read_log(f)] for f in (tmp_path, unbroken)]
     assert kinds[0] == kinds[1]
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("gravurekit-reader")]
 
 
 def interrupt() -> None:
@@ -263,7 +284,8 @@ def test_ctrl_c_finishes_the_step_saves_it_and_resumes_exactly(tmp_path: Path, u
     handler = signal.getsignal(signal.SIGINT)
     rest = (CONFIG, recipe(validate_every=3), tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train(Acting(3, interrupt), Blocks(5), *rest)
+        train(Blocks(), Blocks(5), *rest, at(3, interrupt), about={"shards": "abc"})
+    assert not readers()
     assert signal.getsignal(signal.SIGINT) is handler
     assert load_state(tmp_path / "state.safetensors").about["step"] == 3
     train(Blocks(), Blocks(5), *rest, about={"shards": "abc"})
@@ -277,8 +299,8 @@ def test_a_second_ctrl_c_waits_for_nothing_and_saves_nothing(tmp_path: Path) -> 
         interrupt()
 
     with pytest.raises(KeyboardInterrupt):
-        train(Acting(2, twice), None, CONFIG, recipe(), tmp_path)
-    assert not (tmp_path / "state.safetensors").exists()
+        train(Blocks(), None, CONFIG, recipe(), tmp_path, at(2, twice))
+    assert not readers() and not (tmp_path / "state.safetensors").exists()
 
 
 def test_the_log_keeps_each_step_once(tmp_path: Path) -> None:
@@ -292,6 +314,23 @@ def test_the_log_keeps_each_step_once(tmp_path: Path) -> None:
     kept = [(line["kind"], line["step"], line.get("colour_loss")) for line in read_log(tmp_path)]
     assert kept == [("train", 1, 1), ("train", 2, 4), ("validation", 2, None)]
     assert read_log(tmp_path / "nowhere") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [7, 8])
+def test_epochs_that_end_within_a_batch_and_any_number_of_readers(count: int, tmp_path: Path) -> None:
+    plans = [recipe(readers=readers) for readers in (1, 3)]
+    asked = iter([False, False, False, True])
+    train(Blocks(count), None, CONFIG, plans[0], tmp_path / "whole")
+    train(Blocks(count), None, CONFIG, plans[1], tmp_path / "parts", should_stop=lambda: next(asked))
+    state = load_state(tmp_path / "parts" / "state.safetensors").about
+    assert (state["step"], state["seen"]) == (4, 16)
+    summary = train(Blocks(count), None, CONFIG, plans[0], tmp_path / "parts")
+    assert summary["seen"] == 24 and summary["feed"] == "read ahead" and 0 <= summary["waiting"] <= 1
+    assert model_bytes(tmp_path / "parts") == model_bytes(tmp_path / "whole")
+    starts = [line for line in storage.read_json_lines(tmp_path / "parts" / "log.jsonl") if line["kind"] == "start"]
+    assert [line["feed"] for line in starts] == ["read ahead"] * 2
+    assert all(0 <= line["waiting"] <= 1 for line in read_log(tmp_path / "parts"))
 
 
 # ---- what goes wrong -----------------------------------------------------------------------------------
@@ -311,8 +350,33 @@ def test_a_state_of_another_training_names_the_difference(
 ) -> None:
     before = (unbroken / "state.safetensors").read_bytes()
     with pytest.raises(ModelError, match=difference):
-        train(Blocks(count), None, config, plan, unbroken)
+        train(Blocks(count), None, config, plan, unbroken, about={"shards": "abc"})
     assert (unbroken / "state.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(("about", "count"), [({"shards": "abd"}, 8), ({}, 8), ({"shards": "abd"}, 7)])
+def test_other_shards_are_never_gone_on_with(unbroken: Path, about: dict[str, Any], count: int) -> None:
+    before = (unbroken / "state.safetensors").read_bytes()
+    with pytest.raises(ModelError, match="the shards changed since; train in a new folder, or put the old shards back"):
+        train(Blocks(count), None, CONFIG, recipe(validate_every=3), unbroken, about=about)
+    assert (unbroken / "state.safetensors").read_bytes() == before
+
+
+def test_a_state_that_knows_no_samples_seen_is_refused(tmp_path: Path, unbroken: Path) -> None:
+    state = load_state(unbroken / "state.safetensors")
+    network, plan = build(CONFIG, 0), recipe()
+    about = {name: value for name, value in state.about.items() if name != "seen"}
+    save_state(tmp_path / "state.safetensors", network, trainer._optimizer(network, plan), about)
+    with pytest.raises(ModelError, match="earlier gravurekit.*another order; remove it"):
+        train(Blocks(), None, CONFIG, plan, tmp_path, about={"shards": "abc"})
+
+
+def test_a_damaged_sample_ends_the_training_at_its_step(tmp_path: Path) -> None:
+    seen: list[dict[str, Any]] = []
+    order = Order(8, 0).take(0, 8).tolist()
+    with pytest.raises(DataError, match="row 7"):
+        train(Failing(), None, CONFIG, recipe(batch=2), tmp_path, seen.append)
+    assert steps_of(seen) == list(range(1, order.index(7) // 2 + 1)) and not readers()
 
 
 @pytest.mark.parametrize("end", [0, 1000, -1000])
@@ -333,7 +397,7 @@ def test_a_loss_that_is_not_finite_names_step_and_pictures(tmp_path: Path, monke
         return honest(*arguments) * (float("nan") if calls[0] == 3 else 1)
 
     monkeypatch.setattr(trainer, "colour_loss", poisoned)
-    indices = batches.batch_indices(2, 8, 4, 0).tolist()
+    indices = Order(8, 0).take(8, 4).tolist()
     with pytest.raises(TrainingError, match="at step 3 .*isn't finite.*last good state is kept") as caught:
         train(Blocks(), None, CONFIG, recipe(checkpoint_every=2), tmp_path)
     assert str(indices) in str(caught.value)
@@ -370,7 +434,7 @@ def test_samples_that_cannot_be_trained_on_are_named(tmp_path: Path, samples: Bl
         train(samples, None, CONFIG, recipe(), tmp_path)
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"batch": 1}, {"name": "sgd"}, {"precision": "fp8"}])
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"batch": 1}, {"readers": 0}, {"name": "sgd"}, {"precision": "fp8"}])
 def test_a_bad_recipe_is_a_usage_error(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="bad training recipe"):
         Recipe(**{"steps": 5} | bad)

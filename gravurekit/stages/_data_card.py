@@ -1,0 +1,95 @@
+"""The data card of a training: of what its network learns, in numbers that outlive the shards.
+
+    data.json            the manifest's sha256; how the samples were made; of each split the samples, the distinct
+                         pictures, the drawings of one picture at most, and the counts by label, licence and source
+    learned_from.jsonl   a line for each sample of the training split: whose picture it is
+
+Nobody's name is in the card: those are in the list, whose sha256 it holds.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gravurekit import metadata, shards, storage
+from gravurekit.errors import DataError
+
+CARD = "data.json"
+FORMAT = 1
+FACTS = ("size", "fit", "input", "target", "style", "classes")  # of the manifest, as far as it knows them
+
+
+@dataclass
+class _Tally:
+    """What is counted of a split."""
+
+    samples: int = 0
+    pictures: set[str] = field(default_factory=set)
+    variants: set[int | None] = field(default_factory=set)
+    labels: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Count a line of the index."""
+        self.samples += 1
+        self.pictures.add(entry["photo_key"] or entry["key"])
+        self.variants.add(entry["variant"])
+        self.labels[str((entry["labels"] or [""])[0])] += 1
+        self.licenses[str(entry["license"])] += 1
+        self.sources[str(entry["source"])] += 1
+
+    def numbers(self) -> dict[str, Any]:
+        """The counts, as JSON."""
+        counters = {"labels": self.labels, "licenses": self.licenses, "sources": self.sources}
+        counts = {name: dict(sorted(counter.items())) for name, counter in counters.items()}
+        return {"samples": self.samples, "pictures": len(self.pictures), "variants": len(self.variants), **counts}
+
+
+def write(source: Path, out: Path, manifest: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+    """Write the card and the list into the run `out` that learns from the shards in `source`, whose `manifest` has the
+    digest `sha256`; the card. Raises DataError if the index doesn't tell of each sample."""
+    tallies = {split: _Tally() for split in shards.SPLITS}
+    storage.write_lines(out / shards.LEARNED, _learned_from(source / shards.INDEX, manifest, tallies))
+    card = {
+        "format": FORMAT,
+        "manifest": sha256,
+        "shards": {"format": manifest["format"], **{name: manifest[name] for name in FACTS if name in manifest}},
+        "splits": {split: tally.numbers() for split, tally in tallies.items()},
+        "learned_from": metadata.file_sha256(out / shards.LEARNED),
+    }
+    storage.write_json(out / CARD, card)
+    return card
+
+
+def _learned_from(path: Path, manifest: Mapping[str, Any], tallies: Mapping[str, _Tally]) -> Iterator[str]:
+    """The lines of the index that belong to the training split, each split counted on the way. The run keeps them, so
+    that it can give credit when the shards are long gone."""
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                entry = json.loads(line)
+                tallies[entry["split"]].add(entry)
+                if entry["split"] == "train":
+                    yield line.decode().rstrip("\n")
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror}): run `gravurekit shard` again") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DataError(f"{path} is damaged: run `gravurekit shard` again") from None
+    expected = dict.fromkeys(tallies, 0)
+    for shard in manifest["shards"]:
+        expected[shard["split"]] += shard["samples"]
+    if expected != {split: tally.samples for split, tally in tallies.items()}:
+        raise DataError(f"{path} doesn't tell of the samples in the shards: run `gravurekit shard` again")
+
+
+def manifest_of(run: Path) -> str:
+    """The digest of the manifest that a run learns from; empty if it has no card that says so."""
+    try:
+        found = json.loads((run / CARD).read_bytes())["manifest"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return found if isinstance(found, str) else ""
