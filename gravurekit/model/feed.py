@@ -59,7 +59,7 @@ class Feed:
         if len(samples) <= wanted and set_bytes(samples) <= SHARE * free_memory(device):
             found = _resident(samples, device, batches, readers, prove, hurried)
             self.waited = time.perf_counter() - self._began
-        self._source = found or _Ahead(_ring(samples, device, largest, readers + 2, prove), batches, readers)
+        self._source = found or _Ahead(_ring(samples, device, largest, readers + 1, prove), batches, readers)
         self.way = self._source.way
 
     def __iter__(self) -> Self:
