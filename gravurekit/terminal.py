@@ -289,6 +289,7 @@ def _line(summary: Summary) -> str:
         head = f"train: {summary.kept} pictures"
         if not summary.fresh:
             head += f", {summary.facts['samples_per_second']} a second on {summary.facts['device']}"
+            head += f" ({100 * summary.facts['waiting']:.1f} % of the time waiting for them)"
     else:
         came = f"{summary.came} in"
         if photographs := summary.facts.get("photographs"):  # each was drawn several times

@@ -190,7 +190,9 @@ def test_an_unfinished_training_is_told_when_its_shards_are_gone(here: Path, qui
     told = f"the shards changed since runs/{old.name}, which isn't finished and can't be resumed with others"
     assert reasons() == [f"{told}, so a new training begins"]
     result = run_here(*[word for word in TRAIN if word != "--quiet"])
-    assert result.exit_code == 0 and told in " ".join(result.output.split())
+    said = " ".join(result.output.split())
+    assert result.exit_code == 0 and told in said and "train: two threads" in said
+    assert "1.0 a second on cpu (25.0 % of the time waiting for them)" in said
     assert (old / trainer.STATE).read_bytes() == before and not (old / RECEIPT).exists()
     (new,) = set(runs(here)) - {old}
     assert card_of(new)["manifest"] != card_of(old)["manifest"] and reasons() == []

@@ -220,7 +220,7 @@ def test_nothing_that_a_record_can_hold_does_harm(
 def without_weights(train: Any, val: Any, config: Any, recipe: Any, folder: Path, *more: Any, **about: Any) -> Any:
     """A training that learns nothing."""
     storage.write_bytes(folder / trainer.MODEL, b"weights")
-    return {"samples_per_second": 1.0, "device": "cpu", "precision": "fp32", "validation": None}
+    return {"samples_per_second": 1.0, "device": "cpu", "precision": "fp32", "validation": None, "waiting": 0.0}
 
 
 @pytest.fixture(scope="module", autouse=True)
