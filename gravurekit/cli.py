@@ -30,6 +30,7 @@ VERBS = {
     "report": "Write a contact sheet of a folder: what was kept, what was dropped and why.",
     "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
     "export": "Write a folder of pictures or shards for other programs: webdataset, parquet, imagefolder.",
+    "forget": "Take pictures and their copies out of the whole workspace, for good: an opt-out.",
     "settings": "Show the settings in force, and where each comes from.",
     "doctor": "What is installed, what answers, what is unfinished or damaged.",
 }

@@ -333,6 +333,22 @@ def export(
 _add(export, "export", [*_named(export), *SHARED, CRAFT, *MACHINE])
 
 
+@app.command(help=VERBS["forget"])
+def forget(
+    pictures: Annotated[list[str] | None, typer.Argument(help="Keys, or links.", show_default=False)] = None,
+    file: Annotated[Path | None, typer.Option(help="A list of them: one a line, # before comments.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """An opt-out."""
+    wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)))
+    with terminal.watching(quiet) as watch:
+        made = pipeline.take_out(wishes, pictures or [], file, dry_run, watch)
+    terminal.show_forgotten(made, json)
+
+
 @app.command(help=VERBS["settings"])
 def settings(
     tables: Annotated[

@@ -4,7 +4,7 @@ A stage that finds its own receipt over the same input and settings is fresh and
 again costs seconds, and a changed knob costs its stage and what follows.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from gravurekit.executor import Executor, make_executor
 from gravurekit.folder import Summary
 from gravurekit.progress import Watch
 from gravurekit.settings import did_you_mean, layered
-from gravurekit.stages import colorize, crawl, export, filter, shard, stylize, train
+from gravurekit.stages import colorize, crawl, export, filter, forget, shard, stylize, train
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
@@ -188,6 +188,16 @@ def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:
 def check_preset(wishes: Wishes) -> None:
     """Raises UsageError for a style or a preset that there isn't."""
     stylize.presets(wishes.settings("stylize"))
+
+
+def take_out(
+    wishes: Wishes, words: Sequence[str], listed: Path | None, dry_run: bool, watch: Watch
+) -> forget.Forgotten:
+    """Take pictures out of all that the settings name and of what lies below; or only tell what would go."""
+    paths: Paths = wishes.settings("paths")
+    single = (paths.raw, paths.clean, paths.styled, paths.shards, paths.runs, paths.coloured, paths.like, paths.unlike)
+    named = tuple(dict.fromkeys(Path(name) for name in (*single, *paths.against, *paths.prints) if name))
+    return forget.run(forget.Job(words, listed, named=named, dry_run=dry_run), watch)
 
 
 def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:

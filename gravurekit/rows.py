@@ -7,7 +7,7 @@ damaged, or of another revision or form is empty, and is measured anew.
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -97,12 +97,50 @@ def merged(
         yield rows[int(place)]
 
 
+def take_out(path: Path, keys: Collection[bytes]) -> int:
+    """Take the rows of `keys` out of a file, whatever its rows are; how many those were. One that can't be read by
+    anybody is removed: nobody could tell what is in it."""
+    try:
+        with open(path, "rb") as file:
+            head = json.loads(file.readline(1 << 16))
+            count, start = int(head["count"]), file.tell()
+            size, odd = divmod(path.stat().st_size - start - SEAL_BYTES, max(count, 1))
+            held = file.read(count * KEY_BYTES)
+            if odd or count < 1 or size < KEY_BYTES or not _sealed(file, held, count * (size - KEY_BYTES)):
+                raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        storage.remove(path)
+        return 0
+    listed = [held[n * KEY_BYTES : (n + 1) * KEY_BYTES] for n in range(count)]
+    stay = [n for n, key in enumerate(listed) if key not in keys]
+    if len(stay) < count:
+        head["count"] = len(stay)
+        begin = start + len(held)
+        pieces = _pieces(path, [(begin + n * (size - KEY_BYTES), size - KEY_BYTES) for n in stay])
+        storage.write_chunks(path, _sealing(head, b"".join(listed[n] for n in stay), pieces))
+    return count - len(stay)
+
+
+def _pieces(path: Path, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """Pieces of a file: where each begins, and its size."""
+    with open(path, "rb") as file:
+        for begin, size in places:
+            file.seek(begin)
+            yield file.read(size)
+
+
 def _chunks(revision: str, kind: "np.dtype", keys: Sequence[bytes], rows: Iterable["np.ndarray"]) -> Iterator[bytes]:
     import numpy as np
 
-    yield json.dumps(_head(kind, revision, len(keys))).encode() + b"\n"
+    pieces = (np.ascontiguousarray(piece, kind).tobytes() for piece in rows)
+    return _sealing(_head(kind, revision, len(keys)), b"".join(keys), pieces)
+
+
+def _sealing(head: Mapping[str, Any], keys: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of a file, from the line that says what it holds to its seal."""
+    yield json.dumps(head).encode() + b"\n"
     total = hashlib.sha256()
-    for data in itertools.chain([b"".join(keys)], (np.ascontiguousarray(piece, kind).tobytes() for piece in rows)):
+    for data in itertools.chain([keys], pieces):
         total.update(data)
         yield data
     yield total.digest()

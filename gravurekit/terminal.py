@@ -32,6 +32,7 @@ from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
 from gravurekit.stages._verify import Verification
 from gravurekit.stages.evaluate import Evaluation
+from gravurekit.stages.forget import Forgotten
 from gravurekit.words import clean, short
 
 
@@ -379,19 +380,25 @@ def show_sheet(made: Sheet, as_json: bool) -> None:
     RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}")
 
 
+def _print_table(lines: Sequence[Sequence[str]]) -> None:
+    """A head, and a line a row: words first, then numbers."""
+    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
+    table = Table(box=None, pad_edge=False, header_style="")
+    for n, name in enumerate(lines[0] if lines else ()):
+        table.add_column(name, justify="left" if n == 0 else "right", no_wrap=n == 0)
+    for cells in lines[1:]:
+        table.add_row(*(Text(_still(cell)) for cell in cells))
+    if lines:
+        console.print(table, crop=False)
+
+
 def show_evaluation(made: Evaluation, lines: Sequence[Sequence[str]], as_json: bool) -> None:
     """The figures of a style beside those of controls and books, what is wrong with its texture, and where the report
     is, on stdout."""
     if as_json:
         sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out), "sheet": str(made.sheet)}) + "\n")
         return
-    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
-    table = Table(box=None, pad_edge=False, header_style="")
-    for n, name in enumerate(lines[0]):
-        table.add_column(name, justify="left" if n == 0 else "right", no_wrap=n == 0)
-    for cells in lines[1:]:
-        table.add_row(*(Text(_still(cell)) for cell in cells))
-    console.print(table, crop=False)
+    _print_table(lines)
     for item in made.deviations[:DEVIATIONS]:
         if item.outside:
             RESULTS.print(f"  {item.name}: {item.value:+.2f} sd; books {item.least:+.2f} to {item.most:+.2f}")
@@ -411,6 +418,16 @@ def show_credits(made: Credits, as_json: bool) -> None:
     RESULTS.print(f"credits: {made.pictures} pictures ({', '.join(counts)})")
     for file in made.files:
         RESULTS.print(f"  {file}")
+
+
+def show_forgotten(made: Forgotten, as_json: bool) -> None:
+    """What went from where, and what can't be taken back, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(made)) + "\n")
+        return
+    _print_table(made.table)
+    for line in made.lines:
+        RESULTS.print(line)
 
 
 def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:

@@ -22,7 +22,7 @@ FLOORS = [
     ["errors", "progress"],
     ["settings", "record", "licenses", "robots", "words", "kernels"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
-    ["images", "metadata", "web", "parts", "rows"],
+    ["images", "metadata", "web", "parts", "rows", "tombstones"],
     ["foreign", "layers", "quality", "toning", "relevance", "alignment", "edits"],
     ["audit"],
     ["folder"],

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from gravurekit import licenses, metadata, storage
+from gravurekit import licenses, metadata, storage, tombstones
 from gravurekit.errors import FetchError, SourceError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.keywords import Keyword
 from gravurekit.progress import Tally, Watch
 from gravurekit.sources import Connection, Result
-from gravurekit.stages._journal import INCOMING, Feed, Journal, licenses_of
+from gravurekit.stages._journal import INCOMING, Feed, Journal, licenses_of, stand_in
 from gravurekit.stages._proof import Task, prove
 from gravurekit.stages._search import Harvest, Memory, Orders, is_worth_another, knobs_of
 from gravurekit.web import Web, host_of
@@ -125,7 +125,8 @@ class _Reaping:
         found, error = await self.harvest.ask(well.connection, well.source, keyword, self.orders, offer)
         if found:  # an empty answer isn't believed for good: it may be a block in disguise
             limit = 0 if error else self.orders.limit_of(well.source)  # what was cut short is asked for again
-            self.journal.add_feed(Feed(well.source, keyword, tuple(found)), limit, asked)
+            told = (stand_in(item.url) if self.memory.is_forgotten(item) else item for item in found)
+            self.journal.add_feed(Feed(well.source, keyword, tuple(told)), limit, asked)
         return is_worth_another(error)
 
     # ---- downloading -----------------------------------------------------------------------------------
@@ -138,6 +139,9 @@ class _Reaping:
         tally.found += 1
         if item.url in self._seen:
             tally.duplicate += 1
+            return
+        if self.memory.is_forgotten(item):
+            tally.failed[tombstones.REASON] += 1
             return
         if item.license:
             self._licenses[item.url] = licenses.both(self._licenses.get(item.url, ""), item.license)
@@ -180,9 +184,21 @@ class _Reaping:
         except FetchError as error:
             entry = {"reason": error.reason, "detail": clean(error.detail)} | self.memory.limits_of(error.reason)
             tally.failed[error.reason] += 1
+        if self.orders.forgotten.has_file(entry.get("sha256", "")):
+            self._bury(item, entry["sha256"], tally)
+            return
         self.journal.add({"url": item.url, **entry, **({"stamp": item.stamp} if item.stamp else {})})
         if sha256 := entry.get("sha256"):
             self._came(sha256, tally)
+
+    def _bury(self, item: Result, sha256: str, tally: Tally) -> None:
+        """What came was forgotten, under whatever link: neither is kept."""
+        storage.remove(self.orders.out / INCOMING / sha256)
+        link = tombstones.hash_of(item.url)
+        self.harvest.forgotten.add(link)
+        if not item.path:  # a file is looked at again: another one may have its name by then
+            self.journal.add({"forgotten": link})
+        tally.failed[tombstones.REASON] += 1
 
     def _came(self, sha256: str, tally: Tally) -> None:
         """A picture came; whoever finds it first has it decoded."""

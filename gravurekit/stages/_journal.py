@@ -4,6 +4,10 @@
 {"feed": [source, query], "label": …, "limit": …, "knobs": …, "results": […]}       a finished search
 {"url": …, "sha256": …, "bytes": …}  or  {"url": …, "reason": …, "detail": …}       a download that came, or didn't
 {"sha256": …, "file_name": …, "width": …, "height": …}  or  {"sha256": …, "reason": …, "detail": …}   a proof
+{"forgotten": …}                            a download of what `gravurekit forget` took out, by the sha256 of its link
+
+A result of a search whose link was forgotten has "forgotten:" and the sha256 of the link in its place, so that the
+others keep their ranks.
 
 A download from a file has its "stamp" as well, so that a file that changed is taken again; one from a host, in
 "robots", what the host said of crawlers.
@@ -11,13 +15,13 @@ A download from a file has its "stamp" as well, so that a file that changed is t
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gravurekit import licenses, storage
+from gravurekit import licenses, storage, tombstones
 from gravurekit import record as records
 from gravurekit.keywords import Keyword
 from gravurekit.licenses import Wish, meets
@@ -25,6 +29,7 @@ from gravurekit.record import Record
 from gravurekit.sources import Result
 
 INCOMING = "incoming"  # downloads, named by their sha256, until the run is finished
+GONE = "forgotten:"  # how the stand-in of a link begins
 ALL = Keyword("", "")  # the keyword of sources that need none
 
 
@@ -49,6 +54,7 @@ class Journal:
     proofs: dict[str, dict[str, Any]] = field(default_factory=dict)
     keywords: list[Keyword] = field(default_factory=list)  # all that were ever named, in order
     sources: list[str] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)  # links that led to what was forgotten, by their sha256
 
     def __post_init__(self) -> None:
         self._file = storage.LineFile(self.path)
@@ -110,6 +116,8 @@ class Journal:
             label = _text(entry["label"])
             self.feeds[source, query] = Feed(source, Keyword(query, label), found)
             self.asked[source, query] = asked
+        elif _says(entry, "forgotten"):
+            self.forgotten.add(entry["forgotten"])
         elif _says(entry, "url", "sha256") or _says(entry, "url", "reason", "detail"):
             self.urls[entry["url"]] = entry
         elif _says(entry, "sha256", "reason", "detail") or (
@@ -180,6 +188,48 @@ def in_order(journal: Journal) -> list[Feed]:
     return feeds + [journal.feeds[key] for key in sorted(journal.feeds.keys() - known)]  # of a damaged journal
 
 
+def stand_in(url: str) -> Result:
+    """What a feed holds in the place of a forgotten link."""
+    return Result(GONE + tombstones.hash_of(url))
+
+
+def take_out(path: Path, is_link: Callable[[str], bool], is_file: Callable[[str], bool]) -> int:
+    """Take links and files (by sha256) out of the journal at `path`: their events go, and results of searches become
+    stand-ins. The links that led to such a file go as well. How many lines changed."""
+    entries = storage.read_json_lines(path)
+    led = {str(entry.get("url")) for entry in entries if is_file(str(entry.get("sha256", "")))}
+    stay: list[str] = []
+    changed = 0
+    for entry in entries:
+        spared = _spared(entry, lambda url: url in led or is_link(url), is_file)
+        changed += spared is not entry
+        if spared is not None:
+            stay.append(json.dumps(spared, ensure_ascii=False))
+    if changed:
+        storage.write_lines(path, stay)
+    return changed
+
+
+def _spared(
+    entry: dict[str, Any], is_link: Callable[[str], bool], is_file: Callable[[str], bool]
+) -> dict[str, Any] | None:
+    """The event without what goes; itself if nothing does, None if all does."""
+    results = entry.get("results")
+    if "feed" in entry and isinstance(results, list):
+        stand_ins = [_stand_in_for(item, is_link) for item in results]
+        return entry if stand_ins == results else entry | {"results": stand_ins}
+    gone = is_file(str(entry.get("sha256", ""))) or ("url" in entry and is_link(str(entry["url"])))
+    return None if gone else entry
+
+
+def _stand_in_for(item: Any, is_link: Callable[[str], bool]) -> Any:
+    if not isinstance(item, dict):
+        return item
+    url, page = str(item.get("url", "")), str(item.get("page_url", ""))
+    goes = not url.startswith(GONE) and (is_link(url) or (page != "" and is_link(page)))
+    return {"url": stand_in(url).url} if goes else item
+
+
 _INTERRUPTED = {"reason": "not-fetched", "detail": "a crawl was interrupted: ask its source again"}
 
 
@@ -226,6 +276,9 @@ def to_records(feeds: Iterable[Feed], journal: Journal, wish: Wish) -> tuple[lis
     kept: dict[str, _Find] = {}
     dropped = []
     for url, find in _finds(feeds).items():
+        if url.startswith(GONE):
+            dropped.append(tombstones.record(records.key_of(url.removeprefix(GONE))))
+            continue
         if not meets(find.result.license, wish):
             dropped.append(_dead(find, "", "license", unlicensed(find.result.license, wish)))
             continue

@@ -6,7 +6,7 @@ parts.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     from gravurekit.probe import Probes
 
 FOLDER = ".probes"
+FAILED = "failed.json"  # why some can't be read
 PASS = "probe"  # of the stage's work
 LOST, PASSING = "!", "?"  # a line's first letter: can't be read; can't be read now
 
@@ -138,6 +139,33 @@ def known(shelf: Shelf, out: Path) -> "Probes":
     return _on(Shelf(shelf.root, seen), replace(best, failed={}), {}).probes
 
 
+def take_out(out: Path, gone: Collection[str]) -> int:
+    """Take what was measured of the files with these sha256 (hex) out of all that is kept in the folder `out`; of how
+    many something was known."""
+    keys = {bytes.fromhex(sha256) for sha256 in gone}
+    found = [0]
+    for path in sorted((out / FOLDER).glob("*")):
+        if path.name.endswith(storage.ASIDE):
+            storage.remove(path)
+        elif path.name == FAILED:
+            found.append(_take_out_failed(path, gone))
+        elif path.is_file():
+            found.append(rows.take_out(path, keys))
+    return max(found)
+
+
+def _take_out_failed(path: Path, gone: Collection[str]) -> int:
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        stay = {sha256: why for sha256, why in known["pictures"].items() if sha256 not in gone}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        storage.remove(path)
+        return 0
+    if found := len(known["pictures"]) - len(stay):
+        storage.write_json(path, known | {"pictures": stay})
+    return found
+
+
 def probe_part(items: list[str], _: None, stem: Path) -> list[str]:
     """A line for each file: where its arrays lie beside the part, or why it can't be read."""
     from gravurekit import images, probe
@@ -189,7 +217,7 @@ def _arrays() -> str:
 def _opened(folder: Path) -> _Store:
     found = {name: rows.read(folder / name, kind, _revision()) for name, kind in _kinds().items()}
     try:
-        failed = json.loads((folder / "failed.json").read_text("utf-8"))
+        failed = json.loads((folder / FAILED).read_text("utf-8"))
         known = failed["pictures"] if failed["revision"] == _revision() else {}
         known = {str(key): [str(reason), str(detail)] for key, (reason, detail) in known.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -214,7 +242,7 @@ def _grown(stores: Sequence[_Store], asked: Mapping[str, _Asked], fresh: Mapping
         held = partial(_held, holders, name)
         found = rows.merged(listed, held, placed, partial(_loaded, out / PARTS / PASS, name))
         rows.write(out / FOLDER / name, _revision(), kind, listed, found)
-    storage.write_json(out / FOLDER / "failed.json", {"revision": _revision(), "pictures": failed})
+    storage.write_json(out / FOLDER / FAILED, {"revision": _revision(), "pictures": failed})
     return _opened(out / FOLDER)
 
 

@@ -18,7 +18,8 @@ from gravurekit.keywords import Keyword
 from gravurekit.progress import Tally, Watch
 from gravurekit.settings import digest
 from gravurekit.sources import Connection, Result, Terms
-from gravurekit.stages._journal import ALL, INCOMING, Feed, Journal
+from gravurekit.stages._journal import ALL, GONE, INCOMING, Feed, Journal
+from gravurekit.tombstones import Tombstones, hash_of
 from gravurekit.words import clean
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
@@ -48,6 +49,7 @@ class Orders:
     max_bytes: int
     allow_private: bool
     obedient: bool
+    forgotten: Tombstones
 
     def keywords_of(self, source: str) -> Sequence[Keyword]:
         """What a source is asked for."""
@@ -69,6 +71,7 @@ class Harvest:
     alone: bool  # there is but one source: if it fails, the run's own error tells
     tallies: dict[str, Tally] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)  # by source
+    forgotten: set[str] = field(default_factory=set)  # links that led to what was forgotten, by their sha256
     outcomes: dict[str, dict[str, str]] = field(default_factory=dict)  # by keyword and source
 
     @property
@@ -130,6 +133,14 @@ class Memory:
 
     def __init__(self, orders: Orders, journal: Journal) -> None:
         self._orders, self._journal = orders, journal
+
+    def is_forgotten(self, item: Result) -> bool:
+        """Whether a result was taken out by `gravurekit forget`. Of a file its bytes tell: another one may have its
+        name by now."""
+        if item.url.startswith(GONE) or self._orders.forgotten.has_link(item.url, item.page_url):
+            return True
+        known = self._journal.forgotten
+        return bool(known) and not item.path and hash_of(item.url) in known
 
     def is_wanted(self, item: Result) -> bool:
         """Whether a result is to be downloaded, for the first time or again."""

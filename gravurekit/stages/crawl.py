@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from gravurekit import audit, crafts, folder, foreign, metadata, storage
+from gravurekit import audit, crafts, folder, foreign, metadata, storage, tombstones
+from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, SourceError, UsageError
 from gravurekit.executor import Executor
@@ -27,8 +28,19 @@ from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.settings import did_you_mean, digest
 from gravurekit.sources import Result, Terms
-from gravurekit.stages._journal import INCOMING, Feed, Journal, in_order, licenses_of, to_records, unlicensed
+from gravurekit.stages._journal import (
+    INCOMING,
+    Feed,
+    Journal,
+    in_order,
+    licenses_of,
+    stand_in,
+    take_out,
+    to_records,
+    unlicensed,
+)
 from gravurekit.stages._search import Harvest, Memory, Orders, craft_of, survey
+from gravurekit.tombstones import Tombstones
 
 if TYPE_CHECKING:  # the HTTP client loads only when something is fetched
     from gravurekit.web import Web
@@ -86,7 +98,8 @@ MANNERS = {"retry", "contact", "connections", "per_host", "rate", "host_rate", "
 
 @dataclass(frozen=True)
 class Job:
-    """What a crawl is asked for: `sources` are NAME or NAME:ARGUMENT, `tables` the crafts' own settings."""
+    """What a crawl is asked for: `sources` are NAME or NAME:ARGUMENT, `tables` the crafts' own settings; `forgotten`:
+    the file of tombstones."""
 
     out: Path
     keywords: Sequence[Keyword]
@@ -94,12 +107,14 @@ class Job:
     settings: Settings
     tables: Mapping[str, Mapping[str, Any]]
     endpoints: Mapping[str, str]
+    forgotten: Path = Path(tombstones.FILE)
 
 
 def look(job: Job) -> State:
-    """Whether the crawl is done already. Raises UsageError for sources and keywords that don't fit together."""
+    """Whether the crawl is done already. Raises UsageError for sources and keywords that don't fit together, DataError
+    if the tombstones are damaged."""
     check(job)
-    state = folder.look(job.out, _plan(job))
+    state = folder.look(job.out, _plan(job, tombstones.read(job.forgotten)))
     if state.done and (failed := state.done.facts.get("failed sources")):
         return State(None, (f"failed the last time: {', '.join(failed)}",))
     if state.done and (barren := state.done.facts.get("nothing for")):
@@ -124,12 +139,15 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     with folder.opened(job.out, "crawl", state.reasons, watch, adding=True):
-        before = _before(job.out)
+        forgotten = tombstones.read(job.forgotten)
+        before = _before(job.out, forgotten)
         for name in audit.changed_or_missing(job.out, before.kept):
             storage.remove(job.out / name)  # no longer what was fetched: it is fetched again
+        if forgotten:
+            take_out(job.out / JOURNAL, forgotten.has_link, forgotten.has_file)
         with closing(Journal.load(job.out / JOURNAL)) as journal:
             journal.name(job.keywords, job.sources)
-            harvest = _in_a_loop(_reap(job, journal, executor, watch))
+            harvest = _in_a_loop(_reap(job, journal, forgotten, executor, watch))
         if len(harvest.failures) == len(job.sources) and not harvest.found:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
             raise SourceError(
@@ -137,22 +155,30 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
                 "check the network, or choose another --source; `make demo` and --source sample need no network, and a "
                 "host on this machine or in a private network needs --allow-private-addresses"
             )
+        gone = harvest.forgotten | journal.forgotten
+        if gone and take_out(job.out / JOURNAL, lambda url: tombstones.hash_of(url) in gone, forgotten.has_file):
+            journal = Journal.load(job.out / JOURNAL)
         return _finish(job, journal, before, harvest, began, watch)
 
 
 @dataclass(frozen=True)
 class _Before:
-    """The Records of the run before."""
+    """The Records of the run before, and what was forgotten: the tombstones, and Records of it that runs left."""
 
     kept: list[Record]
     dropped: list[Record]
+    tombstones: Tombstones
+    forgotten: list[Record]
 
 
-def _before(out: Path) -> _Before:
+def _before(out: Path, forgotten: Tombstones) -> _Before:
     try:
-        return _Before(*(metadata.read_lines(out / name) for name in (metadata.METADATA, metadata.DROPPED)))
+        kept, dropped = (metadata.read_lines(out / name) for name in (metadata.METADATA, metadata.DROPPED))
     except DataError:  # the first run, or they are damaged: they are made anew from the journal
-        return _Before([], [])
+        return _Before([], [], forgotten, [])
+    gone = {item.key for item in (*kept, *dropped) if item.reason == tombstones.REASON or forgotten.has(item)}
+    there, out_of_it = ([item for item in found if item.key not in gone] for found in (kept, dropped))
+    return _Before(there, out_of_it, forgotten, [tombstones.record(key) for key in sorted(gone)])
 
 
 def _with_what_was(job: Job, before: _Before, kept: list[Record], dropped: list[Record]) -> None:
@@ -171,6 +197,8 @@ def _with_what_was(job: Job, before: _Before, kept: list[Record], dropped: list[
                 lost = {"reason": "lost", "detail": "its file is gone, and no search gives its link any more"}
                 dropped.append(item.but(file_name="", **lost))
     dropped += [item for item in before.dropped if item.url not in links]
+    told = {item.key for item in (*kept, *dropped)} | {records.key_of_url(link) for link in links}
+    dropped += [item for item in before.forgotten if item.key not in told]
 
 
 def _finish(job: Job, journal: Journal, before: _Before, harvest: Harvest, began: float, watch: Watch) -> Summary:
@@ -190,7 +218,8 @@ def _finish(job: Job, journal: Journal, before: _Before, harvest: Harvest, began
     }
     storage.settle()
     if kept or dropped:
-        summary = folder.finish(job.out, _plan(job), kept, dropped, time.monotonic() - began, facts)
+        plan = _plan(job, before.tombstones)
+        summary = folder.finish(job.out, plan, kept, dropped, time.monotonic() - began, facts)
     storage.remove(job.out / INCOMING)
     if not kept:
         raise SourceError(_nothing(job, harvest, dropped))
@@ -262,14 +291,14 @@ def _check_retry(retry: str) -> None:
             raise UsageError(f"--retry {retry}: no link fails for {reason!r}{did_you_mean(reason, REASONS)}")
 
 
-def _plan(job: Job) -> Plan:
+def _plan(job: Job, forgotten: Tombstones) -> Plan:
     knobs = job.settings.model_dump(mode="json", exclude=MANNERS)
     knobs["keywords"] = [f"{keyword.label}: {keyword.query}" for keyword in job.keywords]
     knobs["sources"] = list(job.sources)
     for name in sorted({source.partition(":")[0] for source in job.sources}):
         if table := crafts.settings_of("sources", "crawl", name, job.tables).model_dump(mode="json"):
             knobs[f"[{name}]"] = table
-    inputs = {}
+    inputs = {tombstones.REASON: forgotten.digest} if forgotten else {}
     for source in job.sources:
         name, _, argument = source.partition(":")
         # sizes and times stand for contents, so that an unchanged folder needn't be read again
@@ -292,7 +321,7 @@ def _nothing(job: Job, harvest: Harvest, dropped: Sequence[Record]) -> str:
     )
 
 
-def _orders(job: Job) -> Orders:
+def _orders(job: Job, forgotten: Tombstones = tombstones.NONE) -> Orders:
     knobs = job.settings
     return Orders(
         out=job.out,
@@ -306,6 +335,7 @@ def _orders(job: Job) -> Orders:
         max_bytes=knobs.max_bytes,
         allow_private=knobs.allow_private_addresses,
         obedient=knobs.robots,
+        forgotten=forgotten,
     )
 
 
@@ -341,11 +371,11 @@ def _in_a_loop(work: Coroutine[Any, Any, Came]) -> Came:
     return asyncio.run(main())
 
 
-async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) -> Harvest:
+async def _reap(job: Job, journal: Journal, forgotten: Tombstones, executor: Executor, watch: Watch) -> Harvest:
     from gravurekit.stages._harvest import reap
 
     async with web_of(job.settings, job.sources, job.endpoints) as web:
-        return await reap(_orders(job), journal, web, executor, watch)
+        return await reap(_orders(job, forgotten), journal, web, executor, watch)
 
 
 # ---- a look ahead --------------------------------------------------------------------------------------
@@ -354,7 +384,7 @@ async def _reap(job: Job, journal: Journal, executor: Executor, watch: Watch) ->
 @dataclass(frozen=True)
 class Prospect:
     """A result that a crawl would come upon. `state`: new (it would be asked for), known (an earlier run did that),
-    duplicate (it was listed before), or refused (for its licence)."""
+    duplicate (it was listed before), refused (for its licence), or forgotten (of which only a hash is told)."""
 
     keyword: str
     source: str
@@ -368,7 +398,7 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     sources taking turns. Raises as `run` does, and at the end SourceError if a source failed or a keyword brought
     nothing."""
     check(job)
-    orders = _orders(job)
+    orders = _orders(job, tombstones.read(job.forgotten))
     journal = Journal.load(job.out / JOURNAL)
     memory = Memory(orders, journal)
 
@@ -387,7 +417,7 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
     seen: set[str] = set()
     for columns in by_keyword.values():
         for prospect in filter(None, chain.from_iterable(zip_longest(*columns))):
-            again = prospect.result.url in seen and prospect.state != "refused"
+            again = prospect.result.url in seen and prospect.state not in ("refused", "forgotten")
             seen.add(prospect.result.url)
             yield replace(prospect, state="duplicate") if again else prospect
     barren = [word for word, tally in harvest.tallies.items() if not tally.found]
@@ -399,6 +429,8 @@ def preview(job: Job, watch: Watch) -> Iterator[Prospect]:
 
 def _prospect(feed: Feed, rank: int, memory: Memory, told: Mapping[str, str], job: Job) -> Prospect:
     result = feed.results[rank - 1]
+    if memory.is_forgotten(result):
+        return Prospect(feed.keyword.query, feed.source.partition(":")[0], rank, "forgotten", stand_in(result.url))
     state = "new" if memory.is_wanted(result) else "known"
     state = state if meets(told.get(result.url, ""), job.settings.license) else "refused"
     return Prospect(feed.keyword.query, feed.source.partition(":")[0], rank, state, result)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from gravurekit import crafts, folder, foreign, metadata
+from gravurekit import crafts, folder, foreign, metadata, tombstones
 from gravurekit import settings as base
-from gravurekit.errors import UsageError
+from gravurekit.errors import DataError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
@@ -22,8 +22,10 @@ from gravurekit.stages._calibrate import Calibration, calibrated, measured
 from gravurekit.stages._carry import carried
 from gravurekit.stages._comparing import Opening
 from gravurekit.stages._explain import Case, Explanation, explained
+from gravurekit.stages._forgotten import known_again
 from gravurekit.stages._judge import Rules, chosen, judged
 from gravurekit.stages._probes import Shelf, probed
+from gravurekit.tombstones import Tombstones
 
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     import numpy as np
@@ -71,7 +73,7 @@ class Settings(base.Settings):
 class Job:
     """What is to be judged: the pictures of `source`. `tables`: the filters' knobs; `decisions`: a file of what people
     decided by hand, which wins over the filters; `against`: folders of which no copy is kept; `like` and `unlike`:
-    examples; `clip_weights`: a folder, or a name."""
+    examples; `clip_weights`: a folder, or a name; `forgotten`: the file of tombstones."""
 
     source: Path
     out: Path
@@ -82,6 +84,7 @@ class Job:
     like: Path | None = None
     unlike: Path | None = None
     clip_weights: str = ""
+    forgotten: Path = Path(tombstones.FILE)
 
     @property
     def examples(self) -> tuple[Path, ...]:
@@ -97,6 +100,12 @@ class _Input:
     found: Sequence[Record]
     others: Mapping[Path, Sequence[Record]]  # of `against` and of the examples
     hosts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    forgotten: Tombstones = tombstones.NONE
+
+    @property
+    def present(self) -> Sequence[Record]:
+        """The pictures that aren't known to be forgotten before one opens them."""
+        return [item for item in self.found if not self.forgotten.has(item)] if self.forgotten else self.found
 
 
 def look(job: Job) -> State:
@@ -116,8 +125,10 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     with folder.opened(job.out, "filter", state.reasons, watch, job.source, adding=True):
+        if tombstones.read(job.forgotten) != given.forgotten:
+            raise DataError(f"{job.forgotten} changed meanwhile: run the same command again")
         here, *others = probed(_shelves(job, given), job.out, executor, watch)
-        probes = replace(here.probes, hosts=given.hosts)
+        probes = _remembered(replace(here.probes, hosts=given.hosts), given.forgotten)
         by_place = dict(zip(given.others, (found.probes for found in others), strict=True))
         scores, facts = _scored(job, probes, by_place, watch)
         for said in _remarks(job, given, by_hand, scores):
@@ -129,15 +140,31 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         kept, lost = carried(job.source, job.out, kept, probes, plan, began, executor, watch)
         if unread := sum(found.passing for found in (here, *others)) + len(lost):  # so that the next run looks again
             plan = plan.model_copy(update={"inputs": plan.inputs | {UNREAD: str(unread)}})
-        dropped = [*here.lost, *unfit, *lost]
+        forgotten = _forgotten(given.found, [*kept, *here.lost, *unfit, *lost])
+        if forgotten:
+            watch.note(f"{job.source} still holds what was forgotten: gravurekit forget {' '.join(forgotten)}")
+        dropped = [*here.lost, *unfit, *lost, *map(tombstones.record, forgotten)]
         return folder.finish(job.out, plan, kept, dropped, time.time() - began, facts, source=job.source)
+
+
+def _remembered(probes: "Probes", forgotten: Tombstones) -> "Probes":
+    """The pictures that don't look like what was forgotten, whatever people decided of them."""
+    import numpy as np
+
+    return probes.take(np.flatnonzero(~known_again(probes, forgotten))) if forgotten else probes
+
+
+def _forgotten(found: Sequence[Record], told: Sequence[Record]) -> list[str]:
+    """The keys of those of which nothing was told."""
+    keys = {item.key for item in told}
+    return [item.key for item in found if item.key not in keys]
 
 
 def _shelves(job: Job, given: _Input) -> list[Shelf]:
     """The input, and all that it is compared with, of which no figure is asked but the examples'."""
     wanted = job.settings.relevance in ("figure", "examples")
     others = [Shelf(root, found, root in job.examples) for root, found in given.others.items()]
-    return [Shelf(job.source, given.found, wanted), *others]
+    return [Shelf(job.source, given.present, wanted), *others]
 
 
 def _remarks(job: Job, given: _Input, by_hand: Mapping[str, bool], scores: Mapping[str, Any]) -> Iterator[str]:
@@ -210,7 +237,8 @@ def _read(job: Job) -> _Input:
     others = {path: folder.read(path) for path in (*job.against, *job.examples)}
     if job.examples:
         relevance.check_examples(*(len(others[path]) for path in job.examples))
-    return _Input(folder.read_photographs(job.source), others, _hosts(job.source))
+    forgotten = tombstones.read(job.forgotten)
+    return _Input(folder.read_photographs(job.source), others, _hosts(job.source), forgotten)
 
 
 def _hosts(source: Path) -> dict[str, frozenset[str]]:
@@ -236,6 +264,8 @@ def _plan(job: Job, given: _Input) -> Plan:
         inputs["examples"] = base.digest([metadata.input_digest(given.others[path]) for path in job.examples])
     if job.settings.relevance == "clip":
         inputs["clip"] = relevance.clip_digest(job.clip_weights)
+    if given.forgotten:
+        inputs[tombstones.REASON] = given.forgotten.digest
     if given.hosts:
         inputs["hosts"] = base.digest({key: sorted(hosts) for key, hosts in given.hosts.items()})
     return Plan(stage="filter", revision=REVISION, settings=knobs, inputs=inputs)

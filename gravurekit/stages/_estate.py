@@ -1,0 +1,136 @@
+"""What there is in a workspace: the folders that stages made, and files beside them that may show a picture."""
+
+import json
+import mmap
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gravurekit.metadata import METADATA, PARTS, owner_of
+from gravurekit.reports import credits, preview
+from gravurekit.stages._journal import INCOMING
+
+DEPTH = 4  # folders below the workspace in which folders of ours are looked for
+EXPORTS = "exports.jsonl"  # in a folder: what was handed over of it
+CACHE = ".gravurekit-cache"
+WORDS = {".html", ".json", ".jsonl", ".md", ".csv", ".tsv", ".txt", ".toml"}  # files that may name a picture
+PASSED_OVER = {"images", PARTS, INCOMING, "node_modules", "__pycache__"}
+OWN = {METADATA, "dropped.jsonl", "receipt.json", "journal.jsonl", "index.jsonl", "splits.jsonl", "manifest.json",
+       "learned_from.jsonl", EXPORTS, "log.jsonl"}  # fmt: skip  # of stages, which are seen to by themselves
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that a stage made."""
+
+    path: Path
+    owner: str
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is what was learned, or handed over: such isn't changed."""
+        return self.owner == "train" or self.owner.startswith("export")
+
+
+@dataclass
+class Estate:
+    """`places` of ours; folders and files of people's own that were named; `files` that may name or show a picture."""
+
+    places: list[Place] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+def surveyed(root: Path, named: Sequence[Path]) -> Estate:
+    """What lies below `root`, a few folders deep, and what is named."""
+    found = Estate()
+    seen: set[Path] = set()
+    for path in [root, *named]:
+        for folder, files in _walk(path, 1 if path in named and path != root else DEPTH):
+            if folder.resolve() in seen:
+                continue
+            seen.add(folder.resolve())
+            if owner := owner_of(folder):
+                found.places.append(Place(folder, owner))
+            elif folder in named and folder != root:
+                found.foreign.append(folder)
+            found.files += [folder / name for name in files if _may_tell(folder / name, bool(owner))]
+    found.places.sort(key=lambda place: place.path)
+    found.files.sort()
+    return found
+
+
+def _walk(root: Path, depth: int) -> Iterator[tuple[Path, list[str]]]:
+    """Folders and the names of their files; of hidden ones and of those with a thousand pictures nothing."""
+    if not root.is_dir():
+        return
+    for folder, folders, files in os.walk(root):
+        below = len(Path(folder).relative_to(root).parts)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in PASSED_OVER)
+        if below >= depth:
+            folders.clear()
+        yield Path(folder), sorted(files)
+
+
+def _may_tell(path: Path, ours: bool) -> bool:
+    if path.name.startswith(".") or (ours and path.name in OWN):
+        return False
+    return path.suffix.lower() in WORDS or path.suffix.lower() == ".png"
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a file is a page or a list of ours that names each picture that it shows."""
+    head = _head(path)
+    if path.suffix == ".html":
+        return b'content="gravurekit report"' in head
+    first = {credits.PAGE: credits.OURS, credits.TABLE: ",".join(credits.COLUMNS)}.get(path.name)
+    return first is not None and head.startswith(first.encode())
+
+
+def is_preview(path: Path) -> bool:
+    """Whether a file is a sheet of ours that shows pictures and doesn't say which."""
+    return path.suffix.lower() == ".png" and preview.OURS in _head(path)[:200]
+
+
+def evaluation_of(path: Path) -> list[Path]:
+    """The files of a report of `evaluate`, which shows drawings and doesn't say which; none if it isn't one."""
+    if path.suffix != ".json" or b'"gravurekit evaluate style"' not in (data := _all(path)):
+        return []
+    try:
+        ours = json.loads(data).get("kind") == "gravurekit evaluate style"
+    except (ValueError, AttributeError, RecursionError):
+        return []
+    return [file for file in (path, path.with_suffix(".png")) if file.is_file()] if ours else []
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2000) if path.is_file() else b""
+    except OSError:
+        return b""
+
+
+def _all(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError:
+        return b""
+
+
+def pattern_of(needles: Iterable[bytes]) -> re.Pattern[bytes]:
+    """What finds any of the needles."""
+    return re.compile(b"|".join(re.escape(needle) for needle in sorted(needles)) or b"(?!)")
+
+
+def holds(path: Path, needles: re.Pattern[bytes]) -> bool:
+    """Whether a file holds one of the needles; one that can't be read doesn't."""
+    try:
+        if not path.is_file() or not path.stat().st_size:
+            return False
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return needles.search(data) is not None
+    except OSError:
+        return False

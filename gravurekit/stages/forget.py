@@ -1,0 +1,291 @@
+"""forget: an opt-out. Takes a picture and its near copies out of every folder, journal, cache, report and shard of the
+workspace, and leaves a tombstone, hashes only, which a later crawl and filter obey.
+
+First the tombstone is written. Everything that it knows goes, then, from what is made last to what came first; so a
+command that was killed, and is given again, finds what is left by the tombstone, and ends the same. What was learned
+or handed over can't be taken back: it is told.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gravurekit import foreign, storage, tombstones
+from gravurekit.errors import DataError
+from gravurekit.metadata import LOCK, METADATA
+from gravurekit.progress import Watch
+from gravurekit.stages import _estate, _shards
+from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Place, surveyed
+from gravurekit.stages._forgotten import hashes_of
+from gravurekit.stages._purge import Find, Purge
+from gravurekit.stages._traces import (
+    DRAWN,
+    ON_DISK,
+    Trace,
+    Word,
+    closure,
+    key_of,
+    trace,
+    traces,
+    words,
+)
+from gravurekit.tombstones import Hash, Tombstones
+
+BACKWARDS = ("shard", "colorize", "stylize", "filter", "crawl")  # the order in which folders are seen to
+ALONE = ".forgotten.lock"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be forgotten: keys, their beginnings and links, also those in the file `listed`. `root`: the
+    workspace; `named`: folders that belong to it, wherever they lie."""
+
+    texts: Sequence[str]
+    listed: Path | None = None
+    root: Path = Path(".")
+    named: Sequence[Path] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What went from one folder: kept pictures (or samples), dropped ones, files; and what remembered them besides."""
+
+    folder: str
+    stage: str
+    pictures: int
+    dropped: int
+    files: int
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What came of it. `keys` went; of the words `unseen` there was nothing here; `reports` were removed; `yours` are
+    files of your own that hold it still; `runs` and `exports` can't unlearn it; `unknown` can't be looked into."""
+
+    dry_run: bool
+    tombstones: str
+    keys: tuple[str, ...]
+    unseen: tuple[str, ...]
+    gone: tuple[Gone, ...]
+    reports: tuple[str, ...] = ()
+    yours: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> list[tuple[str, ...]]:
+        """A head, and a line a folder; nothing if nothing was in any."""
+        lines = [
+            (item.folder, *(str(count) for count in (item.pictures, item.dropped, item.files)), ", ".join(item.also))
+            for item in self.gone
+        ]
+        return [("from", "pictures", "dropped", "files", "and"), *lines] if lines else []
+
+    @property
+    def lines(self) -> list[str]:
+        """What the table doesn't say, a sentence each."""
+        went = "would go" if self.dry_run else "are gone, and stay away"
+        said = [f"forget: {len(self.keys)} keys {went} ({self.tombstones})"]
+        said += [f"  never seen here: {word}; a later crawl won't fetch it" for word in self.unseen]
+        said += [f"  {'would be ' * self.dry_run}removed: {path}" for path in self.reports]
+        said += [f"  yours, to be seen to by hand: {path}" for path in self.yours]
+        said += [f"  cannot be unlearned: {path}" for path in self.runs]
+        said += [f"  handed over, cannot be taken back: {path}" for path in self.exports]
+        said += [f"  can't be looked into: {path}" for path in self.unknown]
+        return said + [f"  to do: {sentence}" for sentence in self.todo]
+
+    @property
+    def todo(self) -> list[str]:
+        """What people should do next, a sentence each."""
+        stages = {item.stage for item in self.gone if item.pictures}
+        said = ["make them again: gravurekit report, credits, evaluate"] if self.reports else []
+        if stages - {"colorize"} and not self.dry_run:
+            said.append("gravurekit run brings what was made of the other pictures up to date")
+        if self.runs:
+            said.append("gravurekit train makes a network that hasn't seen it; then remove those runs")
+        return said
+
+
+@dataclass
+class _Circle:
+    """All that is to go, and by which words nothing was found."""
+
+    known: set[Hash]
+    inside: list[Trace]
+    unseen: list[str] = field(default_factory=list)
+
+
+def run(job: Job, watch: Watch) -> Forgotten:
+    """Forget, or only tell what would go.
+
+    Raises UsageError for words that are neither keys nor links, or name several pictures; Busy if somebody works in a
+    folder of the workspace; DataError if the tombstones are damaged or a newer gravurekit made a folder. Before any of
+    these nothing was changed.
+    """
+    wanted = words(job.texts, job.listed)
+    estate = surveyed(job.root, job.named)
+    ours = [place for place in estate.places if not place.is_copy]
+    with ExitStack() as locks:
+        if not job.dry_run:
+            for path in [job.root / ALONE, *(place.path / LOCK for place in ours)]:
+                locks.enter_context(storage.locked(path))
+        return _forget(job, wanted, estate, sorted(ours, key=_turn), watch)
+
+
+def _turn(place: Place) -> tuple[int, Path]:
+    return (BACKWARDS.index(place.owner) if place.owner in BACKWARDS else -1), place.path
+
+
+def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Place], watch: Watch) -> Forgotten:
+    stone = job.root / tombstones.FILE
+    before = tombstones.read(stone)
+    circle = _circle(wanted, estate, before, watch)
+    links = {item.url for item in circle.inside if item.url} | {url for word in wanted for url in word.links}
+    purge = Purge(circle.known, links)
+    finds = [purge.find(place) for place in ours]
+    changed = {find.place.owner for find in finds if find.kept or find.samples}
+    reports = list(_reports(estate, purge, changed))
+    made = Forgotten(
+        dry_run=job.dry_run,
+        tombstones=str(stone),
+        keys=tuple(sorted(purge.gone.of("key"))),
+        unseen=tuple(circle.unseen),
+        gone=tuple(_gone(find) for find in finds if find.kept or find.samples or find.changes_lines or find.also),
+        reports=tuple(str(path) for path in reports),
+        yours=tuple(_yours(job, estate, purge, circle, reports)),
+        runs=tuple(str(path) for path in _learned(estate, circle, "train")),
+        exports=tuple(_exports(estate, circle, finds)),
+        unknown=tuple(_unknown(job, changed)),
+    )
+    if job.dry_run:
+        return made
+    hashes = circle.known | _looks(finds)
+    tombstones.write(stone, tombstones.gathered(before.all | hashes))
+    for path in reports:
+        storage.remove(path)
+    watch.begin("forget", len(finds))
+    for find in finds:
+        if find.samples:
+            _shards.take_out(find.place.path, set(purge.gone.of("key")), watch)
+        purge.take_out(find)
+        watch.advance()
+    storage.settle()
+    return made
+
+
+# ---- what is to go -------------------------------------------------------------------------------------
+
+
+def _circle(wanted: Sequence[Word], estate: Estate, before: Tombstones, watch: Watch) -> _Circle:
+    """What the words name, what belongs to it, and what was forgotten before, should it still be here."""
+    watch.begin("look", len(estate.places))
+    found: list[Trace] = []
+    for place in estate.places:
+        found += traces(place.path, place.owner)
+        watch.advance()
+    for path in estate.foreign:
+        found += _of_others(path)
+    keys = {key for item in found for kind, key in item.marks if kind == "key"} | set(before.of("key"))
+    seeds = {word.text: set(_seed(word, keys)) for word in wanted}
+    seen = {mark for item in found for mark in item.marks} | before.all
+    unseen = [text for text, seed in seeds.items() if seed.isdisjoint(seen)]
+    known, inside = closure(found, before.all.union(*seeds.values()))
+    return _Circle(known, inside, unseen)
+
+
+def _seed(word: Word, keys: Iterable[str]) -> Iterator[Hash]:
+    if word.is_link:
+        yield from (("url", tombstones.hash_of(url)) for url in word.links)
+    else:
+        yield "key", key_of(word, keys)
+
+
+def _of_others(path: Path) -> Iterator[Trace]:
+    """Traces in a folder that is people's own: of its lines if it has any, else of the pictures themselves."""
+    if (path / METADATA).is_file():
+        yield from traces(path, "")
+        return
+    try:
+        found = foreign.read_pictures(path)
+    except DataError:  # a name that isn't UTF-8, say: its owner hears of it when it is used
+        return
+    yield from (trace(path, "", {"key": item.key, "sha256": item.sha256, "url": item.url}) for item in found)
+
+
+def _looks(finds: Sequence[Find]) -> set[Hash]:
+    """The hashes of the files themselves: a later filter knows the picture again by its pixels and its looks."""
+    found: set[Hash] = set()
+    for find in finds:
+        if find.place.owner not in DRAWN:
+            found.update(*(hashes_of(find.place.path / name) for name in find.files))
+    return found
+
+
+# ---- what is told --------------------------------------------------------------------------------------
+
+
+def _gone(find: Find) -> Gone:
+    place = find.place
+    return Gone(str(place.path), place.owner, find.kept + find.samples, find.dropped, len(find.files), tuple(find.also))
+
+
+def _reports(estate: Estate, purge: Purge, changed: set[str]) -> Iterator[Path]:
+    """Pages and sheets of ours that show the picture, or may show it. The credits of runs stay with them."""
+    runs = {place.path for place in estate.places if place.is_copy}
+    for path in estate.files:
+        if path.parent in runs:
+            continue
+        if _estate.is_sheet(path):
+            if _estate.holds(path, purge.needles):
+                yield path
+        elif _estate.is_preview(path) and changed:
+            yield path
+        elif "stylize" in changed:
+            yield from _estate.evaluation_of(path)
+
+
+def _yours(job: Job, estate: Estate, purge: Purge, circle: _Circle, reports: Sequence[Path]) -> Iterator[str]:
+    """Files and folders of people's own that name or hold it."""
+    if job.root / tombstones.FILE in estate.files:
+        estate.files.remove(job.root / tombstones.FILE)
+    runs = {place.path for place in estate.places if place.is_copy}
+    for path in estate.files:
+        if path not in reports and path.parent not in runs and path.suffix.lower() != ".png":
+            if _estate.holds(path, purge.needles):
+                yield str(path)
+    yield from (str(path) for path in estate.foreign if any(item.place == path for item in circle.inside))
+    crawled = {place.path for place in estate.places if place.owner == "crawl"}
+    yield from sorted({item.url for item in circle.inside if item.url.startswith(ON_DISK) and item.place in crawled})
+
+
+def _learned(estate: Estate, circle: _Circle, owner: str) -> list[Path]:
+    """Runs, or exports, that hold it."""
+    places = {item.place for item in circle.inside}
+    return [place.path for place in estate.places if place.owner.startswith(owner) and place.path in places]
+
+
+def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator[str]:
+    """Exports in the workspace that hold it; and those that were made of a folder that held it, wherever they are."""
+    here = _learned(estate, circle, "export")
+    yield from map(str, here)
+    known = {path.resolve() for path in here}
+    for find in finds:
+        for entry in storage.read_json_lines(find.place.path / EXPORTS):
+            out = find.place.path / str(entry.get("out", ""))
+            if out.resolve() in known:
+                continue
+            known.add(out.resolve())
+            if not out.is_dir():
+                if find.kept or find.samples:
+                    yield f"{out} (isn't there any more: {entry.get('format')})"
+            elif any(not circle.known.isdisjoint(item.marks) for item in traces(out, "export")):
+                yield str(out)
+
+
+def _unknown(job: Job, changed: set[str]) -> Iterator[str]:
+    if changed and (job.root / CACHE).is_dir():
+        yield f"{job.root / CACHE}: judges that evaluate trained; whether with it, nobody can tell"
