@@ -8,7 +8,6 @@ together:
     url              sha256 of a link
     pixels_sha256    of decoded pixels
     phash            imagehash.phash, 64 bits
-    code-REVISION    our own 256 bits of a picture without a margin, by the revision of `probe`
 """
 
 import hashlib
@@ -27,7 +26,7 @@ from gravurekit.settings import digest
 FILE = "forgotten.jsonl"
 REASON = "forgotten"
 DETAIL = "it was taken out by `gravurekit forget`"
-DIGITS = {"key": records.KEY_LENGTH, "sha256": 64, "url": 64, "pixels_sha256": 64, "phash": 16, "code": 64}
+DIGITS = {"key": records.KEY_LENGTH, "sha256": 64, "url": 64, "pixels_sha256": 64, "phash": 16}
 
 Hash = tuple[str, str]  # its kind, and its hex digits
 
@@ -85,7 +84,7 @@ def record(key: str) -> Record:
 
 def fits(kind: str, digits: str) -> bool:
     """Whether these are the digits of a hash of this kind."""
-    return len(digits) == DIGITS.get(re.sub(r"-[0-9]+$", "", kind), 0) and re.fullmatch("[0-9a-f]+", digits) is not None
+    return len(digits) == DIGITS.get(kind, 0) and re.fullmatch("[0-9a-f]+", digits) is not None
 
 
 def gathered(hashes: Iterable[Hash]) -> Tombstones:

@@ -85,8 +85,8 @@ def is_sheet(path: Path) -> bool:
     head = _head(path)
     if path.suffix == ".html":
         return b'content="gravurekit report"' in head
-    first = {credits.PAGE: credits.OURS, credits.TABLE: ",".join(credits.COLUMNS)}.get(path.name)
-    return first is not None and head.startswith(first.encode())
+    first = {credits.PAGE: credits.OURS, credits.TABLE: '","'.join(credits.COLUMNS)}.get(path.name)
+    return first is not None and head.lstrip(b'"').startswith(first.encode())
 
 
 def is_preview(path: Path) -> bool:
@@ -120,9 +120,10 @@ def _all(path: Path) -> bytes:
         return b""
 
 
-def pattern_of(needles: Iterable[bytes]) -> re.Pattern[bytes]:
-    """What finds any of the needles."""
-    return re.compile(b"|".join(re.escape(needle) for needle in sorted(needles)) or b"(?!)")
+def pattern_of(words: Iterable[str], needles: Iterable[bytes]) -> re.Pattern[bytes]:
+    """What finds any of the words, if they stand by themselves, and any of the needles."""
+    found = [b"(?<![0-9A-Za-z])" + re.escape(word.encode()) + b"(?![0-9A-Za-z])" for word in sorted(words)]
+    return re.compile(b"|".join([*found, *(re.escape(needle) for needle in sorted(needles))]) or b"(?!)")
 
 
 def holds(path: Path, needles: re.Pattern[bytes]) -> bool:

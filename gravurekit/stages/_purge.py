@@ -56,9 +56,7 @@ class Purge:
         self.gone: Tombstones = gathered(known)
         sha256s = [sha256 for sha256 in self.gone.of("sha256") if re.fullmatch("[0-9a-f]{64}", sha256)]
         self.sha256s = set(sha256s)
-        self.needles = pattern_of(
-            [*(word.encode() for word in (*self.gone.of("key"), *sha256s, *links)), *map(bytes.fromhex, sha256s)]
-        )
+        self.needles = pattern_of([*self.gone.of("key"), *sha256s, *links], map(bytes.fromhex, sha256s))
 
     def find(self, place: Place) -> Find:
         """What would go; nothing is written. Raises DataError if a newer gravurekit made the folder."""
@@ -72,7 +70,7 @@ class Purge:
         memory = {PARTS: (path / PARTS).rglob("*"), "probes": (path / _probes.FOLDER).glob("*"),
                   "journal": [path / JOURNAL]}  # fmt: skip
         found.also = [name for name, files in memory.items() if any(holds(file, self.needles) for file in files)]
-        found.stashed = (path / STASH).is_file() and not (path / RECEIPT).exists()
+        found.stashed = (path / STASH).is_file()
         return found
 
     def take_out(self, find: Find) -> None:
@@ -84,15 +82,16 @@ class Purge:
         _journal.take_out(path / JOURNAL, self.gone.has_link, self.gone.has_file)
         if not find.changes_lines:
             return
-        whole = find.stashed or _is_whole(path)
-        if whole and (path / RECEIPT).exists():
-            storage.copy(path / RECEIPT, path / STASH)
-            unseal(path)
+        if (path / RECEIPT).exists():  # one that was put aside besides has come back already
+            storage.remove(path / STASH)
+            if _is_whole(path):
+                storage.copy(path / RECEIPT, path / STASH)
+                unseal(path)
         for name in find.files:
             storage.remove(path / name)
         for name in (METADATA, DROPPED):
             self._without(path / name, find.place)
-        if whole and (path / STASH).exists():
+        if (path / STASH).exists():
             _seal(path)
 
     def _goes(self, line: bytes, place: Place) -> bool:

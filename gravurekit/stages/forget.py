@@ -6,7 +6,8 @@ command that was killed, and is given again, finds what is left by the tombstone
 or handed over can't be taken back: it is told.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,7 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     finds = [purge.find(place) for place in ours]
     changed = {find.place.owner for find in finds if find.kept or find.samples}
     reports = list(_reports(estate, purge, changed))
+    exports = dict(_exports(estate, circle, finds))
     made = Forgotten(
         dry_run=job.dry_run,
         tombstones=str(stone),
@@ -156,9 +158,9 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
         unseen=tuple(circle.unseen),
         gone=tuple(_gone(find) for find in finds if find.kept or find.samples or find.changes_lines or find.also),
         reports=tuple(str(path) for path in reports),
-        yours=tuple(_yours(job, estate, purge, circle, reports)),
+        yours=tuple(_yours(job, estate, purge, circle, {*reports, *exports})),
         runs=tuple(str(path) for path in _learned(estate, circle, "train")),
-        exports=tuple(_exports(estate, circle, finds)),
+        exports=tuple(f"{path} ({said})" if said else str(path) for path, said in exports.items()),
         unknown=tuple(_unknown(job, changed)),
     )
     if job.dry_run:
@@ -248,13 +250,12 @@ def _reports(estate: Estate, purge: Purge, changed: set[str]) -> Iterator[Path]:
             yield from _estate.evaluation_of(path)
 
 
-def _yours(job: Job, estate: Estate, purge: Purge, circle: _Circle, reports: Sequence[Path]) -> Iterator[str]:
-    """Files and folders of people's own that name or hold it."""
-    if job.root / tombstones.FILE in estate.files:
-        estate.files.remove(job.root / tombstones.FILE)
-    runs = {place.path for place in estate.places if place.is_copy}
+def _yours(job: Job, estate: Estate, purge: Purge, circle: _Circle, known: Set[Path]) -> Iterator[str]:
+    """Files and folders of people's own that name or hold it, but for those that are `known`."""
+    copies = {place.path for place in estate.places if place.is_copy}
+    seen = {path.resolve() for path in known | copies | {job.root / tombstones.FILE}}
     for path in estate.files:
-        if path not in reports and path.parent not in runs and path.suffix.lower() != ".png":
+        if path.suffix.lower() != ".png" and seen.isdisjoint((path.resolve(), *path.resolve().parents)):
             if _estate.holds(path, purge.needles):
                 yield str(path)
     yield from (str(path) for path in estate.foreign if any(item.place == path for item in circle.inside))
@@ -268,22 +269,23 @@ def _learned(estate: Estate, circle: _Circle, owner: str) -> list[Path]:
     return [place.path for place in estate.places if place.owner.startswith(owner) and place.path in places]
 
 
-def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator[str]:
-    """Exports in the workspace that hold it; and those that were made of a folder that held it, wherever they are."""
+def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator[tuple[Path, str]]:
+    """Exports in the workspace that hold it; and those that were made of a folder that held it, wherever they are. What
+    is to be said of each."""
     here = _learned(estate, circle, "export")
-    yield from map(str, here)
+    yield from ((path, "") for path in here)
     known = {path.resolve() for path in here}
     for find in finds:
         for entry in storage.read_json_lines(find.place.path / EXPORTS):
-            out = find.place.path / str(entry.get("out", ""))
+            out = Path(os.path.normpath(find.place.path / str(entry.get("out", ""))))
             if out.resolve() in known:
                 continue
             known.add(out.resolve())
             if not out.is_dir():
                 if find.kept or find.samples:
-                    yield f"{out} (isn't there any more: {entry.get('format')})"
+                    yield out, f"{entry.get('format')}, isn't there any more"
             elif any(not circle.known.isdisjoint(item.marks) for item in traces(out, "export")):
-                yield str(out)
+                yield out, ""
 
 
 def _unknown(job: Job, changed: set[str]) -> Iterator[str]:

@@ -1,0 +1,479 @@
+"""An opt-out: what is forgotten is gone from a whole workspace, its copies too, and later runs obey."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import Result
+from workspace import digests, run_here
+
+from gravurekit import audit, images, metadata, receipt, storage, tombstones
+from gravurekit.record import Record
+
+CHAIN = (
+    ("crawl", "kaftan", "--source", "sample", "--per-keyword", "22", "--executor", "serial"),
+    ("filter", "--relevance", "none", "--executor", "serial"),
+    ("stylize", "--short-side", "64", "--style", "cartoon", "--executor", "serial"),
+    ("shard", "--size", "32", "--executor", "serial"),
+)
+FOLDERS = ("raw", "clean", "styled")
+Forget = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chain up to shards, with reports and credits, and a run that has learned from it."""
+    root = tmp_path_factory.mktemp("chain")
+    for words in (*CHAIN, ("report", "raw"), ("report", "clean"), ("credits", "clean"), ("credits", "raw")):
+        assert run_here("-C", str(root), *words, *(["--quiet"] if words[0] != "credits" else [])).exit_code == 0
+    run = root / "runs" / "shards-1234"
+    storage.copy(root / "shards" / "index.jsonl", run / "learned_from.jsonl")
+    storage.write_text(run / metadata.MARKER, "train\n")
+    storage.write_lines(root / "raw" / "exports.jsonl", [json.dumps({"format": "parquet", "out": "../handed/over"})])
+    storage.copy(root / "clean" / "metadata.jsonl", root / "handed" / "over" / "metadata.jsonl")
+    return root
+
+
+@pytest.fixture
+def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(finished, tmp_path / "w")
+    monkeypatch.chdir(tmp_path / "w")
+    return tmp_path / "w"
+
+
+def listed(path: Path) -> list[Record]:
+    return metadata.read_lines(path)
+
+
+def cluster(root: Path) -> tuple[Record, list[Record]]:
+    """A picture that is kept, and those that were dropped for it: copies of more than its bytes."""
+    dropped = listed(root / "clean" / "dropped.jsonl")
+    for kept in listed(root / "clean" / "metadata.jsonl"):
+        twins = [item for item in dropped if item.kept_key == kept.key]
+        if twins:
+            return kept, twins
+    raise AssertionError("the sample has copies")
+
+
+def traces_left(root: Path, gone: list[Record]) -> set[str]:
+    """The files in which anything of these pictures is still found: key, link, sha256, title; pixels by what they are
+    known by. Tombstones and what can't unlearn are left out."""
+    needles = {word for item in gone for word in (item.key, item.url, item.page_url, item.sha256, item.pixels_sha256,
+                                                  item.phash, item.title) if word}  # fmt: skip
+    raw = {word.encode() for word in needles} | {bytes.fromhex(item.sha256) for item in gone}
+    found = set()
+    for path in root.rglob("*"):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and not name.startswith((tombstones.FILE, "runs/", "handed/")):
+            data = path.read_bytes()
+            if any(word in name for word in needles) or any(word in data for word in raw):
+                found.add(name)
+    return found
+
+
+def forget(*words: str) -> Result:
+    return run_here("forget", *words)
+
+
+def told(*words: str) -> dict[str, Any]:
+    result = forget(*words, "--json", "--quiet")
+    assert result.exit_code == 0, result.exception
+    return dict(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize("named", ["kept", "twin", "link", "page", "beginning"])
+def test_all_of_it_is_gone_whatever_it_was_named_by(named: str, workspace: Path) -> None:
+    kept, twins = cluster(workspace)
+    gone = [kept, *twins]
+    assert len(traces_left(workspace, gone)) > 12
+    word = {
+        "kept": kept.key, "twin": twins[0].key, "link": kept.url, "page": twins[0].page_url, "beginning": kept.key[:9],
+    }[named]  # fmt: skip
+    made = told(word)
+    assert traces_left(workspace, gone) == set()
+    assert set(made["keys"]) >= {item.key for item in gone} and made["unseen"] == []
+    assert {item["folder"] for item in made["gone"]} == {"raw", "clean", "styled", "shards"}
+    assert set(made["reports"]) >= {"reports/raw.html", "reports/clean.html", "clean/CREDITS.md", "raw/CREDITS.csv"}
+    assert made["runs"] == ["runs/shards-1234"] and made["exports"] == ["handed/over"]
+    for name in FOLDERS:
+        assert audit.inspect(workspace / name, deep=True).faults == []
+    hashes = tombstones.read(workspace / tombstones.FILE)
+    assert set(hashes.of("sha256")) >= {item.sha256 for item in gone}
+    assert set(hashes.of("pixels_sha256")) >= {item.pixels_sha256 for item in gone}
+    assert set(hashes.of("phash")) >= {item.phash for item in gone}
+    assert hashes.has_link(kept.url) and hashes.has_link(twins[0].url)
+
+
+def test_receipts_tell_of_what_is_left_by_the_same_plan(workspace: Path) -> None:
+    before = {name: receipt.read_receipt(workspace / name) for name in FOLDERS}
+    kept, twins = cluster(workspace)
+    forget(kept.key)
+    for name in FOLDERS:
+        old, new = before[name], receipt.read_receipt(workspace / name)
+        assert old is not None and new is not None and new.plan == old.plan
+        lines = listed(workspace / name / "metadata.jsonl"), listed(workspace / name / "dropped.jsonl")
+        assert (new.counts["kept"], new.counts["in"]) == (len(lines[0]), sum(map(len, lines)))
+        assert sum(new.counts.values()) == 2 * new.counts["in"]
+    assert before["clean"].counts["in"] - 1 - len(twins) == receipt.read_receipt(workspace / "clean").counts["in"]  # type: ignore[union-attr]
+
+
+def test_the_tombstone_holds_hashes_and_nothing_else(workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    forget(kept.key)
+    lines = (workspace / tombstones.FILE).read_text().splitlines()
+    assert lines == sorted(set(lines))
+    for line in lines:
+        ((kind, digits),) = json.loads(line).items()
+        assert tombstones.fits(kind, digits)
+
+
+def test_the_chain_goes_on_and_the_picture_stays_away(workspace: Path) -> None:
+    """The very same commands again: nothing is fetched, the picture is counted, and nothing of it comes back."""
+    kept, twins = cluster(workspace)
+    gone = [kept, *twins]
+    keys = {item.key for item in gone}
+    crawled = [item for name in ("metadata", "dropped") for item in listed(workspace / "raw" / f"{name}.jsonl")]
+    links = {item.url for item in crawled if keys & {item.key, item.kept_key}}
+    forget(twins[0].key)
+    for words in CHAIN:
+        assert run_here(*words, "--quiet").exit_code == 0
+    assert traces_left(workspace, gone) == set()
+    forgotten = [item for item in listed(workspace / "raw" / "dropped.jsonl") if item.reason == "forgotten"]
+    assert forgotten == [tombstones.record(key) for key in sorted(tombstones.hash_of(url)[:16] for url in links)]
+    for words in CHAIN[:3]:
+        assert json.loads(run_here(*words, "--quiet", "--json").stdout)["fresh"]
+    before = digests(workspace)
+    assert told(kept.key)["gone"] == []
+    assert digests(workspace) == before
+
+
+def test_a_crawl_from_elsewhere_neither_keeps_the_bytes_nor_the_link(workspace: Path) -> None:
+    kept, twins = cluster(workspace)
+    storage.copy(workspace / "raw" / kept.file_name.replace("clean", "raw"), workspace / "photos" / "odd näme.jpg")
+    other = np.random.default_rng(3).integers(0, 255, (90, 80, 3), np.uint8)
+    storage.write_bytes(workspace / "photos" / "fine.png", images.encode_png(other))
+    forget(kept.key)
+    for _ in range(2):
+        assert run_here("crawl", "--source", "folder:photos", "--executor", "serial", "--quiet").exit_code == 0
+        assert "odd n" not in (workspace / "raw" / "journal.jsonl").read_text("utf-8")
+        assert traces_left(workspace / "raw", [kept]) == set()
+        dropped = [item for item in listed(workspace / "raw" / "dropped.jsonl") if item.reason == "forgotten"]
+        assert tombstones.hash_of("folder:photos/odd näme.jpg")[:16] in {item.key for item in dropped}
+        assert all(item == tombstones.record(item.key) for item in dropped)
+        assert "folder:photos/fine.png" in {item.url for item in listed(workspace / "raw" / "metadata.jsonl")}
+    storage.write_bytes(workspace / "photos" / "odd näme.jpg", images.encode_jpeg(other[::-1]))
+    run_here("crawl", "--source", "folder:photos", "--executor", "serial", "--quiet")
+    assert "folder:photos/odd näme.jpg" in {item.url for item in listed(workspace / "raw" / "metadata.jsonl")}
+
+
+@pytest.mark.parametrize("how", ["link", "page", "key", "sha256"])
+def test_a_link_that_was_never_seen_is_not_asked_for(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hostile import serving
+    from odd_pictures import drawn
+
+    monkeypatch.chdir(tmp_path)
+    with serving() as site:
+        site.bodies = {f"{n}.jpg": drawn(n) for n in range(3)}
+        storage.write_bytes(tmp_path / "0.jpg", site.bodies["0.jpg"])
+        sha256 = metadata.file_sha256(tmp_path / "0.jpg")
+        page = "http://pages.example/of it.html"
+        rows = [{"url": site.url(f"/pictures/{n}.jpg"), "page_url": page if n == 0 else ""} for n in range(3)]
+        storage.write_lines(tmp_path / "links.jsonl", map(json.dumps, rows))
+        word = {"link": rows[0]["url"], "page": page, "key": sha256[:16], "sha256": sha256[:16].upper()}[how]
+        result = forget(word)
+        assert result.exit_code == 0 and "never seen here" in result.stdout
+        crawl = ("crawl", "--source", "urls:links.jsonl", "--allow-private-addresses", "--executor", "serial")
+        for _ in range(2):
+            assert run_here(*crawl, "--quiet").exit_code == 0
+        assert site.asked["/pictures/0.jpg"] == (0 if how in ("link", "page") else 1)
+        names = (tmp_path / "raw" / "journal.jsonl").read_text()
+        assert "/pictures/0.jpg" not in names and "/pictures/1.jpg" in names and sha256 not in names
+        assert {item.reason for item in listed(tmp_path / "raw" / "dropped.jsonl")} == {"forgotten"}
+        ahead = run_here(*crawl, "--dry-run", "--json").stdout
+        assert "/pictures/0.jpg" not in ahead and '"forgotten"' in ahead
+
+
+def resaved(path: Path, out: Path) -> None:
+    """As it comes once more from elsewhere: at another quality."""
+    storage.write_bytes(out, images.encode_jpeg(images.read(path).pixels, 70, subsampling=2))
+
+
+def test_a_later_filter_drops_its_pixels_and_what_looks_like_it(workspace: Path) -> None:
+    """Also of a folder that was filtered before, and whatever people decided by hand."""
+    kept, _ = cluster(workspace)
+    file = workspace / "clean" / kept.file_name
+    storage.write_bytes(workspace / "more" / "a.png", images.encode_png(images.read(file).pixels))
+    resaved(file, workspace / "more" / "b.jpg")
+    for seed in (1, 2):
+        squares = np.random.default_rng(seed).integers(0, 255, (8, 6, 3), np.uint8)
+        pixels = np.kron(squares, np.ones((40, 40, 1), np.uint8))
+        storage.write_bytes(workspace / "more" / f"{seed}.png", images.encode_png(pixels))
+    keys = {name: metadata.file_sha256(workspace / "more" / name)[:16] for name in ("a.png", "b.jpg")}
+    storage.write_lines(workspace / "mine.jsonl", [json.dumps({"key": keys["b.jpg"], "keep": True})])
+    words = ("filter", "more", "cleaner", "--relevance", "none", "--executor", "serial", "--skip", "graphic")
+    assert run_here(*words, "--quiet").exit_code == 0
+    assert run_here(*words, "--quiet", "--json").stdout.count('"fresh": true') == 1
+    other = listed(workspace / "cleaner" / "metadata.jsonl")
+    shutil.rmtree(workspace / "cleaner" / "images")  # out of the workspace's reach, as it were
+    shutil.copytree(workspace / "cleaner", workspace.parent / "elsewhere")
+    shutil.rmtree(workspace / "cleaner")
+    forget(kept.key)
+    result = run_here(*words, "--decisions", "mine.jsonl")
+    assert result.exit_code == 0 and "more still holds what was forgotten: gravurekit forget" in result.stderr
+    dropped = {item.key: item for item in listed(workspace / "cleaner" / "dropped.jsonl")}
+    assert {key: dropped[key] for key in keys.values()} == {key: tombstones.record(key) for key in keys.values()}
+    assert {item.key for item in listed(workspace / "cleaner" / "metadata.jsonl")} == {
+        item.key for item in other if item.key not in keys.values()
+    }
+
+
+def test_tombstones_make_an_earlier_filter_stale(workspace: Path) -> None:
+    forget("00" * 8)
+    result = run_here(*CHAIN[1])
+    assert result.exit_code == 0 and "side input changed: forgotten" in result.stderr
+    assert json.loads(run_here(*CHAIN[1], "--json").stdout)["fresh"]
+
+
+def test_a_dry_run_changes_nothing_and_tells_the_same(workspace: Path) -> None:
+    before = digests(workspace)
+    kept, _ = cluster(workspace)
+    foreseen = told(kept.key, "--dry-run")
+    assert digests(workspace) == before
+    assert foreseen | {"dry_run": False} == told(kept.key)
+
+
+def test_what_is_peoples_own_is_told_and_left(workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    storage.write_lines(workspace / "decisions.jsonl", [json.dumps({"key": kept.key, "keep": True})])
+    storage.write_text(workspace / "list.txt", f"# by mail\n\n{kept.url}\n")
+    shutil.copytree(workspace / "clean" / "images", workspace / "photos")
+    storage.write_text(workspace / "gravurekit.toml", '[paths]\nagainst = ["photos"]\n')
+    (workspace / "raw" / "images" / f"mine-{kept.key}.txt").write_text("a note")
+    before = digests(workspace / "photos")
+    made = told("--file", "list.txt")
+    assert made["yours"] == ["decisions.jsonl", "list.txt", "photos"]
+    assert digests(workspace / "photos") == before and (workspace / "raw/images" / f"mine-{kept.key}.txt").exists()
+
+
+def test_sheets_that_dont_say_whom_they_show_go_as_well(workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    assert run_here("stylize", "--preview", kept.key[:8], "--style", "cartoon", "--short-side", "64").exit_code == 0
+    storage.write_json(workspace / "reports" / "styled-style.json", {"kind": "gravurekit evaluate style"})
+    storage.write_bytes(workspace / "reports" / "styled-style.png", b"a sheet")
+    assert {"preview.png", "reports/styled-style.json", "reports/styled-style.png"} <= set(told(kept.key)["reports"])
+    assert not list(workspace.glob("*.png")) and not list((workspace / "reports").iterdir())
+
+
+# ---- what can go wrong ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "name the picture"),
+        (("0123abc",), "neither a link nor a key"),
+        (("no/such.jpg",), "neither a link nor a key"),
+        (("0123abcd" * 3,), "neither a link nor a key"),
+        (("12345678",), "no picture's key begins with 12345678"),
+        (("http://host/\x1b[2J",), "holds more or other characters"),
+        (("--file", "absent.txt"), "No such file"),
+        (("--file", "."), "is no file"),
+    ],
+)
+def test_what_names_no_picture_is_refused(
+    words: tuple[str, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = forget(*words)
+    assert result.exit_code == 2 and says in str(result.exception) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"\xff\xfe", "isn't UTF-8"),
+        (b"not a key", "neither a link nor a key"),
+        (b"http://host/" + b"x" * 9000, "holds more or other"),
+        (b"http://host/a\0b", "holds more or other"),
+        (b"ffffffff", "no picture's key begins"),
+    ],
+)
+def test_a_bad_line_is_named_before_anything_is_done(line: bytes, says: str, workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    storage.write_bytes(workspace / "list.txt", f"\ufeff# ours\n\n  {kept.key}  \r\n".encode() + line + b"\n")
+    before = digests(workspace)
+    result = forget("--file", "list.txt")
+    assert result.exit_code == 2 and "list.txt, line 4" in str(result.exception) and says in str(result.exception)
+    assert digests(workspace) == before
+
+
+def test_a_beginning_of_several_keys_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = ("aaaaaaaa" + "0" * 8, "aaaaaaaa" + "1" * 8)
+    storage.write_text(tmp_path / "raw" / metadata.MARKER, "crawl\n")
+    metadata.write_lines(tmp_path / "raw" / metadata.METADATA, (Record(key=key) for key in keys))
+    result = forget("AAAAAAAA")
+    assert result.exit_code == 2 and f"begins 2 keys ({', '.join(keys)}" in str(result.exception)
+
+
+def test_hostile_lines_take_no_other_files_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that lead out, that are a folder's or our own files', and lines that are torn or no Records."""
+    monkeypatch.chdir(tmp_path)
+    key = "ab" * 8
+    names = ("../precious.txt", str(tmp_path / "precious.txt"), "images", "metadata.jsonl", ".gravurekit", ".", "a\0b")
+    storage.write_text(tmp_path / "precious.txt", "precious")
+    storage.write_text(tmp_path / "raw" / metadata.MARKER, "crawl\n")
+    storage.write_text(tmp_path / "raw" / "images" / "other.jpg", "x")
+    lines = [json.dumps({"key": key, "file_name": name, "url": 7, "cluster": ["x"]}) for name in names]
+    torn = ['{"key":"' + key, "[]", "7", '{"key":"' + "cd" * 8 + '","cluster":"../..","photo_key":"é"}', '{"key":"cd']
+    storage.write_lines(tmp_path / "raw" / metadata.METADATA, [*lines, *torn])
+    assert forget(key, "--quiet").exit_code == 0 and forget("cd" * 8, "--quiet").exit_code == 0
+    assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "raw/images/other.jpg").exists()
+    assert (tmp_path / "raw" / metadata.METADATA).read_text() == '[]\n7\n{"key":"cd\n'
+    assert tombstones.read(tmp_path / tombstones.FILE).all == {("key", key), ("key", "cd" * 8)}
+
+
+@pytest.mark.parametrize("verb", [("forget", "00" * 8), CHAIN[0], CHAIN[1]])
+def test_damaged_tombstones_stop_whoever_should_obey_them(verb: tuple[str, ...], workspace: Path) -> None:
+    storage.write_lines(workspace / tombstones.FILE, ['{"key": "0123456789abcdef"}', '{"key": "0123'])
+    result = run_here(*verb)
+    assert result.exit_code == 5 and "forgotten.jsonl, line 2, is no tombstone" in str(result.exception)
+
+
+def test_an_edit_by_hand_doesnt_become_what_a_stage_wrote(workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    path = workspace / "clean" / metadata.METADATA
+    storage.write_text(path, path.read_text("utf-8").replace('"kaftan"', '"robe"'))
+    changed = next(item for item in listed(path) if item.key != kept.key)
+    forget(kept.key)
+    assert "edited" in {fault.kind for fault in audit.inspect(workspace / "clean").faults}
+    assert kept.key not in path.read_text("utf-8")
+    storage.write_bytes(workspace / "styled" / changed.file_name, b"another file")
+    forget("00" * 8)
+    assert "changed" in {fault.kind for fault in audit.inspect(workspace / "styled").faults}
+
+
+def test_a_file_that_was_changed_is_found_after_it_as_before(workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    other = next(item for item in listed(workspace / "raw" / metadata.METADATA) if item.cluster != kept.key)
+    storage.write_bytes(workspace / "raw" / other.file_name, b"another file")
+    forget(kept.key)
+    assert "changed" in {fault.kind for fault in audit.inspect(workspace / "raw").faults}
+
+
+def test_what_an_ended_run_left_goes_too(workspace: Path) -> None:
+    """Parts, downloads that nobody has looked at yet, a journal without metadata."""
+    kept, twins = cluster(workspace)
+    raw = workspace / "raw"
+    storage.copy(raw / kept.file_name, raw / "incoming" / kept.sha256)
+    storage.write_lines(workspace / "clean" / "parts" / "keep" / "00000.jsonl", [kept.to_json()])
+    storage.write_lines(workspace / "styled" / "parts" / "draw" / "00000.jsonl", ["of another picture"])
+    for name in (metadata.METADATA, metadata.DROPPED, receipt.RECEIPT):
+        storage.remove(raw / name)
+    told(twins[0].key)
+    assert traces_left(workspace, [kept, *twins]) == set()
+    assert not (workspace / "clean" / "parts").exists() and (workspace / "styled" / "parts").exists()
+
+
+HOLD = """
+import pathlib, sys, threading
+from gravurekit import storage
+with storage.locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    threading.Event().wait(600)
+"""
+
+
+@pytest.fixture
+def busy(workspace: Path) -> Iterator[int]:
+    """Another process works in styled/; its pid."""
+    command = [sys.executable, "-c", HOLD, str(workspace / "styled" / metadata.LOCK)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield process.pid
+        process.kill()
+
+
+def test_where_somebody_works_nothing_is_forgotten(busy: int, workspace: Path) -> None:
+    before = digests(workspace, but=(metadata.LOCK,))
+    kept, _ = cluster(workspace)
+    result = forget(kept.key)
+    assert result.exit_code == 2 and f"process {busy} is at work in" in str(result.exception)
+    assert digests(workspace, but=(metadata.LOCK,)) == before
+
+
+KILLS = """
+import os, shutil, signal, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[3])
+from workspace import digests, run_here
+
+import cv2, imagehash
+from gravurekit import commands, probe, storage
+
+base, key, often = Path(sys.argv[1]), sys.argv[2], int(sys.argv[4])
+STEPS = ("write_lines", "write_json", "write_text", "write_chunks", "replace_lines", "remove", "copy")
+os.fsync = storage.settle = lambda *_: None  # no power is cut
+
+
+def forget(root, at):
+    # As a process of its own, killed before step `at`; 0: after it all is done.
+    pid = os.fork()
+    if pid == 0:
+        left = [at]
+        for name in STEPS:
+            def step(*given, _do=getattr(storage, name)):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return _do(*given)
+            setattr(storage, name, step)
+        os._exit(run_here("-C", str(root), "forget", key, "--quiet").exit_code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def copied(name):
+    shutil.copytree(base, base.parent / name)
+    return base.parent / name
+
+
+whole = copied("whole")
+assert forget(whole, 0) == 0
+wanted, kills = digests(whole), 0
+while True:
+    root = copied(f"killed{kills}")
+    code = forget(root, kills + 1)
+    if code == 0:
+        break
+    assert code == -signal.SIGKILL, code
+    locks = (".forgotten.lock", ".gravurekit.lock")
+    assert (root / "forgotten.jsonl").exists() or digests(root, but=locks) == digests(base)
+    assert forget(root, 0) == 0
+    found = digests(root)
+    assert found == wanted, (kills, {name for name in found | wanted if found.get(name) != wanted.get(name)})
+    shutil.rmtree(root)
+    kills += often
+print(kills)
+"""
+
+
+@pytest.mark.parametrize("often", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_before_any_step_and_given_again_it_ends_in_the_same_bytes(
+    often: int, workspace: Path, tmp_path: Path
+) -> None:
+    kept, twins = cluster(workspace)
+    for name in ("shards", "handed"):  # shards have tests of their own
+        shutil.rmtree(workspace / name)
+    ours = str(Path(__file__).parent.parent)
+    command = [sys.executable, "-c", KILLS, str(workspace), twins[0].key[:10], ours, str(often)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20
+    assert traces_left(tmp_path / "whole", [kept, *twins]) == set()
