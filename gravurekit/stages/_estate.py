@@ -36,11 +36,13 @@ class Place:
 
 @dataclass
 class Estate:
-    """`places` of ours; folders and files of people's own that were named; `files` that may name or show a picture."""
+    """`places` of ours; `foreign` folders, people's own, that were named; `files` that may name or show a picture; and
+    folders that can't be read."""
 
     places: list[Place] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)
 
 
 def surveyed(root: Path, named: Sequence[Path]) -> Estate:
@@ -48,7 +50,7 @@ def surveyed(root: Path, named: Sequence[Path]) -> Estate:
     found = Estate()
     seen: set[Path] = set()
     for path in [root, *named]:
-        for folder, files in _walk(path, 1 if path in named and path != root else DEPTH):
+        for folder, files in _walk(path, 1 if path in named and path != root else DEPTH, found.unreadable):
             if folder.resolve() in seen:
                 continue
             seen.add(folder.resolve())
@@ -62,14 +64,14 @@ def surveyed(root: Path, named: Sequence[Path]) -> Estate:
     return found
 
 
-def _walk(root: Path, depth: int) -> Iterator[tuple[Path, list[str]]]:
-    """Folders and the names of their files; of hidden ones and of those with a thousand pictures nothing."""
+def _walk(root: Path, depth: int, unreadable: list[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """Folders and the names of their files, without hidden ones, and without what lies in those of ours."""
     if not root.is_dir():
         return
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=lambda error: unreadable.append(Path(error.filename))):
         below = len(Path(folder).relative_to(root).parts)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in PASSED_OVER)
-        if below >= depth:
+        if below >= depth or owner_of(Path(folder)):
             folders.clear()
         yield Path(folder), sorted(files)
 

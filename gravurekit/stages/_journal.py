@@ -197,7 +197,7 @@ def take_out(path: Path, is_link: Callable[[str], bool], is_file: Callable[[str]
     """Take links and files (by sha256) out of the journal at `path`: their events go, and results of searches become
     stand-ins. The links that led to such a file go as well. How many lines changed."""
     entries = storage.read_json_lines(path)
-    led = {str(entry.get("url")) for entry in entries if is_file(str(entry.get("sha256", "")))}
+    led = {_word(entry, "url") for entry in entries if is_file(_word(entry, "sha256"))} - {""}
     stay: list[str] = []
     changed = 0
     for entry in entries:
@@ -218,16 +218,21 @@ def _spared(
     if "feed" in entry and isinstance(results, list):
         stand_ins = [_stand_in_for(item, is_link) for item in results]
         return entry if stand_ins == results else entry | {"results": stand_ins}
-    gone = is_file(str(entry.get("sha256", ""))) or ("url" in entry and is_link(str(entry["url"])))
-    return None if gone else entry
+    return None if is_file(_word(entry, "sha256")) or is_link(_word(entry, "url")) else entry
 
 
 def _stand_in_for(item: Any, is_link: Callable[[str], bool]) -> Any:
     if not isinstance(item, dict):
         return item
-    url, page = str(item.get("url", "")), str(item.get("page_url", ""))
-    goes = not url.startswith(GONE) and (is_link(url) or (page != "" and is_link(page)))
+    url, page = _word(item, "url"), _word(item, "page_url")
+    goes = not url.startswith(GONE) and (is_link(url) or is_link(page))
     return {"url": stand_in(url).url} if goes else item
+
+
+def _word(entry: dict[str, Any], name: str) -> str:
+    """The text under this key; empty if there is none."""
+    found = entry.get(name)
+    return found if isinstance(found, str) else ""
 
 
 _INTERRUPTED = {"reason": "not-fetched", "detail": "a crawl was interrupted: ask its source again"}

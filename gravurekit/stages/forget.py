@@ -113,10 +113,12 @@ class Forgotten:
 
 @dataclass
 class _Circle:
-    """All that is to go, and by which words nothing was found."""
+    """All that is to go, also what was forgotten before; what belongs to what was `named` now; and by which words
+    nothing was found."""
 
     known: set[Hash]
     inside: list[Trace]
+    named: set[Hash]
     unseen: list[str] = field(default_factory=list)
 
 
@@ -134,7 +136,11 @@ def run(job: Job, watch: Watch) -> Forgotten:
         if not job.dry_run:
             for path in [job.root / ALONE, *(place.path / LOCK for place in ours)]:
                 locks.enter_context(storage.locked(path))
-        return _forget(job, wanted, estate, sorted(ours, key=_turn), watch)
+        try:
+            return _forget(job, wanted, estate, sorted(ours, key=_turn), watch)
+        except OSError as error:  # of reading: what can't be written is told by storage
+            why = f"{error.filename} can't be read ({error.strerror})"
+            raise DataError(f"{why}: allow it, and run the same command again") from None
 
 
 def _turn(place: Place) -> tuple[int, Path]:
@@ -154,14 +160,14 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     made = Forgotten(
         dry_run=job.dry_run,
         tombstones=str(stone),
-        keys=tuple(sorted(purge.gone.of("key"))),
+        keys=tuple(sorted(tombstones.gathered(circle.named).of("key"))),
         unseen=tuple(circle.unseen),
         gone=tuple(_gone(find) for find in finds if find.kept or find.samples or find.changes_lines or find.also),
         reports=tuple(str(path) for path in reports),
         yours=tuple(_yours(job, estate, purge, circle, {*reports, *exports})),
         runs=tuple(str(path) for path in _learned(estate, circle, "train")),
         exports=tuple(f"{path} ({said})" if said else str(path) for path, said in exports.items()),
-        unknown=tuple(_unknown(job, changed)),
+        unknown=tuple(_unknown(job, estate, changed)),
     )
     if job.dry_run:
         return made
@@ -195,8 +201,9 @@ def _circle(wanted: Sequence[Word], estate: Estate, before: Tombstones, watch: W
     seeds = {word.text: set(_seed(word, keys)) for word in wanted}
     seen = {mark for item in found for mark in item.marks} | before.all
     unseen = [text for text, seed in seeds.items() if seed.isdisjoint(seen)]
-    known, inside = closure(found, before.all.union(*seeds.values()))
-    return _Circle(known, inside, unseen)
+    named, _ = closure(found, set[Hash]().union(*seeds.values()))
+    known, inside = closure(found, before.all | named)
+    return _Circle(known, inside, named, unseen)
 
 
 def _seed(word: Word, keys: Iterable[str]) -> Iterator[Hash]:
@@ -288,6 +295,7 @@ def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator
                 yield out, ""
 
 
-def _unknown(job: Job, changed: set[str]) -> Iterator[str]:
+def _unknown(job: Job, estate: Estate, changed: set[str]) -> Iterator[str]:
+    yield from (f"{path}: allow it, and run the same command again" for path in sorted(set(estate.unreadable)))
     if changed and (job.root / CACHE).is_dir():
         yield f"{job.root / CACHE}: judges that evaluate trained; whether with it, nobody can tell"

@@ -415,7 +415,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from workspace import digests, run_here
 
-import cv2, imagehash
+import cv2, imagehash, scipy.fftpack
 from gravurekit import commands, probe, storage
 
 base, key, often = Path(sys.argv[1]), sys.argv[2], int(sys.argv[4])

@@ -164,3 +164,21 @@ def test_rows_stay_on_disk(tmp_path: Path) -> None:
     assert some.tobytes() == data[[3, 1999]].tobytes()
     with pytest.raises(ValueError, match="read-only"):
         found.data["luma"][0] = 1
+
+
+@pytest.mark.parametrize("kind", [KIND, FIGURES, THUMBS], ids=str)
+@pytest.mark.parametrize("gone", [{0}, {2}, {4}, {0, 1, 3}, {0, 1, 2, 3, 4}, set()])
+def test_rows_are_taken_out_whatever_they_are(kind: np.dtype, gone: set[int], tmp_path: Path) -> None:
+    """As if the others alone had been written."""
+    data = written(tmp_path / "all", kind=kind)
+    keys = keys_of(5)
+    stay = [n for n in range(5) if n not in gone]
+    rows.write(tmp_path / "others", REVISION, kind, [keys[n] for n in stay], [data[stay]])
+    assert rows.take_out(tmp_path / "all", {keys[n] for n in gone} | {b"x" * 32}) == len(gone)
+    assert (tmp_path / "all").read_bytes() == (tmp_path / "others").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b"no json\n", b'{"count": 99}\n' + b"x" * 400, b'{"count": -1}\nxx'])
+def test_a_file_that_nobody_can_read_is_removed(damage: bytes, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(damage)
+    assert rows.take_out(tmp_path / "rows", {b"x" * 32}) == 0 and not (tmp_path / "rows").exists()

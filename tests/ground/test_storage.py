@@ -291,3 +291,14 @@ def test_the_same_file_put_by_many_at_once_is_whole_and_spares_its_sources(
             list(pool.map(lambda path: put(path, tmp_path / "out" / "same"), sources))
             assert {path.stat().st_size for path in [*sources, tmp_path / "out" / "same"]} == {2_000_000}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["same"]
+
+
+def test_other_lines_in_the_place_of_a_file_leave_it_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"a\nb\n")
+    os.utime(path, ns=(10**18, 10**18 + 7))
+    storage.replace_lines(path, [b"b"])
+    assert path.read_bytes() == b"b\n" and path.stat().st_mtime_ns == 10**18 + 7
+    assert [entry.name for entry in tmp_path.iterdir()] == ["lines"]
+    with pytest.raises(StorageError):
+        storage.replace_lines(tmp_path / "absent", [b"b"])
