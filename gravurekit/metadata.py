@@ -30,15 +30,16 @@ def read_lines(path: Path) -> list[Record]:
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
         raise DataError(f"{path} is no file: move it away and make the folder again")
     try:
-        with open(path, "rb") as file, _no_collection():
+        with open(path, "rb") as file, no_collection():
             return records.from_lines(file, str(path))
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror}): make the folder again") from None
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    # Records are never garbage while they are read, and Python would look through all of them again and again
+def no_collection() -> Iterator[None]:
+    """No looking for garbage: Records are none while they are read, and Python would go through all of them again and
+    again."""
     enabled = gc.isenabled()
     gc.disable()
     try:

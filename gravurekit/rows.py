@@ -97,6 +97,16 @@ def merged(
         yield rows[int(place)]
 
 
+def holds(path: Path, keys: Collection[bytes]) -> bool:
+    """Whether a file has a row of any of the keys."""
+    try:
+        with open(path, "rb") as file:
+            held = file.read(int(json.loads(file.readline(1 << 16))["count"]) * KEY_BYTES)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError):
+        return False
+    return any(held[n : n + KEY_BYTES] in keys for n in range(0, len(held), KEY_BYTES))
+
+
 def take_out(path: Path, keys: Collection[bytes]) -> int:
     """Take the rows of `keys` out of a file, whatever its rows are; how many those were. One that can't be read by
     anybody is removed: nobody could tell what is in it."""

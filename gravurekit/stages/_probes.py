@@ -139,6 +139,13 @@ def known(shelf: Shelf, out: Path) -> "Probes":
     return _on(Shelf(shelf.root, seen), replace(best, failed={}), {}).probes
 
 
+def remembers(out: Path, gone: Collection[str]) -> bool:
+    """Whether anything that was measured of the files with these sha256 (hex) is kept in the folder `out`."""
+    keys = {bytes.fromhex(sha256) for sha256 in gone}
+    known = _opened_failed(out / FOLDER / FAILED).get("pictures", {})
+    return any(sha256 in known for sha256 in gone) or any(rows.holds(path, keys) for path in (out / FOLDER).glob("*"))
+
+
 def take_out(out: Path, gone: Collection[str]) -> int:
     """Take what was measured of the files with these sha256 (hex) out of all that is kept in the folder `out`; of how
     many something was known."""
@@ -155,15 +162,23 @@ def take_out(out: Path, gone: Collection[str]) -> int:
 
 
 def _take_out_failed(path: Path, gone: Collection[str]) -> int:
-    try:
-        known = json.loads(path.read_text("utf-8"))
-        stay = {sha256: why for sha256, why in known["pictures"].items() if sha256 not in gone}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    known = _opened_failed(path)
+    if not known:  # damaged: nobody could tell what is in it
         storage.remove(path)
         return 0
+    stay = {sha256: why for sha256, why in known["pictures"].items() if sha256 not in gone}
     if found := len(known["pictures"]) - len(stay):
         storage.write_json(path, known | {"pictures": stay})
     return found
+
+
+def _opened_failed(path: Path) -> dict[str, Any]:
+    """What a file of those that can't be read holds; nothing if it is none."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        return dict(known) if isinstance(known["pictures"], dict) else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
 
 
 def probe_part(items: list[str], _: None, stem: Path) -> list[str]:

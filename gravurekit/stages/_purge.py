@@ -20,7 +20,7 @@ from gravurekit.metadata import DROPPED, METADATA, PARTS, file_sha256
 from gravurekit.receipt import RECEIPT, NewerReceipt, Receipt, read_receipt
 from gravurekit.shards import INDEX
 from gravurekit.stages import _journal, _probes
-from gravurekit.stages._estate import OWN, Place, holds, pattern_of
+from gravurekit.stages._estate import OWN, Needles, Place
 from gravurekit.stages._traces import JOURNAL, entry_of, is_gone, lines_of
 from gravurekit.tombstones import Hash, Tombstones, gathered
 
@@ -49,14 +49,15 @@ class Find:
 
 
 class Purge:
-    """Takes out of folders whatever is `known`. `links`: those that are known by more than their hash."""
+    """Takes out of folders whatever is `known`. `links`: those that are known by more than their hash; `is_here`:
+    something of it is in some folder."""
 
-    def __init__(self, known: set[Hash], links: Iterable[str]) -> None:
-        self.known = known
+    def __init__(self, known: set[Hash], links: Iterable[str], is_here: bool) -> None:
+        self.known, self.is_here = known, is_here
         self.gone: Tombstones = gathered(known)
         sha256s = [sha256 for sha256 in self.gone.of("sha256") if re.fullmatch("[0-9a-f]{64}", sha256)]
         self.sha256s = set(sha256s)
-        self.needles = pattern_of([*self.gone.of("key"), *sha256s, *links], map(bytes.fromhex, sha256s))
+        self.needles = Needles([*(digits for kind, digits in known if kind != "url"), *links])
 
     def find(self, place: Place) -> Find:
         """What would go; nothing is written. Raises DataError if a newer gravurekit made the folder."""
@@ -67,9 +68,7 @@ class Purge:
         if place.owner == "shard":
             found.samples = sum(self._goes(line, place) for line in lines_of(path / INDEX))
         found.files = sorted(self._files(place))
-        memory = {PARTS: (path / PARTS).rglob("*"), "probes": (path / _probes.FOLDER).glob("*"),
-                  "journal": [path / JOURNAL]}  # fmt: skip
-        found.also = [name for name, files in memory.items() if any(holds(file, self.needles) for file in files)]
+        found.also = list(self._memories(path))
         found.stashed = (path / STASH).is_file()
         return found
 
@@ -94,9 +93,21 @@ class Purge:
         if (path / STASH).exists():
             _seal(path)
 
+    def _memories(self, path: Path) -> Iterator[str]:
+        """What else in a folder remembers the picture. Measured parts say in no words of which pictures they are."""
+        left = [file for file in (path / PARTS).rglob("*") if file.is_file()]
+        if any(self.needles.in_file(file) or (self.is_here and ".probe-" in file.name) for file in left):
+            yield PARTS
+        if _probes.remembers(path, self.sha256s):
+            yield "probes"
+        if self.needles.in_file(path / JOURNAL):
+            yield "journal"
+
     def _goes(self, line: bytes, place: Place) -> bool:
+        if not self.needles.within(line):  # most lines: they needn't be taken apart
+            return False
         entry = entry_of(line)
-        return is_gone(entry, place.owner, self.known) if entry else self.needles.search(line) is not None
+        return is_gone(entry, place.owner, self.known) if entry else True
 
     def _without(self, path: Path, place: Place) -> None:
         lines = lines_of(path)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from gravurekit import record as records
-from gravurekit import storage
 from gravurekit.errors import UsageError
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.shards import INDEX, LEARNED
@@ -31,12 +30,17 @@ ON_DISK = "folder:"  # how the link of a file begins: a name, which elsewhere ma
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What one line, or one file's name, tells. `gives`: by what other traces are matched."""
+    """What one line, or one file's name, tells. There may be a million of them."""
 
     place: Path
     url: str
-    marks: frozenset[Hash]
-    gives: frozenset[Hash]
+    marks: tuple[Hash, ...]
+    given: int  # of the marks: the first ones, by which others are matched in turn
+
+    @property
+    def gives(self) -> tuple[Hash, ...]:
+        """By what other traces are matched."""
+        return self.marks[: self.given]
 
 
 @dataclass(frozen=True)
@@ -117,11 +121,10 @@ def traces(place: Path, owner: str) -> Iterator[Trace]:
     """All traces in a folder that `owner` made. Lines that are torn tell nothing."""
     for name in LINES:
         if (place / name).is_file():
-            found = storage.read_json_lines(place / name)
+            found = map(entry_of, lines_of(place / name))
             yield from (trace(place, owner, entry) for entry in found if entry.get("reason") != REASON)
-    if (place / JOURNAL).is_file():
-        for entry in storage.read_json_lines(place / JOURNAL):
-            yield from (trace(place, owner, item) for item in _told(entry))
+    for entry in map(entry_of, lines_of(place / JOURNAL)):
+        yield from (trace(place, owner, item) for item in _told(entry))
     if (place / INCOMING).is_dir():
         for path in (place / INCOMING).iterdir():
             yield trace(place, owner, {"sha256": path.name, "key": records.key_of(path.name)})
@@ -144,12 +147,11 @@ def trace(place: Path, owner: str, entry: Mapping[str, Any]) -> Trace:
     said = [("key", _text(entry, name)) for name in KEYS] + [("pixels_sha256", _text(entry, "pixels_sha256"))]
     if owner not in DRAWN:
         said.append(("sha256", _text(entry, "sha256")))
-    marks = {mark for mark in said if fits(*mark)}
-    gives = set(marks)
+    gives = [mark for mark in dict.fromkeys(said) if fits(*mark)]
+    links = [("url", hash_of(found)) for found in dict.fromkeys((url, page)) if found]
     if url and not url.startswith(ON_DISK):
-        gives.add(("url", hash_of(url)))
-    marks |= {("url", hash_of(found)) for found in (url, page) if found}
-    return Trace(place, url, frozenset(marks), frozenset(gives))
+        gives.append(links.pop(0))
+    return Trace(place, url, (*gives, *links), len(gives))
 
 
 def _text(entry: Mapping[str, Any], name: str) -> str:

@@ -156,9 +156,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
                 "host on this machine or in a private network needs --allow-private-addresses"
             )
         gone = harvest.forgotten | journal.forgotten
-        if gone and take_out(
-            job.out / JOURNAL, lambda url: bool(url) and tombstones.hash_of(url) in gone, forgotten.has_file
-        ):
+        if gone and take_out(job.out / JOURNAL, lambda url: tombstones.hash_of(url) in gone, forgotten.has_file):
             journal = Journal.load(job.out / JOURNAL)
         return _finish(job, journal, before, harvest, began, watch)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gravurekit import foreign, storage, tombstones
 from gravurekit.errors import DataError
-from gravurekit.metadata import LOCK, METADATA
+from gravurekit.metadata import LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
 from gravurekit.stages import _estate, _shards
 from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Place, surveyed
@@ -137,7 +137,8 @@ def run(job: Job, watch: Watch) -> Forgotten:
             for path in [job.root / ALONE, *(place.path / LOCK for place in ours)]:
                 locks.enter_context(storage.locked(path))
         try:
-            return _forget(job, wanted, estate, sorted(ours, key=_turn), watch)
+            with no_collection():
+                return _forget(job, wanted, estate, sorted(ours, key=_turn), watch)
         except OSError as error:  # of reading: what can't be written is told by storage
             why = f"{error.filename} can't be read ({error.strerror})"
             raise DataError(f"{why}: allow it, and run the same command again") from None
@@ -152,7 +153,7 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     before = tombstones.read(stone)
     circle = _circle(wanted, estate, before, watch)
     links = {item.url for item in circle.inside if item.url} | {url for word in wanted for url in word.links}
-    purge = Purge(circle.known, links)
+    purge = Purge(circle.known, links, bool(circle.inside))
     finds = [purge.find(place) for place in ours]
     changed = {find.place.owner for find in finds if find.kept or find.samples}
     reports = list(_reports(estate, purge, changed))
@@ -199,9 +200,9 @@ def _circle(wanted: Sequence[Word], estate: Estate, before: Tombstones, watch: W
         found += _of_others(path)
     keys = {key for item in found for kind, key in item.marks if kind == "key"} | set(before.of("key"))
     seeds = {word.text: set(_seed(word, keys)) for word in wanted}
-    seen = {mark for item in found for mark in item.marks} | before.all
-    unseen = [text for text, seed in seeds.items() if seed.isdisjoint(seen)]
     named, _ = closure(found, set[Hash]().union(*seeds.values()))
+    seen = before.all.union(*(item.marks for item in found if not named.isdisjoint(item.marks)))
+    unseen = [text for text, seed in seeds.items() if seed.isdisjoint(seen)]
     known, inside = closure(found, before.all | named)
     return _Circle(known, inside, named, unseen)
 
@@ -249,7 +250,7 @@ def _reports(estate: Estate, purge: Purge, changed: set[str]) -> Iterator[Path]:
         if path.parent in runs:
             continue
         if _estate.is_sheet(path):
-            if _estate.holds(path, purge.needles):
+            if purge.needles.in_file(path):
                 yield path
         elif _estate.is_preview(path) and changed:
             yield path
@@ -263,7 +264,7 @@ def _yours(job: Job, estate: Estate, purge: Purge, circle: _Circle, known: Set[P
     seen = {path.resolve() for path in known | copies | {job.root / tombstones.FILE}}
     for path in estate.files:
         if path.suffix.lower() != ".png" and seen.isdisjoint((path.resolve(), *path.resolve().parents)):
-            if _estate.holds(path, purge.needles):
+            if purge.needles.in_file(path):
                 yield str(path)
     yield from (str(path) for path in estate.foreign if any(item.place == path for item in circle.inside))
     crawled = {place.path for place in estate.places if place.owner == "crawl"}

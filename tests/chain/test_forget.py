@@ -13,7 +13,7 @@ import pytest
 from typer.testing import Result
 from workspace import digests, run_here
 
-from gravurekit import audit, images, metadata, receipt, storage, tombstones
+from gravurekit import audit, folder, images, metadata, receipt, storage, tombstones
 from gravurekit.record import Record
 
 CHAIN = (
@@ -270,6 +270,49 @@ def test_sheets_that_dont_say_whom_they_show_go_as_well(workspace: Path) -> None
     assert not list(workspace.glob("*.png")) and not list((workspace / "reports").iterdir())
 
 
+def test_a_coloured_print_goes_and_the_folder_that_only_grows_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are named as people named theirs, and only those of the last run count."""
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "coloured"
+    items = [Record(key=f"{n}" * 16, file_name=f"print {n}.png", sha256="", title=f"print {n}.jpg") for n in range(3)]
+    for item in items:
+        for name in (item.file_name, item.file_name.replace(".png", "-panel.png")):
+            storage.write_bytes(out / name, item.key.encode())
+    storage.write_text(out / metadata.MARKER, "colorize\n")
+    metadata.write_lines(out / metadata.METADATA, items)
+    metadata.write_lines(out / metadata.DROPPED, [])
+    files = [f"print {n}{end}.png" for n in (1, 2) for end in ("", "-panel")]
+    plan = receipt.Plan(stage="colorize", revision=1, settings={}, inputs={})
+    folder.seal(out, plan, 2, [], (metadata.METADATA, metadata.DROPPED), 1.0, {"files": files})
+    for key, left, kept in (("1" * 16, files[2:], 1), ("0" * 16, files[2:], 1)):
+        assert told(key)["gone"][0]["files"] == 2
+        seal = receipt.read_receipt(out)
+        assert seal is not None and seal.measured["facts"]["files"] == left
+        assert (seal.counts["in"], seal.counts["kept"], seal.plan) == (kept, kept, plan)
+        assert audit.inspect(out).grave == []
+    assert sorted(path.name for path in out.glob("*.png")) == sorted(files[2:])
+
+
+def test_a_file_is_forgotten_by_its_name_if_that_is_what_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for n in range(2):
+        pixels = np.random.default_rng(n).integers(0, 255, (90, 80, 3), np.uint8)
+        storage.write_bytes(tmp_path / "photos" / f"{n}.png", images.encode_png(pixels))
+    crawl = ("crawl", "--source", "folder:photos", "--executor", "serial", "--quiet")
+    assert run_here(*crawl).exit_code == 0
+    made = told("folder:photos/0.png")
+    assert made["yours"] == ["folder:photos/0.png"] and made["gone"][0]["pictures"] == 1
+    storage.write_bytes(tmp_path / "photos" / "0.png", images.encode_png(pixels[::-1]))
+    assert run_here(*crawl).exit_code == 0
+    assert [item.url for item in listed(tmp_path / "raw" / "metadata.jsonl")] == ["folder:photos/1.png"]
+    assert [item.reason for item in listed(tmp_path / "raw" / "dropped.jsonl")] == ["forgotten"]
+    assert "photos/0.png" not in (tmp_path / "raw" / "journal.jsonl").read_text()
+
+
 # ---- what can go wrong ---------------------------------------------------------------------------------
 
 
@@ -464,7 +507,7 @@ print(kills)
 """
 
 
-@pytest.mark.parametrize("often", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("often", [9, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_before_any_step_and_given_again_it_ends_in_the_same_bytes(
     often: int, workspace: Path, tmp_path: Path
 ) -> None:

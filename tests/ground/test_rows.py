@@ -182,3 +182,10 @@ def test_rows_are_taken_out_whatever_they_are(kind: np.dtype, gone: set[int], tm
 def test_a_file_that_nobody_can_read_is_removed(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "rows").write_bytes(damage)
     assert rows.take_out(tmp_path / "rows", {b"x" * 32}) == 0 and not (tmp_path / "rows").exists()
+
+
+def test_a_file_says_whether_it_holds_any_of_some_rows(tmp_path: Path) -> None:
+    written(tmp_path / "rows")
+    assert rows.holds(tmp_path / "rows", {keys_of(5)[4], b"x" * 32}) and not rows.holds(tmp_path / "rows", {b"x" * 32})
+    (tmp_path / "odd").write_bytes(b'{"count": 1e999}\n')
+    assert not rows.holds(tmp_path / "odd", {b"x" * 32}) and not rows.holds(tmp_path, {b"x" * 32})
