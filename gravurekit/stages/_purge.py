@@ -48,6 +48,11 @@ class Find:
         return bool(self.kept or self.dropped or self.files or self.stashed)
 
 
+def needles_of(known: Iterable[Hash], links: Iterable[str]) -> Needles:
+    """What is looked for in files: keys, digests, and links as they are written."""
+    return Needles([*(digits for kind, digits in known if kind not in ("url", "phash")), *links])
+
+
 class Purge:
     """Takes out of folders whatever is `known`. `links`: those that are known by more than their hash; `is_here`:
     something of it is in some folder."""
@@ -55,9 +60,8 @@ class Purge:
     def __init__(self, known: set[Hash], links: Iterable[str], is_here: bool) -> None:
         self.known, self.is_here = known, is_here
         self.gone: Tombstones = gathered(known)
-        sha256s = [sha256 for sha256 in self.gone.of("sha256") if re.fullmatch("[0-9a-f]{64}", sha256)]
-        self.sha256s = set(sha256s)
-        self.needles = Needles([*(digits for kind, digits in known if kind != "url"), *links])
+        self.sha256s = set(self.gone.of("sha256"))
+        self.needles = needles_of(known, links)
 
     def find(self, place: Place) -> Find:
         """What would go; nothing is written. Raises DataError if a newer gravurekit made the folder."""

@@ -17,9 +17,9 @@ from gravurekit.errors import DataError
 from gravurekit.metadata import LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
 from gravurekit.stages import _estate, _shards
-from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Place, surveyed
+from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Needles, Place, surveyed
 from gravurekit.stages._forgotten import hashes_of
-from gravurekit.stages._purge import Find, Purge
+from gravurekit.stages._purge import Find, Purge, needles_of
 from gravurekit.stages._traces import (
     DRAWN,
     ON_DISK,
@@ -89,8 +89,9 @@ class Forgotten:
     @property
     def lines(self) -> list[str]:
         """What the table doesn't say, a sentence each."""
-        went = "would go" if self.dry_run else "are gone, and stay away"
-        said = [f"forget: {len(self.keys)} keys {went} ({self.tombstones})"]
+        went = "would be forgotten" if self.dry_run else "forgotten"
+        counted = f"{len(self.keys)} key{'s' * (len(self.keys) != 1)}"
+        said = [f"forget: {counted} {went} ({self.tombstones})"]
         said += [f"  never seen here: {word}; a later crawl won't fetch it" for word in self.unseen]
         said += [f"  {'would be ' * self.dry_run}removed: {path}" for path in self.reports]
         said += [f"  yours, to be seen to by hand: {path}" for path in self.yours]
@@ -156,7 +157,8 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     purge = Purge(circle.known, links, bool(circle.inside))
     finds = [purge.find(place) for place in ours]
     changed = {find.place.owner for find in finds if find.kept or find.samples}
-    reports = list(_reports(estate, purge, changed))
+    needles = needles_of(circle.named, links)
+    reports = list(_reports(estate, needles, changed))
     exports = dict(_exports(estate, circle, finds))
     made = Forgotten(
         dry_run=job.dry_run,
@@ -165,7 +167,7 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
         unseen=tuple(circle.unseen),
         gone=tuple(_gone(find) for find in finds if find.kept or find.samples or find.changes_lines or find.also),
         reports=tuple(str(path) for path in reports),
-        yours=tuple(_yours(job, estate, purge, circle, {*reports, *exports})),
+        yours=tuple(_yours(job, estate, needles, circle, {*reports, *exports})),
         runs=tuple(str(path) for path in _learned(estate, circle, "train")),
         exports=tuple(f"{path} ({said})" if said else str(path) for path, said in exports.items()),
         unknown=tuple(_unknown(job, estate, changed)),
@@ -243,14 +245,14 @@ def _gone(find: Find) -> Gone:
     return Gone(str(place.path), place.owner, find.kept + find.samples, find.dropped, len(find.files), tuple(find.also))
 
 
-def _reports(estate: Estate, purge: Purge, changed: set[str]) -> Iterator[Path]:
+def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Path]:
     """Pages and sheets of ours that show the picture, or may show it. The credits of runs stay with them."""
     runs = {place.path for place in estate.places if place.is_copy}
     for path in estate.files:
         if path.parent in runs:
             continue
         if _estate.is_sheet(path):
-            if purge.needles.in_file(path):
+            if needles.in_file(path):
                 yield path
         elif _estate.is_preview(path) and changed:
             yield path
@@ -258,13 +260,13 @@ def _reports(estate: Estate, purge: Purge, changed: set[str]) -> Iterator[Path]:
             yield from _estate.evaluation_of(path)
 
 
-def _yours(job: Job, estate: Estate, purge: Purge, circle: _Circle, known: Set[Path]) -> Iterator[str]:
+def _yours(job: Job, estate: Estate, needles: Needles, circle: _Circle, known: Set[Path]) -> Iterator[str]:
     """Files and folders of people's own that name or hold it, but for those that are `known`."""
     copies = {place.path for place in estate.places if place.is_copy}
     seen = {path.resolve() for path in known | copies | {job.root / tombstones.FILE}}
     for path in estate.files:
         if path.suffix.lower() != ".png" and seen.isdisjoint((path.resolve(), *path.resolve().parents)):
-            if purge.needles.in_file(path):
+            if needles.in_file(path):
                 yield str(path)
     yield from (str(path) for path in estate.foreign if any(item.place == path for item in circle.inside))
     crawled = {place.path for place in estate.places if place.owner == "crawl"}

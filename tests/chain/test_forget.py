@@ -148,6 +148,7 @@ def test_the_chain_goes_on_and_the_picture_stays_away(workspace: Path) -> None:
     assert forgotten == [tombstones.record(key) for key in sorted(tombstones.hash_of(url)[:16] for url in links)]
     for words in CHAIN[:3]:
         assert json.loads(run_here(*words, "--quiet", "--json").stdout)["fresh"]
+    assert run_here("report", "raw", "--quiet").exit_code == 0
     before = digests(workspace)
     assert told(kept.key)["gone"] == []
     assert digests(workspace) == before
