@@ -1,0 +1,143 @@
+"""An opt-out of odd things: what was never here, what is no key, hostile lines, coloured prints, names of files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hostile import serving
+from odd_pictures import drawn
+from typer.testing import Result
+from workspace import run_here
+
+from gravurekit import audit, folder, images, metadata, receipt, storage, tombstones
+from gravurekit.record import Record
+
+
+def listed(path: Path) -> list[Record]:
+    return metadata.read_lines(path)
+
+
+def forget(*words: str) -> Result:
+    return run_here("forget", *words)
+
+
+def told(*words: str) -> dict[str, Any]:
+    result = forget(*words, "--json", "--quiet")
+    assert result.exit_code == 0, result.exception
+    return dict(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize("how", ["link", "page", "key", "sha256"])
+def test_a_link_that_was_never_seen_is_not_asked_for(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving() as site:
+        site.bodies = {f"{n}.jpg": drawn(n) for n in range(3)}
+        storage.write_bytes(tmp_path / "0.jpg", site.bodies["0.jpg"])
+        sha256 = metadata.file_sha256(tmp_path / "0.jpg")
+        page = "http://pages.example/of it.html"
+        rows = [{"url": site.url(f"/pictures/{n}.jpg"), "page_url": page if n == 0 else ""} for n in range(3)]
+        storage.write_lines(tmp_path / "links.jsonl", map(json.dumps, rows))
+        word = {"link": rows[0]["url"], "page": page, "key": sha256[:16], "sha256": sha256[:16].upper()}[how]
+        result = forget(word)
+        assert result.exit_code == 0 and "never seen here" in result.stdout
+        crawl = ("crawl", "--source", "urls:links.jsonl", "--allow-private-addresses", "--executor", "serial")
+        for _ in range(2):
+            assert run_here(*crawl, "--quiet").exit_code == 0
+        assert site.asked["/pictures/0.jpg"] == (0 if how in ("link", "page") else 1)
+        names = (tmp_path / "raw" / "journal.jsonl").read_text()
+        assert "/pictures/0.jpg" not in names and "/pictures/1.jpg" in names and sha256 not in names
+        assert {item.reason for item in listed(tmp_path / "raw" / "dropped.jsonl")} == {"forgotten"}
+        ahead = run_here(*crawl, "--dry-run", "--json").stdout
+        assert "/pictures/0.jpg" not in ahead and '"forgotten"' in ahead
+
+
+def test_a_coloured_print_goes_and_the_folder_that_only_grows_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are named as people named theirs, and only those of the last run count."""
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "coloured"
+    items = [Record(key=f"{n}" * 16, file_name=f"print {n}.png", sha256="", title=f"print {n}.jpg") for n in range(3)]
+    for item in items:
+        for name in (item.file_name, item.file_name.replace(".png", "-panel.png")):
+            storage.write_bytes(out / name, item.key.encode())
+    storage.write_text(out / metadata.MARKER, "colorize\n")
+    metadata.write_lines(out / metadata.METADATA, items)
+    metadata.write_lines(out / metadata.DROPPED, [])
+    files = [f"print {n}{end}.png" for n in (1, 2) for end in ("", "-panel")]
+    plan = receipt.Plan(stage="colorize", revision=1, settings={}, inputs={})
+    folder.seal(out, plan, 2, [], (metadata.METADATA, metadata.DROPPED), 1.0, {"files": files})
+    for key, left, kept in (("1" * 16, files[2:], 1), ("0" * 16, files[2:], 1)):
+        assert told(key)["gone"][0]["files"] == 2
+        seal = receipt.read_receipt(out)
+        assert seal is not None and seal.measured["facts"]["files"] == left
+        assert (seal.counts["in"], seal.counts["kept"], seal.plan) == (kept, kept, plan)
+        assert audit.inspect(out).grave == []
+    assert sorted(path.name for path in out.glob("*.png")) == sorted(files[2:])
+
+
+def test_a_file_is_forgotten_by_its_name_if_that_is_what_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for n in range(2):
+        pixels = np.random.default_rng(n).integers(0, 255, (90, 80, 3), np.uint8)
+        storage.write_bytes(tmp_path / "photos" / f"{n}.png", images.encode_png(pixels))
+    crawl = ("crawl", "--source", "folder:photos", "--executor", "serial", "--quiet")
+    assert run_here(*crawl).exit_code == 0
+    made = told("folder:photos/0.png")
+    assert made["yours"] == ["folder:photos/0.png"] and made["gone"][0]["pictures"] == 1
+    storage.write_bytes(tmp_path / "photos" / "0.png", images.encode_png(pixels[::-1]))
+    assert run_here(*crawl).exit_code == 0
+    assert [item.url for item in listed(tmp_path / "raw" / "metadata.jsonl")] == ["folder:photos/1.png"]
+    assert [item.reason for item in listed(tmp_path / "raw" / "dropped.jsonl")] == ["forgotten"]
+    assert "photos/0.png" not in (tmp_path / "raw" / "journal.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "name the picture"),
+        (("0123abc",), "neither a link nor a key"),
+        (("no/such.jpg",), "neither a link nor a key"),
+        (("0123abcd" * 3,), "neither a link nor a key"),
+        (("12345678",), "no picture's key begins with 12345678"),
+        (("http://host/\x1b[2J",), "holds more or other characters"),
+        (("--file", "absent.txt"), "No such file"),
+        (("--file", "."), "is no file"),
+    ],
+)
+def test_what_names_no_picture_is_refused(
+    words: tuple[str, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = forget(*words)
+    assert result.exit_code == 2 and says in str(result.exception) and not list(tmp_path.iterdir())
+
+
+def test_a_beginning_of_several_keys_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = ("aaaaaaaa" + "0" * 8, "aaaaaaaa" + "1" * 8)
+    storage.write_text(tmp_path / "raw" / metadata.MARKER, "crawl\n")
+    metadata.write_lines(tmp_path / "raw" / metadata.METADATA, (Record(key=key) for key in keys))
+    result = forget("AAAAAAAA")
+    assert result.exit_code == 2 and f"begins 2 keys ({', '.join(keys)}" in str(result.exception)
+
+
+def test_hostile_lines_take_no_other_files_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that lead out, that are a folder's or our own files', and lines that are torn or no Records."""
+    monkeypatch.chdir(tmp_path)
+    key = "ab" * 8
+    names = ("../precious.txt", str(tmp_path / "precious.txt"), "images", "metadata.jsonl", ".gravurekit", ".", "a\0b")
+    storage.write_text(tmp_path / "precious.txt", "precious")
+    storage.write_text(tmp_path / "raw" / metadata.MARKER, "crawl\n")
+    storage.write_text(tmp_path / "raw" / "images" / "other.jpg", "x")
+    lines = [json.dumps({"key": key, "file_name": name, "url": 7, "cluster": ["x"]}) for name in names]
+    torn = ['{"key":"' + key, "[]", "7", '{"key":"' + "cd" * 8 + '","cluster":"../..","photo_key":"é"}', '{"key":"cd']
+    storage.write_lines(tmp_path / "raw" / metadata.METADATA, [*lines, *torn])
+    assert forget(key, "--quiet").exit_code == 0 and forget("cd" * 8, "--quiet").exit_code == 0
+    assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "raw/images/other.jpg").exists()
+    assert (tmp_path / "raw" / metadata.METADATA).read_text() == '[]\n7\n{"key":"cd\n'
+    assert tombstones.read(tmp_path / tombstones.FILE).all == {("key", key), ("key", "cd" * 8)}
