@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gravurekit import pipeline, terminal
+from gravurekit import answers, pipeline, terminal
 from gravurekit.options import keyword
 from gravurekit.pipeline import Wishes
 from gravurekit.progress import Watch
@@ -41,7 +41,7 @@ EXPLAIN = Instead(
         ],
     ),
     pipeline.explain,
-    terminal.show_explanation,
+    answers.show_explanation,
 )
 CALIBRATE = Instead(
     keyword(
@@ -52,7 +52,7 @@ CALIBRATE = Instead(
         ],
     ),
     pipeline.calibrate,
-    terminal.show_calibration,
+    answers.show_calibration,
 )
 PREVIEW = Instead(
     keyword(
@@ -76,7 +76,7 @@ MATCH = Instead(
         ],
     ),
     pipeline.match_style,
-    terminal.show_match,
+    answers.show_match,
 )
 VERIFY = Instead(
     keyword(
@@ -87,5 +87,5 @@ VERIFY = Instead(
         ],
     ),
     pipeline.verify_shards,
-    terminal.show_verification,
+    answers.show_verification,
 )

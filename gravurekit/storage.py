@@ -200,7 +200,7 @@ def replace_lines(path: Path, lines: Iterable[bytes]) -> None:
     audit does) believes no more of what lies beside it than before."""
     with _explained(path):
         before = path.stat()
-    with _written_whole(path) as file:
+    with writing(path) as file:
         file.writelines(line + b"\n" for line in lines)
         file.flush()
         os.utime(file.fileno(), ns=(before.st_atime_ns, before.st_mtime_ns))

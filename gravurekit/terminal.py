@@ -19,7 +19,7 @@ from rich.text import Text
 
 from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
-from gravurekit.errors import DataError, Interrupted, may_pass
+from gravurekit.errors import Interrupted, may_pass
 from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
@@ -27,10 +27,6 @@ from gravurekit.reference import Knob
 from gravurekit.reports import Sheet
 from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
-from gravurekit.stages._calibrate import Calibration
-from gravurekit.stages._explain import Explanation
-from gravurekit.stages._match import Match
-from gravurekit.stages._verify import Verification
 from gravurekit.stages.evaluate import Evaluation
 from gravurekit.stages.forget import Forgotten
 from gravurekit.words import clean, short
@@ -41,11 +37,11 @@ class Screen(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As rich's, without markup and without words that become pictures (`:x:`)."""
-        still = (_still(item) if isinstance(item, str) else item for item in objects)
-        super().print(*still, **({"markup": False, "emoji": False} | options))
+        calm = (still(item) if isinstance(item, str) else item for item in objects)
+        super().print(*calm, **({"markup": False, "emoji": False} | options))
 
 
-def _still(text: str) -> str:
+def still(text: str) -> str:
     return clean(text).replace("\r", " ")
 
 
@@ -76,7 +72,7 @@ class Board:
             left = f"{tally.waiting / rate:.0f} s" if rate and tally.waiting else ""
             speed = f"{rate:.1f}" if rate else ""
             numbers = (str(count) for count in (tally.found, tally.new, tally.known, tally.duplicate))
-            table.add_row(_word(word), *numbers, _failed(tally), speed, left, Text(_still(tally.state)))
+            table.add_row(_word(word), *numbers, _failed(tally), speed, left, Text(still(tally.state)))
         return table
 
     def _rate(self, word: str, tally: Tally, now: float) -> float:
@@ -87,7 +83,7 @@ class Board:
 
 def _word(text: str) -> Text:
     """A keyword, which may be a book."""
-    return Text(short(_still(text), 48))
+    return Text(short(still(text), 48))
 
 
 def _failed(tally: Tally) -> str:
@@ -215,76 +211,6 @@ def _show_relevance(summary: Summary) -> None:
         RESULTS.print(f"  {name}: {said}; of all pictures lie below: {counts}")
 
 
-def show_explanation(why: Explanation, as_json: bool) -> None:
-    """Why a picture is kept or dropped, on stdout."""
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(why)) + "\n")
-        return
-    RESULTS.print(f"{why.key}  {why.file}")
-    because = f": {why.reason} ({why.detail})" if why.reason else ""
-    RESULTS.print(f"  {why.verdict}{because}")
-    if why.kept_key:
-        RESULTS.print(f"  kept instead: {why.kept_key}  {why.kept_file}")
-    elif why.cluster and why.cluster != why.key:
-        RESULTS.print(f"  a copy of {why.cluster}, kept by hand")
-    if why.copies:
-        RESULTS.print(f"  dropped as its copies: {', '.join(why.copies)}")
-    if why.stale:
-        RESULTS.print(f"  that was before: {'; '.join(why.stale)}")
-    if why.now:
-        RESULTS.print("at the present settings")
-    for name, said in why.now.items():
-        RESULTS.print(f"  {name.replace('_', ' '):<16} {said or 'passes'}")
-    if why.scores:
-        RESULTS.print("figures")
-        RESULTS.print("  " + ", ".join(f"{name} {value:g}" for name, value in why.scores.items()))
-    if why.unmeasured:
-        pictures = "picture" if why.unmeasured == 1 else "pictures"
-        RESULTS.print(f"not compared with {why.unmeasured} {pictures} that no run has measured yet")
-    if why.nearest:
-        RESULTS.print("most like it")
-    for near in why.nearest:
-        RESULTS.print(
-            f"  {near.key}  code distance {near.distance} of 256, correlation {near.correlation:.2f}, colours "
-            f"{near.color:.1f} apart, in a patch {near.patch:.1f}  {near.file}"
-        )
-
-
-def show_calibration(found: Calibration, as_json: bool) -> None:
-    """Which edited copies would be found, and which pictures are taken for one, on stdout."""
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(found)) + "\n")
-        return
-    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("edit", "found", "of", "share", "of another", "missed"):
-        table.add_column(name, justify="left" if name in ("edit", "missed") else "right", no_wrap=name != "missed")
-    for row in found.recalls:
-        missed = ", ".join(row.missed[:3]) + (" …" if len(row.missed) > 3 else "")
-        share = f"{100 * row.share:.1f} %"
-        table.add_row(row.edit, str(row.found), str(row.pictures), share, str(row.wrong), Text(_still(missed)))
-    console.print(table, crop=False)
-    doubt = ": look whether they are" if found.twins else ""
-    RESULTS.print(f"pictures edited: {found.pictures}; compared with one another: {found.compared}")
-    RESULTS.print(f"{len(found.twins)} of these are taken for copies of others{doubt}")
-    for pair in found.twins:
-        RESULTS.print(f"  {pair.file}  of  {pair.kept}  ({pair.detail})")
-
-
-def show_verification(found: Verification, as_json: bool) -> None:
-    """What is damaged in a shards folder, on stdout. Raises DataError if anything is."""
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(found) | {"folder": str(found.folder)}) + "\n")
-    else:
-        for damage in found.damages:
-            row = f", row {damage.row}" if damage.row >= 0 else ""
-            whose = f" ({', '.join(filter(None, (damage.key, damage.url)))})" if damage.key else ""
-            RESULTS.print(f"{found.folder / damage.file}{row}{whose}: {damage.what}")
-        RESULTS.print(f"{found.folder}: {found.files} shards, {found.samples} samples, {len(found.damages)} faults")
-    if found.damages:
-        raise DataError(f"{found.folder} is damaged: run `gravurekit shard` again, which makes it anew")
-
-
 def _line(summary: Summary) -> str:
     if summary.stage == "train":
         head = f"train: {summary.kept} pictures"
@@ -353,18 +279,6 @@ def show_made(path: Path, as_json: bool) -> None:
         show_file(path)
 
 
-def show_match(match: Match, as_json: bool) -> None:
-    """What came of a fit, on stdout."""
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(match), default=str) + "\n")
-        return
-    tone, edges = match.kept
-    about = f"{match.before:.2f} → {match.after:.2f} from {match.prints} prints"
-    kept = f"tone {tone:.2f} and edges {edges:.2f} of {match.photographs} photographs kept"
-    sys.stdout.write(f"{match.style}: textures {about}; {kept}\n")
-    sys.stdout.write(f"{match.out}: draw with it by --preset {match.out}\n")
-
-
 def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:
     """The settings in force, on stdout: a settings file with the origin of each value, or a JSON object a line."""
     lines = [json.dumps(asdict(knob)) for knob in knobs]
@@ -387,7 +301,7 @@ def _print_table(lines: Sequence[Sequence[str]]) -> None:
     for n, name in enumerate(lines[0] if lines else ()):
         table.add_column(name, justify="left" if n == 0 else "right", no_wrap=n == 0)
     for cells in lines[1:]:
-        table.add_row(*(Text(_still(cell)) for cell in cells))
+        table.add_row(*(Text(still(cell)) for cell in cells))
     if lines:
         console.print(table, crop=False)
 

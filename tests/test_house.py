@@ -33,6 +33,7 @@ FLOORS = [
     ["pipeline"],
     ["reference", "doctor"],
     ["terminal", "options", "workspace"],
+    ["answers"],
     ["instead"],
     ["cli"],
     ["commands"],

@@ -2,6 +2,7 @@
 manifest says of the rest."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from gravurekit.stages._shards import Shard, publish, sweep
 if TYPE_CHECKING:
     from gravurekit.shards.tally import Tally
 
+KEY = re.compile("[0-9a-f]{16}")
 SAVED = f"{PARTS}/whole"  # what lay in the folder before: while it lies here, a kill may have come in between
 Entry = dict[str, Any]
 DERIVED = ("L_mean", "ab", "ab_histogram", "palettes", "splits", "labels", "licenses", "sources", "shards", "files")
@@ -33,7 +35,7 @@ def take_out(out: Path, keys: set[str]) -> int:
     saved = out / SAVED
     if not (saved / shards.MANIFEST).exists():
         if not (out / shards.MANIFEST).exists():
-            return _empty(out)
+            return _empty(out, keys)
         storage.remove(out / PARTS)  # of this or of `shard`, ended when all but this was done
         sweep(out, read_manifest(out))
         if not _concerned(out, keys):
@@ -56,13 +58,22 @@ def take_out(out: Path, keys: set[str]) -> int:
     return count
 
 
-def _empty(out: Path) -> int:
-    """What a killed run left, and what it was about to replace."""
-    storage.remove(out / PARTS)
-    for name in (shards.INDEX, shards.TABLE, DROPPED):
-        storage.remove(out / name)
-    sweep(out, {"shards": ()})
+def _empty(out: Path, keys: set[str]) -> int:
+    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures."""
+    lists = [out / name for name in (shards.INDEX, shards.TABLE, DROPPED)]
+    if any(_names(path, keys) for path in (*lists, *(out / PARTS).rglob("*.jsonl"))):
+        for path in (out / PARTS, *lists):
+            storage.remove(path)
+        sweep(out, {"shards": ()})
     return 0
+
+
+def _names(path: Path, keys: set[str]) -> bool:
+    """Whether a file names one of the keys."""
+    if not path.is_file():
+        return False
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        return any(not keys.isdisjoint(KEY.findall(line)) for line in lines)
 
 
 def _concerned(out: Path, keys: set[str]) -> bool:

@@ -16,10 +16,11 @@ from gravurekit import foreign, storage, tombstones
 from gravurekit.errors import DataError
 from gravurekit.metadata import LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
-from gravurekit.stages import _estate, _shards
+from gravurekit.stages import _estate
 from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Needles, Place, surveyed
 from gravurekit.stages._forgotten import hashes_of
 from gravurekit.stages._purge import Find, Purge, needles_of
+from gravurekit.stages._take_out import take_out
 from gravurekit.stages._traces import (
     DRAWN,
     ON_DISK,
@@ -180,8 +181,8 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
         storage.remove(path)
     watch.begin("forget", len(finds))
     for find in finds:
-        if find.samples:
-            _shards.take_out(find.place.path, set(purge.gone.of("key")), watch)
+        if find.place.owner == "shard":  # also one without such samples: an earlier run may have been killed in it
+            take_out(find.place.path, set(purge.gone.of("key")))
         purge.take_out(find)
         watch.advance()
     storage.settle()
