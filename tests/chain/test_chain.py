@@ -123,6 +123,7 @@ def test_a_lost_picture_is_fetched_again_alone(gravurekit: Callable[..., Result]
         assert digests(tmp_path, but=("journal.jsonl",)) == before
 
 
+@pytest.mark.slow
 def test_serial_and_local_write_the_same_bytes(world: Path, gravurekit: Callable[..., Result], tmp_path: Path) -> None:
     for out, executor in (("one", ("--executor", "serial")), ("two", ("--executor", "local", "--jobs", "2"))):
         gravurekit("filter", str(world / "raw"), f"{out}/clean", *executor)

@@ -310,6 +310,7 @@ def test_labels_of_any_kind_are_names(gravurekit: Run, tmp_path: Path) -> None:
         assert found[f"{key_of(n)}-0"]["label"] == (manifest["classes"].index(name) if name else -1)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_classes(tmp_path: Path) -> None:
     """A manifest of as many pictures as classes, each with a palette."""
     from gravurekit.shards.tally import Tally
@@ -340,7 +341,7 @@ def test_a_hundred_thousand_classes(tmp_path: Path) -> None:
 def test_one_sample_in_all(gravurekit: Run, tmp_path: Path) -> None:
     numbers = iter(range(100))
     codes = set()
-    for _ in range(8):  # whichever split it falls into
+    for _ in range(6):  # whichever split it falls into
         shutil.rmtree(tmp_path / "styled", ignore_errors=True)
         write_styled(tmp_path / "styled", [next(numbers)])
         result = run_here("shard", "--size", "32", "--val-share", "0.5", "--seed", "1")
@@ -413,6 +414,8 @@ def test_verify_names_file_sample_and_picture(damage: str, drawn: Path) -> None:
     path = next((drawn / "shards").glob("train-00001-*"))
     entries = [entry for entry in index_of(drawn / "shards") if entry["shard"] == path.name]
     spoil(path)
+    if path.exists():
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 1))  # later than the receipt, as it would be
     result = run_here("shard", "--verify", "shards", "--json")
     assert result.exit_code == 5 and "run `gravurekit shard` again" in str(result.exception)
     damages = json.loads(result.stdout)["damages"]

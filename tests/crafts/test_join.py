@@ -284,6 +284,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 LOOKS = 400_000
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_equal_hashes_cost_a_hundred_thousand_looks(looks: list[int]) -> None:
     count = 100_000
     few = coded(one_frame(bits(*range(128))))

@@ -280,6 +280,7 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_step_saves_it_and_resumes_exactly(tmp_path: Path, unbroken: Path) -> None:
     handler = signal.getsignal(signal.SIGINT)
     rest = (CONFIG, recipe(validate_every=3), tmp_path)
