@@ -1,12 +1,13 @@
 """Reading shards: memory-mapped, a whole batch in one call, each sample's checksum proved at its first use."""
 
 import json
+import math
 import os
 import resource
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from gravurekit.errors import DataError
 from gravurekit.shards import FORMAT, INDEX, MANIFEST, PLANES, SPLITS
-from gravurekit.shards.layout import FIGURES, Layout, read_layout
+from gravurekit.shards.layout import FIGURES, PAGE, Layout, read_layout
 from gravurekit.shards.writer import Sample, checksum
 
 AGAIN = "run `gravurekit shard` again"
@@ -73,17 +74,25 @@ def _fault_of(manifest: dict[str, Any]) -> str:
 # ---- files ---------------------------------------------------------------------------------------------
 
 
-Rows = Sequence[tuple[int, int]]  # where in a batch a sample goes, and its row in its file
+Place = tuple[int, int, int]  # where in a batch a sample goes, its shard, and its row in that
+Field = tuple[str, slice]  # a tensor, and the planes of it that are taken
 
 
 class _File(Protocol):
-    """An open shard: the values of one row of a tensor; planes of several rows copied into a batch."""
+    """An open shard."""
 
     layout: Layout
 
-    def row(self, name: str, row: int) -> np.ndarray: ...
+    def rows(self, name: str) -> np.ndarray:
+        """All values of a small tensor."""
 
-    def copy(self, name: str, planes: slice, rows: Rows, out: np.ndarray) -> None: ...
+    def row(self, name: str, row: int) -> np.ndarray:
+        """The values of one sample."""
+
+    @staticmethod
+    def fill(files: "Mapping[int, Any]", field: Field, places: Iterable[Place], out: np.ndarray) -> None:
+        """Copy a field of several samples into a batch; `files` by shard. Threads take turns in every line of Python,
+        and not while a sample is copied: the fewer lines there are between two copies, the more threads are worth."""
 
 
 class _Mapped:
@@ -97,13 +106,18 @@ class _Mapped:
             for name, tensor in layout.items()
         }
 
+    def rows(self, name: str) -> np.ndarray:
+        return self._tensors[name]
+
     def row(self, name: str, row: int) -> np.ndarray:
         return self._tensors[name][row]
 
-    def copy(self, name: str, planes: slice, rows: Rows, out: np.ndarray) -> None:
-        values = self._tensors[name] if planes == ALL else self._tensors[name][:, planes]
-        for place, row in rows:
-            out[place] = values[row]
+    @staticmethod
+    def fill(files: "Mapping[int, _Mapped]", field: Field, places: Iterable[Place], out: np.ndarray) -> None:
+        name, planes = field
+        views = {shard: file._tensors[name][:, planes] for shard, file in files.items()}
+        for place, shard, row in places:
+            out[place] = views[shard][row]
 
 
 class _Read:
@@ -115,29 +129,35 @@ class _Read:
         self._file = open(path, "rb", buffering=0)
         weakref.finalize(self, self._file.close)
 
+    def rows(self, name: str) -> np.ndarray:
+        tensor = self.layout[name]
+        return self._read(np.empty(tensor.shape, tensor.dtype), tensor.offset)
+
     def row(self, name: str, row: int) -> np.ndarray:
         tensor = self.layout[name]
-        out = np.empty(tensor.shape[1:], tensor.dtype)
-        self._fill(out, tensor.offset + row * tensor.stride)
-        return out
+        return self._read(np.empty(tensor.shape[1:], tensor.dtype), tensor.offset + row * tensor.stride)
 
-    def copy(self, name: str, planes: slice, rows: Rows, out: np.ndarray) -> None:
-        tensor = self.layout[name]
-        first, _, _ = planes.indices(tensor.shape[1])
-        begin = tensor.offset + first * (tensor.stride // tensor.shape[1])
-        for place, row in rows:
-            self._fill(out[place], begin + row * tensor.stride)
+    @staticmethod
+    def fill(files: "Mapping[int, _Read]", field: Field, places: Iterable[Place], out: np.ndarray) -> None:
+        name, planes = field
+        for place, shard, row in places:
+            file = files[shard]
+            tensor = file.layout[name]
+            first, _, _ = planes.indices(tensor.shape[1])
+            file._read(out[place], tensor.offset + row * tensor.stride + first * (tensor.stride // tensor.shape[1]))
 
-    def _fill(self, out: np.ndarray, offset: int) -> None:
+    def _read(self, out: np.ndarray, offset: int) -> np.ndarray:
+        """Fill `out` with what lies at `offset`."""
         try:
             found = os.preadv(self._file.fileno(), [out.data], offset)
         except OSError as error:
             raise DataError(f"{self._path} can't be read ({error.strerror}): {AGAIN}") from None
         if found != out.nbytes:
             raise DataError(f"{self._path} was cut short: {AGAIN}")
+        return out
 
 
-KINDS: dict[str, Callable[[Path, Layout], _File]] = {"mmap": _Mapped, "pread": _Read}
+KINDS: dict[str, type[_Mapped] | type[_Read]] = {"mmap": _Mapped, "pread": _Read}
 
 
 def _most_files() -> int:
@@ -166,11 +186,14 @@ class ShardSet:
         self.manifest = read_manifest(folder)
         self.classes: tuple[str, ...] = tuple(self.manifest["classes"])
         self.fields, self.check = tuple(fields), check
-        self._planes = {name: _place(name, self.manifest) for name in fields if name not in FIGURES}
+        self._planes = {name: _field(name, self.manifest) for name in fields if name not in FIGURES}
         self._folder, self._kind = folder, KINDS[io]
         self._shards = [shard for shard in self.manifest["shards"] if shard["split"] == split]
         self._ends = np.cumsum([shard["samples"] for shard in self._shards], dtype=np.int64)
         self._proved = np.full(len(self), not check)
+        self._figures = {  # of all samples whose files were open: small, and quicker than a look into each file
+            name: np.zeros((len(self), *FIGURES[name][0]), FIGURES[name][1]) for name in fields if name in FIGURES
+        }
         self._most_files = most_files or _most_files()
         self._open: OrderedDict[int, _File] = OrderedDict()
         self._lock = threading.Lock()
@@ -193,14 +216,9 @@ class ShardSet:
     def buffers(self, count: int) -> dict[str, np.ndarray]:
         """Arrays that hold a batch of `count` samples, for `batch` to fill again and again."""
         width, height = self.manifest["size"]
-        shapes = {name: (count, *self._shape(name, height, width)) for name in self.fields}
-        return {name: np.empty(shape, np.uint8 if name in self._planes else np.int64) for name, shape in shapes.items()}
-
-    def _shape(self, name: str, height: int, width: int) -> tuple[int, ...]:
-        if name not in self._planes:
-            return FIGURES[name][0]
-        first, last, _ = self._planes[name][1].indices(PLANES[self._planes[name][0]])
-        return last - first, height, width
+        found = {name: _at_a_page((count, _count(field), height, width)) for name, field in self._planes.items()}
+        figures = {name: np.empty((count, *FIGURES[name][0]), np.int64) for name in self._figures}
+        return {name: (found | figures)[name] for name in self.fields}
 
     def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Samples by number, 0 to len - 1: of the `fields`, `L` (B, 1, H, W), `wash` (B, 3, H, W), `ab` (B, 2, H, W),
@@ -213,23 +231,31 @@ class ShardSet:
         out = {name: values[:count] for name, values in (out or self.buffers(count)).items()}
         shards = np.searchsorted(self._ends, indices, side="right")
         rows = indices - np.where(shards > 0, self._ends[shards - 1], 0)
-        groups: dict[int, list[tuple[int, int]]] = {}
-        for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
-            groups.setdefault(shard, []).append((place, row))
-        proved = self._proved[indices]
-        for shard, mine in groups.items():
-            file = self._file(shard)
-            for place, row in () if proved.all() else mine:
-                if not proved[place]:
-                    self._prove(file, shard, row)
-            for name, values in out.items():
-                if taken := self._planes.get(name):
-                    file.copy(*taken, mine, values)
-                else:
-                    for place, row in mine:
-                        values[place] = file.row(name, row)
-        self._proved[indices] = True
+        places = list(zip(range(count), shards.tolist(), rows.tolist(), strict=True))
+        for part, files in self._opened_for(places):
+            self._prove(part, files, indices)
+            for name, field in self._planes.items():
+                self._kind.fill(files, field, part, out[name])
+        for name, values in self._figures.items():
+            out[name][...] = values[indices]
         return out
+
+    def _opened_for(self, places: list[Place]) -> Iterator[tuple[list[Place], dict[int, Any]]]:
+        """The files of these samples by shard, all at once, or, where that would be too many, some at a time."""
+        wanted = sorted({shard for _, shard, _ in places})
+        for first in range(0, len(wanted), self._most_files):
+            files = {shard: self._file(shard) for shard in wanted[first : first + self._most_files]}
+            yield ([place for place in places if place[1] in files] if len(files) < len(wanted) else places), files
+
+    def _prove(self, places: Iterable[Place], files: Mapping[int, _File], indices: np.ndarray) -> None:
+        """Look at the checksums of those samples that weren't looked at before."""
+        proved = self._proved[indices]
+        if proved.all():
+            return
+        for place, shard, row in places:
+            if not proved[place]:
+                self._prove_one(files[shard], shard, row)
+                self._proved[indices[place]] = True
 
     def _file(self, shard: int) -> _File:
         """An open file; the one that was used longest ago is closed when there would be too many."""
@@ -256,16 +282,35 @@ class ShardSet:
         ):
             raise DataError(f"{path} doesn't hold the {entry['samples']} samples of the manifest: {AGAIN}")
         try:
-            return self._kind(path, layout)
+            file = self._kind(path, layout)
         except OSError as error:
             raise DataError(f"{path} can't be read ({error.strerror}): {AGAIN}") from None
+        end = int(self._ends[shard])
+        for name, values in self._figures.items():
+            values[end - entry["samples"] : end] = file.rows(name)
+        return file
 
-    def _prove(self, file: _File, shard: int, row: int) -> None:
+    def _prove_one(self, file: _File, shard: int, row: int) -> None:
         planes = (file.row(name, row) for name in PLANES if name in file.layout)
         if checksum(planes, int(file.row("label", row)), file.row("box", row).tolist()) != int(file.row("crc32", row)):
             name = self._shards[shard]["file"]
             whose = source_of(self._folder, name, row)
             raise DataError(f"{self._folder / name}, row {row}{whose}, is damaged (checksum): {AGAIN}")
+
+
+def _count(field: Field) -> int:
+    """How many planes a field has."""
+    first, last, _ = field[1].indices(PLANES[field[0]])
+    return last - first
+
+
+def _at_a_page(shape: tuple[int, ...]) -> np.ndarray:
+    """A new uint8 array that begins at a page, as the tensors in the files do: where one begins a little after the
+    other, the processor takes each read for one of what it has just written, and waits (a tenth slower)."""
+    size = math.prod(shape)
+    space = np.empty(size + PAGE, np.uint8)
+    begin = -space.ctypes.data % PAGE
+    return space[begin : begin + size].reshape(shape)
 
 
 def samples_of(path: Path, rows: Iterable[int]) -> Iterator[Sample]:
@@ -313,8 +358,8 @@ def source_of(folder: Path, file: str, row: int) -> str:
     return ""
 
 
-def _place(name: str, manifest: Mapping[str, Any]) -> tuple[str, slice]:
-    """The tensor, and the planes of it, that a field stands for."""
+def _field(name: str, manifest: Mapping[str, Any]) -> Field:
+    """The tensor, and the planes of it, that the name of a field stands for."""
     tensor, planes = ("wash", COLOURS) if name == "ab" else (name, ALL)
     if tensor not in manifest["tensors"]:
         raise DataError(f"the shards hold no {name}: {', '.join(manifest['tensors'])}; {AGAIN} with it")
