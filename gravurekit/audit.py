@@ -6,7 +6,7 @@ A file that is older than metadata.jsonl is believed to be as it was written; a 
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -136,18 +136,18 @@ def _output_faults(path: Path, owner: str, receipt: Receipt | None) -> Iterator[
 
 def _file_faults(path: Path, owner: str, expected: Mapping[str, str], deep: bool) -> Iterator[Fault]:
     again = _again(path, owner) if owner else "put it back, or take its line out of metadata.jsonl"
-    there = _listing(path, {str(PurePosixPath(name).parent) for name in expected} | {"images"})
-    if missing := sorted(expected.keys() - there.keys()):
+    there = _listing(path, expected, ("images",), deep)
+    if missing := sorted(there.missing):
         yield Fault("missing", f"{path / missing[0]} is missing{_and_others(missing)}", again)
-    if changed := sorted(_changed(path, expected, there, deep)):
+    if changed := sorted(_changed(path, expected, there)):
         yield Fault("changed", f"{path / changed[0]} isn't the file that was written{_and_others(changed)}", again)
-    unnamed = sorted(name for name in there.keys() - expected.keys() if "/" in name and is_picture_name(name))
+    unnamed = sorted(name for name in there.others if "/" in name and is_picture_name(name))
     if strange := [name for name in unnamed if not OURS.match(PurePosixPath(name).name)]:
         todo = "move it out; to add pictures, `gravurekit crawl --source folder:PATH`"
         if not owner:
             todo = "add a line for it, or move it out"
         yield Fault("unnamed", f"{path / strange[0]} is in no line of {METADATA}{_and_others(strange)}", todo)
-    half = [name for name in there if name.endswith(storage.ASIDE)] + [PARTS] * (path / PARTS).exists()
+    half = [name for name in there.others if name.endswith(storage.ASIDE)] + [PARTS] * (path / PARTS).exists()
     if left := sorted([*half, *(set(unnamed) - set(strange))]):
         what = f"{path / left[0]} was left by a run that was ended{_and_others(left)}"
         yield Fault("left-over", what, "nothing; the next run removes it", minor=True)
@@ -157,25 +157,42 @@ def _and_others(names: list[str]) -> str:
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
-def _listing(path: Path, folders: Iterable[str]) -> dict[str, int]:
-    """The files of these folders, by name relative to `path`, with their modification times in ns."""
-    found: dict[str, int] = {}
-    for folder in folders:
+@dataclass(frozen=True)
+class _Listing:
+    """Of the files that are expected, those that are `missing`, and those that are there and are to be `proved`; and
+    the `others` that are there. By name; of most files, which are as they should be, nothing is kept."""
+
+    missing: set[str]
+    proved: list[str]
+    others: list[str]
+
+
+def _listing(path: Path, expected: Mapping[str, str], more: Sequence[str] = (), deep: bool = False) -> _Listing:
+    """What lies in the folders of the expected files, and in those named besides."""
+    written = next((file.stat().st_mtime_ns for file in (path / METADATA, path / RECEIPT) if file.exists()), -1)
+    found = _Listing(set(expected), [], [])
+    for folder in {str(PurePosixPath(name).parent) for name in expected}.union(more):
         prefix = "" if folder == "." else f"{folder}/"
         try:
             with os.scandir(path / folder) as entries:
-                found |= {prefix + entry.name: entry.stat().st_mtime_ns for entry in entries if entry.is_file()}
+                for entry in entries:
+                    name = prefix + entry.name
+                    if not entry.is_file():
+                        continue
+                    if name not in expected:
+                        found.others.append(name)
+                        continue
+                    found.missing.discard(name)
+                    if deep or entry.stat().st_mtime_ns > written:
+                        found.proved.append(name)
         except (OSError, ValueError):  # ValueError: a name that no disk can have
             continue  # what should lie there is missing, and is told as such
     return found
 
 
-def _changed(path: Path, expected: Mapping[str, str], there: Mapping[str, int], deep: bool) -> Iterator[str]:
+def _changed(path: Path, expected: Mapping[str, str], there: _Listing) -> Iterator[str]:
     """The files whose sha256 isn't the recorded one."""
-    written = next((file.stat().st_mtime_ns for file in (path / METADATA, path / RECEIPT) if file.exists()), -1)
-    for name, sha256 in expected.items():
-        if name in there and sha256 and (deep or there[name] > written) and not _is(path / name, sha256):
-            yield name
+    return (name for name in there.proved if expected[name] and not _is(path / name, expected[name]))
 
 
 def _is(path: Path, sha256: str) -> bool:
@@ -187,12 +204,11 @@ def _is(path: Path, sha256: str) -> bool:
 
 def missing(path: Path, found: Iterable[Record]) -> set[str]:
     """Of the files that these Records name, those that aren't there."""
-    expected = _named(found)
-    return expected.keys() - _listing(path, {str(PurePosixPath(name).parent) for name in expected}).keys()
+    return _listing(path, _named(found)).missing
 
 
 def changed_or_missing(path: Path, found: Iterable[Record], deep: bool = False) -> set[str]:
     """Of the files that these Records name, those that are no longer as they were written."""
     expected = _named(found)
-    there = _listing(path, {str(PurePosixPath(name).parent) for name in expected})
-    return (expected.keys() - there.keys()) | set(_changed(path, expected, there, deep))
+    there = _listing(path, expected, deep=deep)
+    return there.missing | set(_changed(path, expected, there))

@@ -3,8 +3,10 @@
 import json
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,6 +100,11 @@ class _Input:
     table: _splits.Table
     redealt: bool  # there was a split, which other shares or another seed have made void
 
+    @cached_property
+    def digest(self) -> str:
+        """Of all that decides the work: the plan alone doesn't know what an earlier table has decided."""
+        return base.digest([self.plan.digest, self.table])
+
 
 def check(job: Job) -> None:
     """Raises UsageError for an output folder of others, and for folders that aren't there."""
@@ -147,8 +154,7 @@ def _make(job: Job, given: _Input, executor: Executor, watch: Watch, began: floa
         raise DataError(
             f"{job.source}: no picture is left for the training split; add pictures or lower the held-back shares"
         )
-    digest = base.digest([plan.digest, given.table])  # the plan alone doesn't know what an earlier table has decided
-    found = join(out, pieces, settings.samples_per_shard, about(settings.form), digest, executor, watch)
+    found = join(out, pieces, settings.samples_per_shard, about(settings.form), given.digest, executor, watch)
     manifest = publish(out, found, _splits.table_lines(given.table, settings.shares), _facts(job, given))
     if settings.parquet:
         from gravurekit.stages import _parquet
@@ -184,11 +190,16 @@ def _read(job: Job) -> _Input:
     )
     before, redealt = _table_before(job)
     splits, table = _splits.assign(found, before, twins, settings.shares)
-    items: dict[str, list[str]] = {name: [] for name in ("", *shards.SPLITS)}
-    for item, split in zip(found, splits, strict=True):
-        items[split].append(json.dumps([item.to_json(), names.get(item.photo_key or item.key, "")]))
     dropped = [_bridging(item) for item, split in zip(found, splits, strict=True) if not split]
     classes = sorted({item.label for item in found if item.label})
+    items: dict[str, list[str]] = {name: [] for name in ("", *shards.SPLITS)}
+    queue = deque(found)
+    found.clear()  # a Record goes as its text comes
+    for split in splits:
+        item = queue.popleft()
+        items[split].append(f"{names.get(item.photo_key or item.key, '')}\n{item.to_json()}")
+    # new words, because one that was a Record's keeps the memory in which that lay from being used again
+    table = dict(json.loads(json.dumps(table)))
     return _Input(plan, classes, items, photos, dropped, table, redealt)
 
 
@@ -249,12 +260,14 @@ def _convert(job: Job, given: _Input, split: str, executor: Executor, watch: Wat
     """Turn the pictures of a split into tensors, in tasks: their pieces in order, and Records of those lost."""
     photos = str(given.photos) if given.photos else ""
     context = (str(job.source), photos, job.settings.model_dump_json(), given.classes)
-    items = given.items[split]
-    digest = base.digest([given.plan.digest, items])
+    items = given.items.pop(split)
     pieces: list[Piece] = []
     lost: list[Record] = []
     work = parts.Work(convert_part, _quarantined, context)
-    for line in parts.run(job.out, split, digest, items, work, executor, watch):
+    lines = parts.run(job.out, split, given.digest, items, work, executor, watch)
+    items.clear()
+    for place, line in enumerate(lines):
+        lines[place] = ""  # there may be many, and each is kept as what the index says
         file, _, said = line.partition(" ")
         if file == "!":
             lost.append(records.from_json(said, "a part"))
@@ -275,7 +288,7 @@ def convert_part(items: list[str], context: tuple[str, str, str, list[str]], ste
     source, photos = Path(context[0]), Path(context[1]) if context[1] else None
     form, number = Settings.model_validate_json(context[2]).form, {name: n for n, name in enumerate(context[3])}
     samples, lines = [], []
-    for line, photo in map(json.loads, items):
+    for photo, line in (text.split("\n", 1) for text in items):
         item = records.from_json(line, "a task")
         try:
             files = files_of(item, source, photos, {item.photo_key or item.key: photo} if photo else {}, form)
@@ -288,7 +301,7 @@ def convert_part(items: list[str], context: tuple[str, str, str, list[str]], ste
 
 
 def _quarantined(line: str) -> str:
-    item = records.from_json(json.loads(line)[0], "a task")
+    item = records.from_json(line.partition("\n")[2], "a task")
     return "! " + item.but(reason="quarantined", detail="reading it killed the process").to_json()
 
 
