@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gravurekit import metadata, shards, storage
-from gravurekit.errors import DataError
+from gravurekit.errors import DataError, MissingExtra
 from gravurekit.metadata import DROPPED, PARTS
 from gravurekit.receipt import RECEIPT, Receipt, read_receipt
 from gravurekit.stages import _splits
@@ -51,6 +51,7 @@ def take_out(out: Path, keys: set[str]) -> int:
     lines = _splits.table_lines({key: split for key, split in table.items() if key not in keys}, shares)
     facts = {name: value for name, value in manifest.items() if name not in DERIVED}
     new = publish(out, _without(out, manifest, entries), lines, facts)
+    _table(out, new)
     _seal(out, saved, keys, count, new)
     storage.remove(saved / shards.MANIFEST)  # first: without it the rest proves nothing
     storage.remove(out / PARTS)
@@ -59,7 +60,9 @@ def take_out(out: Path, keys: set[str]) -> int:
 
 
 def _empty(out: Path, keys: set[str]) -> int:
-    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures."""
+    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures. The table is
+    packed, so that nobody sees at once whom it names: it goes whatever it holds."""
+    storage.remove(out / shards.PARQUET)
     lists = [out / name for name in (shards.INDEX, shards.TABLE, DROPPED)]
     if any(_names(path, keys) for path in (*lists, *(out / PARTS).rglob("*.jsonl"))):
         for path in (out / PARTS, *lists):
@@ -144,6 +147,22 @@ def _facts(entries: Sequence[Entry]) -> list[str]:
     return [json.dumps(entry, ensure_ascii=False) for entry in facts]
 
 
+def _table(out: Path, manifest: Mapping[str, Any]) -> None:
+    """The index as a table again, if it was asked for. Where nobody can write one, or there is no sample, it goes: the
+    old one names whom nobody may name any more."""
+    if manifest.get("settings", {}).get("parquet") and any(manifest["splits"].values()):
+        from gravurekit.stages import _parquet
+
+        try:
+            _parquet.require()
+        except MissingExtra:
+            pass
+        else:
+            _parquet.write(out / shards.INDEX, out / shards.PARQUET)
+            return
+    storage.remove(out / shards.PARQUET)
+
+
 def _seal(out: Path, saved: Path, keys: set[str], count: int, manifest: Mapping[str, Any]) -> None:
     """dropped.jsonl without these pictures, and the receipt of before with today's sums."""
     dropped = metadata.read_lines(saved / DROPPED) if (saved / DROPPED).exists() else []
@@ -158,6 +177,8 @@ def _seal(out: Path, saved: Path, keys: set[str], count: int, manifest: Mapping[
     counts["in"] = sum(counts.values())
     outputs = {name: metadata.file_sha256(out / name) for name in receipt.outputs}
     files = {shard["file"]: shard["sha256"] for shard in manifest["shards"]}
+    if (out / shards.PARQUET).exists():
+        files[shards.PARQUET] = metadata.file_sha256(out / shards.PARQUET)
     facts = receipt.measured | {"facts": receipt.measured.get("facts", {}) | {"samples": manifest["splits"]}}
     sealed = Receipt(plan=receipt.plan, counts=counts, outputs=outputs, files=files, measured=facts)
     storage.write_json(out / RECEIPT, sealed.model_dump(mode="json"))

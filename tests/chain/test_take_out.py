@@ -74,6 +74,28 @@ def test_nothing_of_it_stays(folder: Path, whole: Path) -> None:
             assert not any(one["wash"].tobytes() in data or one["L_photo"].tobytes() in data for one in gone), path
 
 
+@pytest.mark.parametrize("writable", [True, False])
+def test_the_table_goes_with_the_index(writable: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is packed, so a look for the key's letters finds nothing in it. Without pyarrow none can be made."""
+    from gravurekit.stages import _parquet
+
+    if writable:
+        pq = pytest.importorskip("pyarrow.parquet", reason="pip install 'gravurekit[export]'")
+        _parquet.write(folder / shards.INDEX, folder / shards.PARQUET)
+    else:
+        storage.write_text(folder / shards.PARQUET, "the old index")
+        monkeypatch.setattr(_parquet.util, "find_spec", lambda name: None)
+    manifest = read_manifest(folder)
+    storage.write_json(folder / shards.MANIFEST, manifest | {"settings": manifest["settings"] | {"parquet": True}})
+    assert take_out(folder, GONE) == 6 and not audit.inspect(folder, deep=True).faults
+    assert (folder / shards.PARQUET).exists() == writable
+    if writable:
+        entries = [json.loads(line) for line in (folder / shards.INDEX).read_text().splitlines()]
+        assert pq.read_table(folder / shards.PARQUET).to_pylist() == entries
+    take_out(folder, {key_of(n) for n in range(12)})
+    assert not (folder / shards.PARQUET).exists() and not audit.inspect(folder, deep=True).faults
+
+
 def test_statistics_are_those_of_what_is_left(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the pictures had never been there, but for where the others lie."""
     take_out(folder, GONE)
@@ -157,6 +179,7 @@ def test_an_unfinished_folder_is_emptied(folder: Path) -> None:
     (folder / shards.MANIFEST).unlink()
     (folder / "parts" / "train").mkdir(parents=True)
     (folder / "parts" / "train" / "00000.jsonl").write_text(key_of(3))
+    (folder / shards.PARQUET).write_text("the old index")
     assert take_out(folder, GONE) == 0
     left = {path.name for path in folder.iterdir()}
     assert left <= {metadata.MARKER, "receipt.json"}
