@@ -49,6 +49,7 @@ def surveyed(root: Path, named: Sequence[Path]) -> Estate:
     """What lies below `root`, a few folders deep, and what is named."""
     found = Estate()
     seen: set[Path] = set()
+    found.files += [path for path in named if path.is_file() and _may_tell(path, False)]
     for path in [root, *named]:
         for folder, files in _walk(path, 1 if path in named and path != root else DEPTH, found.unreadable):
             if folder.resolve() in seen:
@@ -60,7 +61,7 @@ def surveyed(root: Path, named: Sequence[Path]) -> Estate:
                 found.foreign.append(folder)
             found.files += [folder / name for name in files if _may_tell(folder / name, bool(owner))]
     found.places.sort(key=lambda place: place.path)
-    found.files.sort()
+    found.files = sorted({path.resolve(): path for path in found.files}.values())
     return found
 
 
@@ -74,6 +75,9 @@ def _walk(root: Path, depth: int, unreadable: list[Path]) -> Iterator[tuple[Path
         if below >= depth or owner_of(Path(folder)):
             folders.clear()
         yield Path(folder), sorted(files)
+        for link in (Path(folder, name) for name in folders):
+            if link.is_symlink() and owner_of(link):  # of ours, on another disk, say; others aren't gone into
+                yield link, sorted(entry.name for entry in os.scandir(link) if entry.is_file())
 
 
 def _may_tell(path: Path, ours: bool) -> bool:

@@ -16,6 +16,8 @@ from gravurekit import foreign, storage, tombstones
 from gravurekit.errors import DataError
 from gravurekit.metadata import LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
+from gravurekit.receipt import RECEIPT
+from gravurekit.shards import LEARNED
 from gravurekit.stages import _estate
 from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Needles, Place, surveyed
 from gravurekit.stages._forgotten import hashes_of
@@ -281,25 +283,36 @@ def _learned(estate: Estate, circle: _Circle, owner: str) -> list[Path]:
 
 
 def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator[tuple[Path, str]]:
-    """Exports in the workspace that hold it; and those that were made of a folder that held it, wherever they are. What
-    is to be said of each."""
+    """Exports in the workspace that hold it; and those that were made of a folder that held it, wherever they are, or
+    of another export. What is to be said of each."""
     here = _learned(estate, circle, "export")
     yield from ((path, "") for path in here)
     known = {path.resolve() for path in here}
-    for find in finds:
-        for entry in storage.read_json_lines(find.place.path / EXPORTS):
-            out = Path(os.path.normpath(find.place.path / str(entry.get("out", ""))))
+    inside = {item.place for item in circle.inside}
+    held = {find.place.path: bool(find.kept or find.samples) for find in finds}
+    others = {*(path.parent for path in estate.files if path.name == EXPORTS), *estate.foreign, *here}
+    waiting = sorted((held | {path: path in inside for path in others}).items())
+    for source, is_held in waiting:  # which grows
+        for entry in storage.read_json_lines(source / EXPORTS):
+            out = Path(os.path.normpath(source / str(entry.get("out", ""))))
             if out.resolve() in known:
                 continue
-            known.add(out.resolve())
             if not out.is_dir():
-                if find.kept or find.samples:
-                    yield out, f"{entry.get('format')}, isn't there any more"
+                said = f"{entry.get('format')}, isn't there any more" if is_held else None
             elif any(not circle.known.isdisjoint(item.marks) for item in traces(out, "export")):
-                yield out, ""
+                said = ""
+            else:  # what isn't finished tells of nobody
+                said = "isn't finished, may hold it" if is_held and not (out / RECEIPT).exists() else None
+            if said is not None:
+                known.add(out.resolve())
+                waiting.append((out, True))
+                yield out, said
 
 
 def _unknown(job: Job, estate: Estate, changed: set[str]) -> Iterator[str]:
     yield from (f"{path}: allow it, and run the same command again" for path in sorted(set(estate.unreadable)))
+    for place in estate.places:
+        if place.owner == "train" and not (place.path / LEARNED).exists():
+            yield f"{place.path}: it keeps no list of what it learned from ({LEARNED})"
     if changed and (job.root / CACHE).is_dir():
         yield f"{job.root / CACHE}: judges that evaluate trained; whether with it, nobody can tell"

@@ -141,3 +141,48 @@ def test_hostile_lines_take_no_other_files_with_them(tmp_path: Path, monkeypatch
     assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "raw/images/other.jpg").exists()
     assert (tmp_path / "raw" / metadata.METADATA).read_text() == '[]\n7\n{"key":"cd\n'
     assert tombstones.read(tmp_path / tombstones.FILE).all == {("key", key), ("key", "cd" * 8)}
+
+
+def ours(path: Path, stage: str, *keys: str) -> None:
+    """A folder of ours that names these pictures."""
+    storage.write_text(path / metadata.MARKER, f"{stage}\n")
+    metadata.write_lines(path / metadata.METADATA, (Record(key=key) for key in keys))
+
+
+def test_all_that_the_settings_name_belongs_to_the_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it lies; and so does a folder of ours that a link leads to."""
+    key, home = "ab" * 8, tmp_path / "home"
+    for name in ("photographs", "splits", "linked"):
+        ours(tmp_path / name, "filter", key, "cd" * 8)
+    ours(tmp_path / "model", "train", key)
+    storage.copy(tmp_path / "model" / metadata.METADATA, tmp_path / "model" / "learned_from.jsonl")
+    storage.write_text(tmp_path / "decisions.jsonl", json.dumps({"key": key, "keep": True}))
+    names = ("photographs", "splits", "model")
+    said = [f'{name} = "../{name}"' for name in names] + ['decisions = "../decisions.jsonl"']
+    storage.write_lines(home / "gravurekit.toml", ["[paths]", *said])
+    (home / "elsewhere").symlink_to(tmp_path / "linked")
+    (home / "round").symlink_to(home)
+    monkeypatch.chdir(home)
+    made = told(key)
+    assert sorted(item["folder"] for item in made["gone"]) == ["../photographs", "../splits", "elsewhere"]
+    assert made["runs"] == ["../model"] and made["yours"] == ["../decisions.jsonl"]
+    for name in ("photographs", "splits", "linked"):
+        assert [item.key for item in listed(tmp_path / name / metadata.METADATA)] == ["cd" * 8]
+
+
+def test_exports_of_exports_are_told_and_such_as_were_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an export has no list of what it holds yet, and a run without a list may have learned from anything."""
+    key, home = "ab" * 8, tmp_path / "home"
+    monkeypatch.chdir(storage.make_folder(home))
+    ours(home / "raw", "crawl", key)
+    ours(home / "once", "export", key)
+    ours(tmp_path / "twice", "export", key)
+    ours(tmp_path / "thrice", "export", key)
+    storage.write_text(tmp_path / "half" / metadata.MARKER, "export\n")
+    storage.write_text(home / "runs" / "old" / metadata.MARKER, "train\n")
+    outs = {home / "raw": "../../half", home / "once": "../../twice", tmp_path / "twice": "../thrice"}
+    for source, out in outs.items():
+        storage.write_lines(source / metadata.EXPORTS, [json.dumps({"format": "webdataset", "out": out})])
+    made = told(key)
+    assert made["exports"] == ["once", "../twice", "../half (isn't finished, may hold it)", "../thrice"]
+    assert len(made["unknown"]) == 1 and made["unknown"][0].startswith("runs/old: it keeps no list")
