@@ -137,6 +137,7 @@ def feed(samples: ShardSet, order: np.ndarray, batch: int, device: str, way: str
     second, and the share of the time that it waited. `way`: resident, pinned or read ahead. None if the feed would go
     another way."""
     import torch
+
     from gravurekit.model.feed import Feed
 
     resident = len(order) if way == "resident" else 0  # how many will be asked for decides whether all are brought

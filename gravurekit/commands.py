@@ -13,7 +13,7 @@ import typer
 
 from gravurekit import crafts, doctor, pipeline, reference, storage, terminal, workspace
 from gravurekit.cli import VERBS
-from gravurekit.errors import QUARANTINED, SourceError, UsageError
+from gravurekit.errors import QUARANTINED, DataError, SourceError, UsageError
 from gravurekit.folder import Summary
 from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERIFY, Instead
 from gravurekit.options import flags_of, keyword, said
@@ -347,6 +347,8 @@ def forget(
     with terminal.watching(quiet) as watch:
         made = pipeline.take_out(wishes, pictures or [], file, dry_run, watch)
     terminal.show_forgotten(made, json)
+    if made.damaged:
+        raise typer.Exit(DataError.exit_code)
 
 
 @app.command(help=VERBS["settings"])

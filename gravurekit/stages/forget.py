@@ -9,7 +9,7 @@ or handed over can't be taken back: it is told.
 import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gravurekit import foreign, storage, tombstones
@@ -67,7 +67,8 @@ class Gone:
 @dataclass(frozen=True)
 class Forgotten:
     """What came of it. `keys` went; of the words `unseen` there was nothing here; `reports` were removed; `yours` are
-    files of your own that hold it still; `runs` and `exports` can't unlearn it; `unknown` can't be looked into."""
+    files of your own that hold it still; `runs` and `exports` can't unlearn it; `unknown` can't be looked into;
+    `damaged` shards may hold it still, each with what to do about it."""
 
     dry_run: bool
     tombstones: str
@@ -79,6 +80,7 @@ class Forgotten:
     runs: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     @property
     def table(self) -> list[tuple[str, ...]]:
@@ -101,6 +103,7 @@ class Forgotten:
         said += [f"  cannot be unlearned: {path}" for path in self.runs]
         said += [f"  handed over, cannot be taken back: {path}" for path in self.exports]
         said += [f"  can't be looked into: {path}" for path in self.unknown]
+        said += [f"  damaged, may hold it still: {what}, then give this command again" for what in self.damaged]
         return said + [f"  to do: {sentence}" for sentence in self.todo]
 
     @property
@@ -131,7 +134,7 @@ def run(job: Job, watch: Watch) -> Forgotten:
 
     Raises UsageError for words that are neither keys nor links, or name several pictures; Busy if somebody works in a
     folder of the workspace; DataError if the tombstones are damaged or a newer gravurekit made a folder. Before any of
-    these nothing was changed.
+    these nothing was changed. Damaged shards stay as they are, and are told.
     """
     wanted = words(job.texts, job.listed)
     estate = surveyed(job.root, job.named)
@@ -182,13 +185,19 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     for path in reports:
         storage.remove(path)
     watch.begin("forget", len(finds))
+    damaged: dict[str, str] = {}
     for find in finds:
         if find.place.owner == "shard":  # also one without such samples: an earlier run may have been killed in it
-            take_out(find.place.path, set(purge.gone.of("key")))
+            try:
+                take_out(find.place.path, set(purge.gone.of("key")))
+            except DataError as error:  # others needn't wait for it
+                damaged[str(find.place.path)] = str(error)
+                continue
         purge.take_out(find)
         watch.advance()
     storage.settle()
-    return made
+    gone = tuple(item for item in made.gone if item.folder not in damaged)
+    return replace(made, gone=gone, damaged=tuple(damaged.values()))
 
 
 # ---- what is to go -------------------------------------------------------------------------------------

@@ -273,6 +273,21 @@ def test_damaged_tombstones_stop_whoever_should_obey_them(verb: tuple[str, ...],
     assert result.exit_code == 5 and "forgotten.jsonl, line 2, is no tombstone" in str(result.exception)
 
 
+def test_damaged_shards_hold_nobody_else_up(workspace: Path) -> None:
+    """All other folders are seen to, it's told what to do, and that and the same command again make an end of it."""
+    kept, twins = cluster(workspace)
+    entry = json.loads((workspace / "shards" / "index.jsonl").read_text().splitlines()[0])
+    path = workspace / "shards" / entry["shard"]
+    path.write_bytes(path.read_bytes()[:-10])
+    result = forget(kept.key, "--json", "--quiet")
+    made = json.loads(result.stdout)
+    assert result.exit_code == 5 and len(made["damaged"]) == 1 and "run `gravurekit shard` again" in made["damaged"][0]
+    assert [item["folder"] for item in made["gone"]] == ["styled", "clean", "raw"]
+    assert not {name for name in traces_left(workspace, [kept, *twins]) if not name.startswith("shards/")}
+    assert run_here(*CHAIN[3], "--quiet").exit_code == 0 and forget(kept.key, "--quiet").exit_code == 0
+    assert not traces_left(workspace, [kept, *twins])
+
+
 def test_an_edit_by_hand_doesnt_become_what_a_stage_wrote(workspace: Path) -> None:
     kept, _ = cluster(workspace)
     path = workspace / "clean" / metadata.METADATA
