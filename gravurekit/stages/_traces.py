@@ -7,6 +7,7 @@ round, drawings with their photograph, links with the bytes they led to.
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,13 +103,15 @@ def _check(word: Word) -> None:
         )
 
 
-def key_of(word: Word, found: Iterable[str]) -> str:
-    """The key that a word means, of those that were `found`. Raises UsageError if it begins none, or several."""
+def key_of(word: Word, found: Sequence[str]) -> str:
+    """The key that a word means, of those that were `found`, in their order. Raises UsageError if it begins none, or
+    several."""
     said = f"{word.where}: " if word.where else ""
     begun = word.text.lower()
-    fitting = sorted({key for key in found if key.startswith(begun)})
     if len(begun) == records.KEY_LENGTH:
         return begun
+    first, last = bisect_left(found, begun), bisect_left(found, f"{begun}g")  # the first letter that no key has
+    fitting = found[first:last]
     if len(fitting) > 1:
         some = ", ".join(fitting[:5])
         raise UsageError(f"{said}{word.text} begins {len(fitting)} keys ({some}, …): write more digits")

@@ -7,7 +7,7 @@ or handed over can't be taken back: it is told.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -212,7 +212,7 @@ def _circle(wanted: Sequence[Word], estate: Estate, before: Tombstones, watch: W
         watch.advance()
     for path in estate.foreign:
         found += _of_others(path)
-    keys = {key for item in found for kind, key in item.marks if kind == "key"} | set(before.of("key"))
+    keys = sorted({key for item in found for kind, key in item.marks if kind == "key"} | set(before.of("key")))
     seeds = {word.text: set(_seed(word, keys)) for word in wanted}
     named, _ = closure(found, set[Hash]().union(*seeds.values()))
     seen = before.all.union(*(item.marks for item in found if not named.isdisjoint(item.marks)))
@@ -221,7 +221,7 @@ def _circle(wanted: Sequence[Word], estate: Estate, before: Tombstones, watch: W
     return _Circle(known, inside, named, unseen)
 
 
-def _seed(word: Word, keys: Iterable[str]) -> Iterator[Hash]:
+def _seed(word: Word, keys: Sequence[str]) -> Iterator[Hash]:
     if word.is_link:
         yield from (("url", tombstones.hash_of(url)) for url in word.links)
     else:
