@@ -4,7 +4,7 @@ last, `receipt.json`, which says from what and with which settings the folder wa
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,14 +154,19 @@ def opened(
             watch.note(f"{path}: the last run ({before}) was ended; going on from where it was")
         elif why and list(why) != [NEW]:
             watch.note(f"{stage}: {'; '.join(why)}")
-        asides = [*path.glob(f"*{storage.ASIDE}"), *path.glob(f".*/*{storage.ASIDE}")]
-        for aside in asides:  # half a model, say, or half of what was measured
-            if aside.is_file():
-                storage.remove(aside)
+        swept(path)
         claim(path, stage, source)  # by now nobody else does, whose file aside would have been swept away
         if not adding:
             unseal(path)
         yield
+
+
+def swept(path: Path, but: Collection[str] = ()) -> None:
+    """Remove what a killed process has half written in a folder whose lock is held: half a model, say, or half of what
+    was measured; `but` for these names."""
+    for aside in [*path.glob(f"*{storage.ASIDE}"), *path.glob(f".*/*{storage.ASIDE}")]:
+        if aside.name not in but and aside.is_file():
+            storage.remove(aside)
 
 
 def unseal(path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gravurekit import foreign, storage, tombstones
 from gravurekit.errors import DataError
+from gravurekit.folder import swept
 from gravurekit.metadata import LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECEIPT
@@ -21,7 +22,7 @@ from gravurekit.shards import LEARNED
 from gravurekit.stages import _estate
 from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Needles, Place, surveyed
 from gravurekit.stages._forgotten import hashes_of
-from gravurekit.stages._purge import Find, Purge, needles_of
+from gravurekit.stages._purge import STASH, Find, Purge, needles_of
 from gravurekit.stages._take_out import take_out
 from gravurekit.stages._traces import (
     DRAWN,
@@ -187,6 +188,7 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     watch.begin("forget", len(finds))
     damaged: dict[str, str] = {}
     for find in finds:
+        swept(find.place.path, (STASH,))  # nobody looks into what is half written
         if find.place.owner == "shard":  # also one without such samples: an earlier run may have been killed in it
             try:
                 take_out(find.place.path, set(purge.gone.of("key")))

@@ -273,6 +273,16 @@ def test_damaged_tombstones_stop_whoever_should_obey_them(verb: tuple[str, ...],
     assert result.exit_code == 5 and "forgotten.jsonl, line 2, is no tombstone" in str(result.exception)
 
 
+def test_what_was_half_written_goes_at_once(workspace: Path) -> None:
+    """A kill has left half a list, half a shard, half of what was measured: nobody may find the picture in those."""
+    kept, twins = cluster(workspace)
+    names = ("clean/metadata.jsonl.x", "raw/journal.jsonl.x", "shards/tmpx", "shards/index.jsonl.x", "clean/.probes/x")
+    for name in names:
+        storage.write_text(workspace / f"{name}{storage.ASIDE}", f"{kept.key} {kept.url}")
+    assert forget(kept.key, "--quiet").exit_code == 0
+    assert not traces_left(workspace, [kept, *twins]) and not list(workspace.rglob(f"*{storage.ASIDE}"))
+
+
 def test_damaged_shards_hold_nobody_else_up(workspace: Path) -> None:
     """All other folders are seen to, it's told what to do, and that and the same command again make an end of it."""
     kept, twins = cluster(workspace)
