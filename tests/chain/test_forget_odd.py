@@ -186,3 +186,18 @@ def test_exports_of_exports_are_told_and_such_as_were_ended(tmp_path: Path, monk
     made = told(key)
     assert made["exports"] == ["once", "../twice", "../half (isn't finished, may hold it)", "../thrice"]
     assert len(made["unknown"]) == 1 and made["unknown"][0].startswith("runs/old: it keeps no list")
+
+
+def test_drawings_that_came_out_the_same_are_different_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of blank pictures, say: an export names the files of drawings by their sha256 as one of photographs does."""
+    monkeypatch.chdir(tmp_path)
+    keys = ("ab" * 8, "cd" * 8)
+    ours(tmp_path / "raw", "crawl", *keys)
+    storage.write_text(tmp_path / "out" / metadata.MARKER, "export\n")
+    entries = [{"key": key, "photo_key": key, "sha256": "e" * 64} for key in keys]
+    storage.write_lines(tmp_path / "out" / "index.jsonl", map(json.dumps, entries))
+    made = told(keys[0])
+    assert made["keys"] == [keys[0]] and made["exports"] == ["out"]
+    assert [item.key for item in listed(tmp_path / "raw" / metadata.METADATA)] == [keys[1]]
