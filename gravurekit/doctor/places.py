@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from gravurekit import audit, foreign, storage
+from gravurekit import audit, foreign, storage, tombstones
 from gravurekit.audit import Fault
 from gravurekit.doctor import details
 from gravurekit.doctor.diagnosis import Condition, Finding, Place
@@ -33,6 +33,11 @@ def look(paths: Paths, deep: bool, findings: list[Finding]) -> tuple[Place, ...]
             if not fault.minor and fault.kind != "running":
                 hurt = place.state in ("damaged", "newer") and fault.kind not in HARMLESS
                 findings.append(Finding("workspace", place.path, fault.kind, fault.what, fault.todo, hurt))
+    try:
+        tombstones.read(Path(tombstones.FILE))
+    except DataError as error:  # before crawl and filter stop at it
+        what, _, todo = str(error).partition(": ")
+        findings.append(Finding("workspace", tombstones.FILE, "tombstones", what, todo, True))
     return tuple(places)
 
 

@@ -736,3 +736,12 @@ def test_a_control_group_bounds_the_memory(tmp_path: Path) -> None:
     assert machine._memory(tmp_path) == (4000 * 1024, 1500 * 1024)
     total, available = machine._memory(tmp_path / "nothing")
     assert total and available is None
+
+
+def test_damaged_tombstones_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """crawl and filter stop at them."""
+    monkeypatch.chdir(tmp_path)
+    write_text(tmp_path / "forgotten.jsonl", '{"key": "' + "ab" * 8 + '"}\n{"key": "zz"}\n')
+    diagnosis = doctor.examine(Wishes(), False, False, None)
+    (finding,) = [item for item in diagnosis.findings if item.section == "workspace"]
+    assert finding.what == "forgotten.jsonl, line 2, is no tombstone" and finding.damage and diagnosis.exit_code == 5
