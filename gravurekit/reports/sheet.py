@@ -188,7 +188,8 @@ def _look(path: Path) -> _Content:
     if not path.is_dir():
         raise UsageError(f"{path}: no such folder")
     owner = owner_of(path)
-    if owner in ("shard", "train"):
+    packed = owner == "export" and not any(path.glob(METADATA)) and not any(path.glob(f"*/{METADATA}"))
+    if owner in ("shard", "train") or packed:
         raise UsageError(
             f"{path} holds what {owner} made, and no pictures: `gravurekit report` shows a folder of pictures, "
             "as raw, clean, styled and coloured are"

@@ -186,3 +186,13 @@ def test_formats_have_what_their_room_asks_for() -> None:
     assert crafts.names("exports") == sorted(exporting.FORMATS)
     with pytest.raises(UsageError, match="did you mean 'webdataset'"):
         export.check(export.Job("webdatset", Path("a"), Path("b"), {}))
+
+
+def test_a_sheet_of_what_holds_no_pictures_is_refused(place: Path) -> None:
+    """Tar files are no folder of pictures: a blank page would say that nothing is in them."""
+    for source in ("raw", "shards"):
+        hand_over("webdataset", source, "out")
+        result = run_here("report", "out")
+        assert result.exit_code == 2 and "and no pictures" in str(result.exception)
+    hand_over("imagefolder", "styled", "folder")
+    assert run_here("report", "folder").exit_code == 0
