@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gravurekit import keywords, settings
+from gravurekit import keywords, settings, tombstones
 from gravurekit.errors import UsageError
 from gravurekit.executor import Executor, make_executor
 from gravurekit.folder import Summary
@@ -242,14 +242,16 @@ Tables = Mapping[str, Mapping[str, Any]]
 def _crawl(knobs: crawl.Settings, tables: Tables, paths: Paths) -> crawl.Job:
     words = keywords.resolve(list(paths.keywords))
     sources = tuple(dict.fromkeys(paths.sources))
-    return crawl.Job(Path(paths.raw), words, sources, knobs, tables, paths.endpoints)
+    stones = tombstones.seen_from(Path(paths.raw))
+    return crawl.Job(Path(paths.raw), words, sources, knobs, tables, paths.endpoints, forgotten=stones)
 
 
 def _filter(knobs: filter.Settings, tables: Tables, paths: Paths) -> filter.Job:
     decisions, like, unlike = (Path(name) if name else None for name in (paths.decisions, paths.like, paths.unlike))
     against = tuple(dict.fromkeys(Path(name) for name in paths.against))
     places = Path(paths.raw), Path(paths.clean)
-    return filter.Job(*places, knobs, tables, decisions, against, like, unlike, paths.clip_weights)
+    stones = tombstones.seen_from(*places)
+    return filter.Job(*places, knobs, tables, decisions, against, like, unlike, paths.clip_weights, stones)
 
 
 def _stylize(knobs: stylize.Settings, tables: Tables, paths: Paths) -> stylize.Job:

@@ -95,6 +95,13 @@ def gathered(hashes: Iterable[Hash]) -> Tombstones:
     return Tombstones(found)
 
 
+def seen_from(*folders: Path) -> Path:
+    """The tombstones that hold for work on these folders: those that lie here, or, if the command is given elsewhere,
+    beside one of them."""
+    there = (folder.absolute().parent / FILE for folder in folders)
+    return next((path for path in (Path(FILE), *there) if path.exists()), Path(FILE))
+
+
 def read(path: Path) -> Tombstones:
     """The tombstones of a workspace; none if there is no such file. Raises DataError naming the line that is none: to
     pass it over would bring back what somebody wanted to be gone."""

@@ -201,3 +201,17 @@ def test_drawings_that_came_out_the_same_are_different_pictures(
     made = told(keys[0])
     assert made["keys"] == [keys[0]] and made["exports"] == ["out"]
     assert [item.key for item in listed(tmp_path / "raw" / metadata.METADATA)] == [keys[1]]
+
+
+def test_a_command_that_is_given_elsewhere_obeys_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(storage.make_folder(tmp_path / "home"))
+    for n in range(2):
+        storage.write_bytes(tmp_path / "photos" / f"{n}.jpg", drawn(n))
+    key = metadata.file_sha256(tmp_path / "photos" / "0.jpg")[:16]
+    assert forget(key, "--quiet").exit_code == 0
+    monkeypatch.chdir(storage.make_folder(tmp_path / "elsewhere"))
+    crawl = ("crawl", "--source", "folder:../photos", "--out", "../home/raw", "--executor", "serial", "--quiet")
+    assert run_here(*crawl).exit_code == 0
+    assert [item.reason for item in listed(tmp_path / "home/raw" / metadata.DROPPED)] == ["forgotten"]
+    told = run_here("filter", "../photos", "../home/clean", "--relevance", "none", "--executor", "serial", "--quiet")
+    assert told.exit_code == 0 and "forgotten 1" in told.stdout
