@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gravurekit import foreign, storage, tombstones
+from gravurekit import audit, foreign, storage, tombstones
 from gravurekit.errors import DataError
 from gravurekit.folder import swept
 from gravurekit.metadata import LOCK, METADATA, no_collection
@@ -175,7 +175,7 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
         gone=tuple(_gone(find) for find in finds if find.kept or find.samples or find.changes_lines or find.also),
         reports=tuple(str(path) for path in reports),
         yours=tuple(_yours(job, estate, needles, circle, {*reports, *exports})),
-        runs=tuple(str(path) for path in _learned(estate, circle, "train")),
+        runs=tuple(_run(path) for path in _learned(estate, circle, "train")),
         exports=tuple(f"{path} ({said})" if said else str(path) for path, said in exports.items()),
         unknown=tuple(_unknown(job, estate, changed)),
     )
@@ -291,6 +291,11 @@ def _learned(estate: Estate, circle: _Circle, owner: str) -> list[Path]:
     """Runs, or exports, that hold it."""
     places = {item.place for item in circle.inside}
     return [place.path for place in estate.places if place.owner.startswith(owner) and place.path in places]
+
+
+def _run(path: Path) -> str:
+    """A run that learned from it, and whether it still does."""
+    return f"{path} (still learning: stop it)" if audit.running(path) else str(path)
 
 
 def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator[tuple[Path, str]]:

@@ -283,6 +283,13 @@ def test_what_was_half_written_goes_at_once(workspace: Path) -> None:
     assert not traces_left(workspace, [kept, *twins]) and not list(workspace.rglob(f"*{storage.ASIDE}"))
 
 
+def test_a_training_that_goes_on_is_told(workspace: Path) -> None:
+    kept, _ = cluster(workspace)
+    with storage.locked(workspace / "runs" / "shards-1234" / metadata.LOCK):
+        assert told(kept.key, "--dry-run")["runs"] == ["runs/shards-1234 (still learning: stop it)"]
+    assert told(kept.key)["runs"] == ["runs/shards-1234"]
+
+
 def test_damaged_shards_hold_nobody_else_up(workspace: Path) -> None:
     """All other folders are seen to, it's told what to do, and that and the same command again make an end of it."""
     kept, twins = cluster(workspace)
