@@ -14,6 +14,8 @@ from pathlib import Path
 from gravurekit import settings as base
 from gravurekit import shards
 from gravurekit.errors import DataError
+from gravurekit.metadata import file_sha256
+from gravurekit.receipt import RECEIPT
 from gravurekit.record import Record
 
 REASON = "bridges-splits"
@@ -29,14 +31,19 @@ class Shares:
     seed: int
 
 
-def read_table(path: Path) -> tuple[Table, Shares | None]:
+def read_table(path: Path, sha256: str | None = None) -> tuple[Table, Shares | None]:
     """The table of an earlier run, and how it dealt out new clusters; empty and None if there is none. Raises DataError
-    if it is damaged."""
+    if it is damaged, or isn't the file of this `sha256`: no other table would be noticed, and held-back pictures would
+    train."""
     try:
+        if sha256 is not None and file_sha256(path) != sha256:
+            raise _damaged(path, "it isn't the file that was written")
         with open(path, "rb") as lines:
             shares = Shares(**json.loads(next(lines)))
             found = {str(entry["key"]): str(entry["split"]) for entry in map(json.loads, lines)}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if sha256 is not None:
+            raise _damaged(path, "it is missing") from None
         return {}, None
     except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
         raise _damaged(path, f"{error!r:.80}") from None
@@ -46,7 +53,8 @@ def read_table(path: Path) -> tuple[Table, Shares | None]:
 
 
 def _damaged(path: Path, fault: str) -> DataError:
-    return DataError(f"{path} is damaged ({fault}): put it back, or remove it, and all pictures are dealt out anew")
+    todo = f"put it back, or remove it and {RECEIPT}, and all pictures are dealt out anew, some that were held back too"
+    return DataError(f"{path} is damaged ({fault}): {todo}")
 
 
 def table_lines(table: Mapping[str, str], shares: Shares) -> Iterator[str]:

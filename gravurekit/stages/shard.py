@@ -19,7 +19,7 @@ from gravurekit.errors import DataError, PictureError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
-from gravurekit.receipt import Plan, read_receipt
+from gravurekit.receipt import NewerReceipt, Plan, read_receipt
 from gravurekit.record import Record
 from gravurekit.stages import _splits
 from gravurekit.stages._shards import Piece, join, publish, sweep
@@ -246,11 +246,23 @@ def _refuse_alike(classes: Sequence[str]) -> None:
 
 def _table_before(job: Job) -> tuple[_splits.Table, bool]:
     """The split as it was until now; and whether there was one that is void, since other shares or another seed are
-    asked for."""
+    asked for. Raises DataError if the table isn't the one that its folder's receipt tells of."""
+    folder_of = job.out if job.splits is None else job.splits
+    table, shares = _splits.read_table(folder_of / shards.TABLE, _written_table(folder_of))
     if job.splits is not None:
-        return _splits.read_table(job.splits / shards.TABLE)[0], False
-    table, shares = _splits.read_table(job.out / shards.TABLE)
+        return table, False
     return (table, False) if shares in (None, job.settings.shares) else ({}, True)
+
+
+def _written_table(path: Path) -> str | None:
+    """The sha256 of the table as it was written; None if no receipt tells. Raises DataError if it's a newer one."""
+    try:
+        receipt = read_receipt(path)
+    except NewerReceipt:
+        raise
+    except DataError:
+        return None  # all is made anew
+    return receipt.outputs.get(shards.TABLE) if receipt else None
 
 
 # ---- tensors -------------------------------------------------------------------------------------------

@@ -224,6 +224,38 @@ def test_pictures_that_come_later_move_nobody(gravurekit: Run, tmp_path: Path) -
     assert splits_of(tmp_path / "shards") == after
 
 
+@pytest.mark.parametrize("damage", ["lost", "a line less", "other shares", "a key changed"])
+@pytest.mark.parametrize("where", ["shards", "old"])
+def test_a_table_that_isnt_what_was_written_deals_out_nothing(
+    where: str, damage: str, gravurekit: Run, tmp_path: Path
+) -> None:
+    """Else pictures that were held back would train, and nothing would tell."""
+    write_styled(tmp_path / "styled", range(12))
+    sharded("styled", where, "--size", "32")
+    words = ("shard", "--size", "32", *(["--splits", "old"] if where == "old" else []))
+    table = tmp_path / where / shards.TABLE
+    before = table.read_bytes()
+    lines = before.splitlines(keepends=True)
+    if damage == "lost":
+        table.unlink()
+    else:
+        other = {"a line less": lines[:-1], "other shares": [lines[0].replace(b'"seed": 0', b'"seed": 1'), *lines[1:]]}
+        table.write_bytes(b"".join(other.get(damage, [*lines[:-1], lines[-1].replace(b"0000", b"0001", 1)])))
+    result = run_here(*words)
+    if where == "old" and damage == "lost":
+        assert result.exit_code == 2 and "--splits" in str(result.exception)
+    else:
+        assert result.exit_code == 5 and "put it back, or remove it and receipt.json" in str(result.exception)
+    table.write_bytes(before)
+    assert run_here(*words).exit_code == 0
+
+
+def test_a_damaged_receipt_doesnt_stand_in_the_way(drawn: Path) -> None:
+    sharded("--size", "32")
+    (drawn / "shards" / receipt.RECEIPT).write_text("{")
+    sharded("--size", "32")
+
+
 def test_a_picture_that_bridges_two_splits_is_dropped(gravurekit: Run, tmp_path: Path) -> None:
     write_styled(tmp_path / "styled", range(30))
     sharded("--size", "32")
