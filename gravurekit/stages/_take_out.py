@@ -60,14 +60,18 @@ def take_out(out: Path, keys: set[str]) -> int:
 
 
 def _empty(out: Path, keys: set[str]) -> int:
-    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures. The table is
-    packed, so that nobody sees at once whom it names: it goes whatever it holds."""
+    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures. The index as a
+    table is packed, so that nobody sees at once whom it names: it goes whatever it holds. Of the table of splits only
+    their lines go: without the others, pictures that were held back would train."""
     storage.remove(out / shards.PARQUET)
-    lists = [out / name for name in (shards.INDEX, shards.TABLE, DROPPED)]
-    if any(_names(path, keys) for path in (*lists, *(out / PARTS).rglob("*.jsonl"))):
+    table, *lists = (out / name for name in (shards.TABLE, shards.INDEX, DROPPED))
+    if any(_names(path, keys) for path in (table, *lists, *(out / PARTS).rglob("*.jsonl"))):
         for path in (out / PARTS, *lists):
             storage.remove(path)
         sweep(out, {"shards": ()})
+    if _names(table, keys):
+        with open(table, encoding="utf-8", errors="replace") as lines:
+            storage.write_lines(table, (line.rstrip("\n") for line in lines if keys.isdisjoint(KEY.findall(line))))
     return 0
 
 

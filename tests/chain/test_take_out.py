@@ -14,6 +14,7 @@ from workspace import digests, run_here
 from gravurekit import audit, metadata, shards, storage
 from gravurekit.errors import DataError
 from gravurekit.shards.reader import ShardSet, read_manifest
+from gravurekit.stages import _splits
 from gravurekit.stages._take_out import take_out
 
 GONE = {key_of(n) for n in (3, 4, 11)}
@@ -175,14 +176,17 @@ def test_a_kill_at_any_step_and_again_ends_in_the_same_bytes(
     assert steps > 12
 
 
-def test_an_unfinished_folder_is_emptied(folder: Path) -> None:
+def test_an_unfinished_folder_is_emptied_but_for_the_splits_of_others(folder: Path) -> None:
+    before, shares = _splits.read_table(folder / shards.TABLE)
     (folder / shards.MANIFEST).unlink()
     (folder / "parts" / "train").mkdir(parents=True)
     (folder / "parts" / "train" / "00000.jsonl").write_text(key_of(3))
     (folder / shards.PARQUET).write_text("the old index")
     assert take_out(folder, GONE) == 0
     left = {path.name for path in folder.iterdir()}
-    assert left <= {metadata.MARKER, "receipt.json"}
+    assert left <= {metadata.MARKER, "receipt.json", shards.TABLE}
+    after = _splits.read_table(folder / shards.TABLE)
+    assert after == ({key: split for key, split in before.items() if key not in GONE}, shares) and after[0] != before
 
 
 def test_a_damaged_file_is_an_error_and_nothing_is_lost(folder: Path, whole: Path) -> None:
