@@ -11,9 +11,14 @@ from gravurekit.errors import MissingExtra
 ROWS = 1 << 16  # of a group: lines in memory
 
 
+def there() -> bool:
+    """Whether there is a pyarrow."""
+    return util.find_spec("pyarrow") is not None
+
+
 def require() -> None:
     """Raises MissingExtra if there is no pyarrow."""
-    if util.find_spec("pyarrow") is None:
+    if not there():
         raise MissingExtra("--parquet", "export")
 
 
