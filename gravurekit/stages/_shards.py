@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gravurekit import parts, shards, storage
-from gravurekit.errors import DataError
+from gravurekit.errors import DataError, StorageError
 from gravurekit.executor import Executor
-from gravurekit.metadata import file_sha256
+from gravurekit.metadata import PARTS, file_sha256
 from gravurekit.progress import Watch
 
 if TYPE_CHECKING:
     from gravurekit.shards.tally import Tally
     from gravurekit.shards.writer import Sample
 
+JOIN = "join"  # the pass that writes the files
 Entry = str  # what the index says of a sample, its picture's key, labels, URL, licence …: JSON, as there may be many
 
 
@@ -49,12 +50,19 @@ def join(
     out: Path, pieces: Mapping[str, Sequence[Piece]], size: int, about: Mapping[str, Any], digest: str,
     executor: Executor, watch: Watch,
 ) -> Iterator[Shard]:  # fmt: skip
-    """Write the pieces of each split into files of `size` samples, a task each. Raises DataError if a piece is damaged,
-    or a file can't be written without killing its process."""
+    """Write the pieces of each split into files of `size` samples, a task each. Raises DataError if a piece is damaged
+    (all of them go, and are made anew next time), or a file can't be written without killing its process."""
     jobs = [(split, n, some) for split in shards.SPLITS for n, some in enumerate(_cut(pieces[split], size))]
     items = [json.dumps(_order(*job)) for job in jobs]
     work = parts.Work(join_part, _died, (str(out), about))
-    lines = parts.run(out, "join", digest, items, work, executor, watch, size=1)
+    try:
+        lines = parts.run(out, JOIN, digest, items, work, executor, watch, size=1)
+    except StorageError:
+        raise
+    except DataError as error:  # with the pieces that are there it would end so again and again
+        storage.remove(out / PARTS)
+        what = str(error).partition(": ")[0]
+        raise DataError(f"{what}: what was done so far is gone now, run the same command again") from None
     return (_shard_of(out, split, some, json.loads(line)) for (split, _, some), line in zip(jobs, lines, strict=True))
 
 
@@ -111,10 +119,11 @@ def _shard_of(out: Path, split: str, pieces: Sequence[Piece], line: dict[str, An
     from gravurekit.shards.tally import Tally
 
     if not line:
+        storage.remove(out / PARTS / JOIN)  # it counts as done there
         raise DataError(f"{out}: writing a shard of {split} killed its process: make room in memory, and run it again")
     path = out / line["about"]["file"]
     if not path.is_file() or path.stat().st_size != line["about"]["bytes"]:
-        storage.remove(out / "parts")
+        storage.remove(out / PARTS)
         raise DataError(f"{path} vanished while the shards were being made: run the same command again")
     entries = [entry for piece in pieces for entry in piece.entries]
     return Shard(line["about"], line["crc32"], entries, Tally.from_json(line["sums"]))

@@ -302,6 +302,30 @@ def test_drawings_that_vanish_or_break_are_told(drawn: Path) -> None:
     assert set(lost) == {key_of(1), key_of(2)} and "No such file" in lost[key_of(1)]
 
 
+def test_damage_to_what_a_killed_run_left_is_told_once_and_mended(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gravurekit.stages.shard.join", killed)
+        assert run_here("shard", "--size", "32", "--executor", "serial").exit_code == 130
+    for path in (drawn / "shards" / metadata.PARTS).rglob("*.safetensors"):
+        flip(path, "wash", 0)
+    result = run_here("shard", "--size", "32", "--executor", "serial")
+    assert result.exit_code == 5 and "row 0, is damaged" in str(result.exception)
+    assert "run the same command again" in str(result.exception)
+    assert json.loads(sharded("--size", "32", "--json").stdout)["kept"] == 12
+
+
+def test_a_file_whose_process_was_killed_is_tried_again(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for want of memory, which there may be next time."""
+    with monkeypatch.context() as patch:
+        patch.setattr("gravurekit.stages._shards.join_part", lambda items, context, stem: ["{}"])
+        result = run_here("shard", "--size", "32", "--executor", "serial")
+    assert result.exit_code == 5 and "make room in memory, and run it again" in str(result.exception)
+    assert json.loads(sharded("--size", "32", "--json").stdout)["kept"] == 12
+
+
 def test_layers_that_differ_in_size_are_told(drawn: Path) -> None:
     write_styled(drawn / "odd", range(6))
     record = metadata.read_lines(drawn / "odd" / metadata.METADATA)[2]
