@@ -226,8 +226,11 @@ class ShardSet:
         are filled and returned: new memory for each batch costs as much as copying it.
 
         Raises DataError naming file, row and picture if a checksum doesn't hold; a damaged sample isn't given twice.
+        IndexError for a number that no sample has: -1 isn't the last one here.
         """
         count = len(indices)
+        if count and not (0 <= np.min(indices) and np.max(indices) < len(self)):
+            raise IndexError(f"samples {np.min(indices)} to {np.max(indices)} of {len(self)}")
         out = {name: values[:count] for name, values in (out or self.buffers(count)).items()}
         shards = np.searchsorted(self._ends, indices, side="right")
         rows = indices - np.where(shards > 0, self._ends[shards - 1], 0)

@@ -155,6 +155,15 @@ def test_it_serves_as_a_dataset_of_torch(shards: Path) -> None:
         samples[8]
 
 
+@pytest.mark.parametrize("io", ["mmap", "pread"])
+@pytest.mark.parametrize("order", [[-1], [0, 8], [-9], [3, -2, 1]])
+def test_a_number_that_no_sample_has_is_an_error(order: list[int], io: str, shards: Path) -> None:
+    """Else -1 would be the planes of one sample and the label of another."""
+    with pytest.raises(IndexError, match="of 8"):
+        ShardSet(shards, "train", check=False, io=io).batch(np.array(order))  # type: ignore[arg-type]
+    assert len(ShardSet(shards, "train", io=io).batch(np.array([], int))["L"]) == 0  # type: ignore[arg-type]
+
+
 def test_splits_are_kept_apart(shards: Path) -> None:
     assert np.array_equal(ShardSet(shards, "val").batch(np.array([1]))["L"][0], sample(1001).planes["L"])
     assert len(ShardSet(shards, "test")) == 0
