@@ -200,6 +200,13 @@ class ShardSet:
         for shard in self._shards:
             _look_at(folder / shard["file"], shard["bytes"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, as a worker of torch's DataLoader, which opens the files for itself."""
+        return self.__dict__ | {"_open": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -162,6 +163,15 @@ def test_a_number_that_no_sample_has_is_an_error(order: list[int], io: str, shar
     with pytest.raises(IndexError, match="of 8"):
         ShardSet(shards, "train", check=False, io=io).batch(np.array(order))  # type: ignore[arg-type]
     assert len(ShardSet(shards, "train", io=io).batch(np.array([], int))["L"]) == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("io", ["mmap", "pread"])
+def test_it_travels_to_other_processes(io: str, shards: Path) -> None:
+    """As a worker of a DataLoader that is spawned gets it."""
+    samples = ShardSet(shards, "train", io=io)  # type: ignore[arg-type]
+    samples.batch(np.array([1]))
+    other = pickle.loads(pickle.dumps(samples))
+    assert np.array_equal(other[7]["wash"], sample(7).planes["wash"]) and len(samples[0]) == 4
 
 
 def test_splits_are_kept_apart(shards: Path) -> None:
