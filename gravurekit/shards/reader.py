@@ -64,6 +64,7 @@ def _fault_of(manifest: dict[str, Any]) -> str:
             return f"{name} is no table"
     for shard in manifest["shards"]:
         named = isinstance(shard["file"], str) and Path(shard["file"]).name == shard["file"]
+        named = named and isinstance(shard.get("sha256"), str)
         if not named or shard["split"] not in SPLITS or not type(shard["samples"]) is type(shard["bytes"]) is int:
             return f"no shard: {shard}"
         if shard["samples"] < 1:

@@ -51,7 +51,7 @@ class _Tally:
 
 def write(source: Path, out: Path, manifest: Mapping[str, Any], sha256: str) -> dict[str, Any]:
     """Write the card and the list into the run `out` that learns from the shards in `source`, whose `manifest` has the
-    digest `sha256`; the card. Raises DataError if the index doesn't tell of each sample."""
+    digest `sha256`; the card. Raises DataError if the index doesn't tell of each sample, or isn't the manifest's."""
     tallies = {split: _Tally() for split in shards.SPLITS}
     storage.write_lines(out / shards.LEARNED, _learned_from(source / shards.INDEX, manifest, tallies))
     card = {
@@ -84,6 +84,9 @@ def _learned_from(path: Path, manifest: Mapping[str, Any], tallies: Mapping[str,
         expected[shard["split"]] += shard["samples"]
     if expected != {split: tally.samples for split, tally in tallies.items()}:
         raise DataError(f"{path} doesn't tell of the samples in the shards: run `gravurekit shard` again")
+    written = manifest.get("files", {}).get(shards.INDEX)
+    if written and metadata.file_sha256(path) != written:
+        raise DataError(f"{path} isn't the file that was written: run `gravurekit shard` again")
 
 
 def manifest_of(run: Path) -> str:

@@ -10,6 +10,7 @@ from gravurekit import audit, metadata, shards
 from gravurekit.errors import DataError
 from gravurekit.executor import Executor
 from gravurekit.progress import Watch
+from gravurekit.receipt import RECEIPT, NewerReceipt, read_receipt
 
 Entry = dict[str, Any]
 WHOLE = -1  # the row of a fault that isn't a sample's
@@ -65,7 +66,21 @@ def verify(folder: Path, executor: Executor, watch: Watch) -> Verification:
 
 
 def _damaged_lists(folder: Path, manifest: dict[str, Any]) -> Iterator[Damage]:
-    for name, sha256 in manifest["files"].items():
+    """What became of the files beside the shards: the manifest tells of some, the receipt of all."""
+    expected = dict(manifest["files"])
+    try:
+        receipt = read_receipt(folder)
+    except NewerReceipt:
+        raise
+    except DataError:
+        yield Damage(RECEIPT, WHOLE, "it is damaged")
+    else:
+        if receipt is None:
+            yield Damage(RECEIPT, WHOLE, "it is missing")
+        else:
+            proved = {shard["file"] for shard in manifest["shards"]}
+            expected |= receipt.outputs | {name: sum for name, sum in receipt.files.items() if name not in proved}
+    for name, sha256 in sorted(expected.items()):
         if not (folder / name).is_file():
             yield Damage(name, WHOLE, "it is missing")
         elif metadata.file_sha256(folder / name) != sha256:

@@ -159,6 +159,9 @@ def _place(job: Job) -> tuple[Path, Plan]:
     read_manifest(job.source)
     knobs = job.settings.model_dump(mode="json", exclude=FREE)
     inputs = {"manifest": _manifest_digest(job.source)}
+    receipt = read_receipt(job.source)
+    if receipt and receipt.outputs.get(shards.MANIFEST, inputs["manifest"]) != inputs["manifest"]:
+        raise DataError(f"{job.source / shards.MANIFEST} isn't the file that was written: run `gravurekit shard` again")
     plan = Plan(stage="train", revision=REVISION, settings=knobs, inputs=inputs, seed=job.settings.seed)
     return _folder(job, plan), plan
 

@@ -489,6 +489,24 @@ def test_verify_names_file_sample_and_picture(damage: str, drawn: Path) -> None:
     assert run_here("shard", "--verify", "shards").exit_code == 0
 
 
+@pytest.mark.parametrize("name", [shards.MANIFEST, shards.INDEX, shards.TABLE, metadata.DROPPED, receipt.RECEIPT])
+@pytest.mark.parametrize("how", ["lost", "changed"])
+def test_verify_proves_what_lies_beside_the_shards(how: str, name: str, drawn: Path) -> None:
+    """A manifest with the names of two classes exchanged is a manifest all the same."""
+    sharded("--size", "32")
+    path = drawn / "shards" / name
+    if how == "lost":
+        path.unlink()
+    else:
+        data = path.read_bytes()
+        other = data.replace(b'"coat"', b'"boat"', 1) if name != receipt.RECEIPT else data[:-3]
+        path.write_bytes(other if other != data else data + b"\n")
+    result = run_here("shard", "--verify", "shards", "--json")
+    assert result.exit_code == 5
+    if (how, name) != ("lost", shards.MANIFEST):
+        assert {item["file"] for item in json.loads(result.stdout)["damages"] if item["row"] < 0} == {name}
+
+
 def test_verify_finds_samples_that_were_exchanged(drawn: Path) -> None:
     """Whole samples in another order: each checksum holds, and each is of another picture than the index says."""
     from gravurekit.shards import reader, writer

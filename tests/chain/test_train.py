@@ -147,6 +147,17 @@ def test_the_model_itself_says_where_it_comes_from(here: Path) -> None:
     assert pictures == card["splits"]["train"]["pictures"]
 
 
+@pytest.mark.parametrize(("name", "old", "new"), [(shards.MANIFEST, "kaftan", "caftan"), (shards.INDEX, "CC0", "CC1")])
+def test_a_list_that_was_changed_is_not_learnt_from(name: str, old: str, new: str, here: Path, quick: Trainer) -> None:
+    """It is whole, and says something else: another class, another licence."""
+    path = here / "tensors" / name
+    text = path.read_text("utf-8")
+    storage.write_text(path, text.replace(old, new) if old in text else text.replace("folder", "Folder"))
+    result = run_here(*TRAIN)
+    assert result.exit_code == 5 and f"{name} isn't the file that was written" in message(result)
+    assert not quick.about
+
+
 def test_an_index_must_tell_of_every_split(here: Path, quick: Trainer) -> None:
     lines = (here / "tensors" / shards.INDEX).read_text("utf-8").splitlines()
     storage.write_lines(here / "tensors" / shards.INDEX, (line for line in lines if '"val"' not in line))

@@ -332,6 +332,7 @@ GOOD = {"size": [8, 16], "L_mean": 0.5, "tensors": ["L", "wash"], "shards": [], 
         ({"shards": [{"split": "train"}]}, "is damaged"),
         ({"shards": [{"file": "../a", "split": "val", "samples": 1, "bytes": 9}]}, "no shard"),
         ({"shards": [{"file": "a", "split": "val", "samples": 0, "bytes": 9}]}, "no shard"),
+        ({"shards": [{"file": "a", "split": "val", "samples": 1, "bytes": 9}]}, "no shard"),
         ({"shards": [{"file": "a", "split": "other", "samples": 1, "bytes": 9}]}, "no shard"),
     ],
 )
