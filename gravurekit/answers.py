@@ -82,7 +82,9 @@ def show_verification(found: Verification, as_json: bool) -> None:
             RESULTS.print(f"{found.folder / damage.file}{row}{whose}: {damage.what}")
         RESULTS.print(f"{found.folder}: {found.files} shards, {found.samples} samples, {len(found.damages)} faults")
     if found.damages:
-        raise DataError(f"{found.folder} is damaged: run `gravurekit shard` again, which makes it anew")
+        raise DataError(
+            f"{found.folder} is damaged: remove what is, and run `gravurekit shard` again, which makes it anew"
+        )
 
 
 def show_match(match: Match, as_json: bool) -> None:

@@ -98,7 +98,7 @@ def read_layout(path: Path) -> Layout:
     except FileNotFoundError:
         raise DataError(f"{path} is missing: run `gravurekit shard` again") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
-        raise DataError(f"{path} is damaged ({error}): run `gravurekit shard` again") from None
+        raise DataError(f"{path} is damaged ({error}): remove it and run `gravurekit shard` again") from None
     return layout
 
 

@@ -19,6 +19,7 @@ from gravurekit.shards.layout import FIGURES, PAGE, Layout, read_layout
 from gravurekit.shards.writer import Sample, checksum
 
 AGAIN = "run `gravurekit shard` again"
+ANEW = f"remove it and {AGAIN}"  # a spoilt file may keep its time, by which `shard` takes it for whole
 FIELDS = ("L", "wash", "label", "box")
 OTHERS = 128  # open files that are left to the rest of the process
 ALL, COLOURS = slice(None), slice(1, 3)  # planes: all of them; a and b, of those of wash
@@ -154,7 +155,7 @@ class _Read:
         except OSError as error:
             raise DataError(f"{self._path} can't be read ({error.strerror}): {AGAIN}") from None
         if found != out.nbytes:
-            raise DataError(f"{self._path} was cut short: {AGAIN}")
+            raise DataError(f"{self._path} was cut short: {ANEW}")
         return out
 
 
@@ -291,7 +292,7 @@ class ShardSet:
             name not in layout or layout[name].shape != (entry["samples"], *shape) or layout[name].dtype != kinds[name]
             for name, shape in expected.items()
         ):
-            raise DataError(f"{path} doesn't hold the {entry['samples']} samples of the manifest: {AGAIN}")
+            raise DataError(f"{path} doesn't hold the {entry['samples']} samples of the manifest: {ANEW}")
         try:
             file = self._kind(path, layout)
         except OSError as error:
@@ -306,7 +307,7 @@ class ShardSet:
         if checksum(planes, int(file.row("label", row)), file.row("box", row).tolist()) != int(file.row("crc32", row)):
             name = self._shards[shard]["file"]
             whose = source_of(self._folder, name, row)
-            raise DataError(f"{self._folder / name}, row {row}{whose}, is damaged (checksum): {AGAIN}")
+            raise DataError(f"{self._folder / name}, row {row}{whose}, is damaged (checksum): {ANEW}")
 
 
 def _count(field: Field) -> int:
@@ -329,7 +330,7 @@ def samples_of(path: Path, rows: Iterable[int]) -> Iterator[Sample]:
     DataError naming the row that is damaged."""
     for row, sample, crc32 in raw_samples_of(path, rows):
         if sample.crc32 != crc32:
-            raise DataError(f"{path}, row {row}, is damaged (checksum): {AGAIN}")
+            raise DataError(f"{path}, row {row}, is damaged (checksum): {ANEW}")
         yield sample
 
 
@@ -338,7 +339,7 @@ def raw_samples_of(path: Path, rows: Iterable[int]) -> Iterator[tuple[int, Sampl
     file = _Mapped(path, read_layout(path))
     names = [name for name in PLANES if name in file.layout]
     if not {"L", "wash", *FIGURES} <= file.layout.keys():
-        raise DataError(f"{path} doesn't hold samples: {AGAIN}")
+        raise DataError(f"{path} doesn't hold samples: {ANEW}")
     for row in rows:
         box = tuple(file.row("box", row).tolist())
         sample = Sample({name: file.row(name, row) for name in names}, box, int(file.row("label", row)))
@@ -353,7 +354,7 @@ def about_of(path: Path) -> dict[str, Any]:
         try:
             return dict(json.loads(json.loads(file.read(length))["__metadata__"]["gravurekit"]))
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} doesn't say what its numbers mean ({error!r:.60}): {AGAIN}") from None
+            raise DataError(f"{path} doesn't say what its numbers mean ({error!r:.60}): {ANEW}") from None
 
 
 def source_of(folder: Path, file: str, row: int) -> str:
@@ -384,4 +385,4 @@ def _look_at(path: Path, size: int) -> None:
     except OSError as error:
         raise DataError(f"{path} is missing ({error.strerror}): {AGAIN}") from None
     if found != size:
-        raise DataError(f"{path} has {found} bytes instead of {size}: {AGAIN}")
+        raise DataError(f"{path} has {found} bytes instead of {size}: {ANEW}")

@@ -507,6 +507,21 @@ def test_verify_proves_what_lies_beside_the_shards(how: str, name: str, drawn: P
         assert {item["file"] for item in json.loads(result.stdout)["damages"] if item["row"] < 0} == {name}
 
 
+def test_what_verify_advises_helps_where_the_file_kept_its_time(drawn: Path) -> None:
+    """As when the disk itself spoils it: `shard` alone goes by times, and would take the folder for whole."""
+    sharded("--size", "32")
+    path = next((drawn / "shards").glob("train-*"))
+    before, data = path.stat(), path.read_bytes()
+    flip(path, "wash", 1)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert json.loads(sharded("--size", "32", "--json").stdout)["fresh"]
+    result = run_here("shard", "--verify", "shards")
+    assert result.exit_code == 5 and "remove what is, and run `gravurekit shard` again" in str(result.exception)
+    path.unlink()
+    sharded("--size", "32")
+    assert path.read_bytes() == data
+
+
 def test_verify_finds_samples_that_were_exchanged(drawn: Path) -> None:
     """Whole samples in another order: each checksum holds, and each is of another picture than the index says."""
     from gravurekit.shards import reader, writer
