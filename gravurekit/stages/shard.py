@@ -107,7 +107,10 @@ class _Input:
 
 
 def check(job: Job) -> None:
-    """Raises UsageError for an output folder of others, and for folders that aren't there."""
+    """Raises UsageError for an output folder of others, for folders that aren't there, for shares that leave nothing to
+    train on."""
+    if (held_back := job.settings.val_share + job.settings.test_share) >= 1:
+        raise UsageError(f"val_share and test_share hold back {held_back:g} of all: lower them, so that some are left")
     folder.check_places(job.out, "shard", job.source)
     for flag, path in (("--photographs", job.photographs), ("--splits", job.splits)):
         if path is not None and not path.is_dir():

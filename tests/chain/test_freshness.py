@@ -251,7 +251,7 @@ def test_the_table_shows_what_happened(workspace: Path) -> None:
 
 
 def test_a_chain_that_ends_early_still_shows_what_was_done(workspace: Path) -> None:
-    (workspace / "gravurekit.toml").write_text(TOML.replace("[shard]\n", "[shard]\nval_share = 0.99\n"))
+    (workspace / "gravurekit.toml").write_text(TOML.replace("[shard]\n", "[shard]\nval_share = 0.99\ntest_share = 0\n"))
     result = run_here("run")
     assert result.exit_code == 5 and [line.split()[0] for line in result.stdout.splitlines()] == [
         "stage", "crawl", "filter", "stylize"]  # fmt: skip

@@ -278,6 +278,14 @@ def test_other_shares_deal_out_anew_and_say_so(drawn: Path) -> None:
     assert "dealt out" not in sharded("--size", "64", "--seed", "5").stderr
 
 
+def test_shares_that_leave_nothing_are_refused_and_touch_nothing(drawn: Path) -> None:
+    sharded("--size", "32")
+    before = digests(drawn / "shards")
+    result = run_here("shard", "--size", "32", "--val-share", "0.6", "--test-share", "0.4")
+    assert result.exit_code == 2 and "hold back 1 of all" in str(result.exception)
+    assert digests(drawn / "shards") == before
+
+
 # ---- whatever is wrong ---------------------------------------------------------------------------------
 
 
