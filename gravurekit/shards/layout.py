@@ -96,7 +96,9 @@ def read_layout(path: Path) -> Layout:
         if end != size:
             raise ValueError(f"{size} bytes, and tensors up to {end}")
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: run `gravurekit shard` again") from None
+        raise DataError(
+            f"{path} is missing: run the same command again if the shards were made anew meanwhile, else `gravurekit shard`"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise DataError(f"{path} is damaged ({error}): remove it and run `gravurekit shard` again") from None
     return layout

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gravurekit import metadata, shards, storage
-from gravurekit.errors import DataError, MissingExtra
+from gravurekit.errors import DataError
 from gravurekit.metadata import DROPPED, PARTS
 from gravurekit.receipt import RECEIPT, Receipt, read_receipt
 from gravurekit.stages import _splits
@@ -60,8 +60,8 @@ def take_out(out: Path, keys: set[str]) -> int:
 
 
 def _empty(out: Path, keys: set[str]) -> int:
-    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures. The index as a
-    table is packed, so that nobody sees at once whom it names: it goes whatever it holds. Of the table of splits only
+    """Remove what a killed run left, and what it was about to replace, if any of it is of these pictures. The index as
+    a table is packed, so that nobody sees at once whom it names: it goes whatever it holds. Of the table of splits only
     their lines go: without the others, pictures that were held back would train."""
     storage.remove(out / shards.PARQUET)
     table, *lists = (out / name for name in (shards.TABLE, shards.INDEX, DROPPED))
@@ -154,17 +154,12 @@ def _facts(entries: Sequence[Entry]) -> list[str]:
 def _table(out: Path, manifest: Mapping[str, Any]) -> None:
     """The index as a table again, if it was asked for. Where nobody can write one, or there is no sample, it goes: the
     old one names whom nobody may name any more."""
-    if manifest.get("settings", {}).get("parquet") and any(manifest["splits"].values()):
-        from gravurekit.stages import _parquet
+    from gravurekit.stages import _parquet
 
-        try:
-            _parquet.require()
-        except MissingExtra:
-            pass
-        else:
-            _parquet.write(out / shards.INDEX, out / shards.PARQUET)
-            return
-    storage.remove(out / shards.PARQUET)
+    if manifest["settings"].get("parquet") and any(manifest["splits"].values()) and _parquet.there():
+        _parquet.write(out / shards.INDEX, out / shards.PARQUET)
+    else:
+        storage.remove(out / shards.PARQUET)
 
 
 def _seal(out: Path, saved: Path, keys: set[str], count: int, manifest: Mapping[str, Any]) -> None:

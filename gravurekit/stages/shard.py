@@ -4,7 +4,7 @@ import json
 import time
 import unicodedata
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,7 +98,7 @@ class _Input:
     photos: Path | None
     dropped: list[Record]
     table: _splits.Table
-    redealt: bool  # there was a split, which other shares or another seed have made void
+    notes: list[str]  # what people should know of it
 
     @cached_property
     def digest(self) -> str:
@@ -139,8 +139,8 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     _refuse_alike(given.classes)
-    if given.redealt:
-        watch.note("other shares or another seed: pictures are dealt out anew, and some that were held back will train")
+    for note in given.notes:
+        watch.note(note)
     with folder.opened(job.out, "shard", state.reasons, watch, job.source):
         return _make(job, given, executor, watch, began)
 
@@ -203,7 +203,17 @@ def _read(job: Job) -> _Input:
         items[split].append(f"{names.get(item.photo_key or item.key, '')}\n{item.to_json()}")
     # new words, because one that was a Record's keeps the memory in which that lay from being used again
     table = dict(json.loads(json.dumps(table)))
-    return _Input(plan, classes, items, photos, dropped, table, redealt)
+    return _Input(plan, classes, items, photos, dropped, table, list(_notes(redealt, before, photos)))
+
+
+def _notes(redealt: bool, before: Mapping[str, str], photos: Path | None) -> Iterator[str]:
+    if redealt:
+        yield "other shares or another seed: pictures are dealt out anew, and some that were held back will train"
+    if before and photos is not None and not photos.is_dir():
+        yield (
+            f"{photos} isn't there, so nobody knows which pictures are copies of some that were taken before: such may "
+            "come into another split; put it back, or name it with --photographs"
+        )
 
 
 def _photographs_of(source: Path) -> Path | None:

@@ -271,6 +271,12 @@ def test_a_picture_that_bridges_two_splits_is_dropped(gravurekit: Run, tmp_path:
     assert json.loads(sharded("--size", "32", "--json").stdout)["fresh"]
 
 
+def test_photographs_that_went_away_are_told_since_they_knew_the_copies(drawn: Path) -> None:
+    assert "isn't there" not in sharded("--size", "32").stderr
+    shutil.rmtree(drawn / "clean")
+    assert "nobody knows which pictures are copies" in sharded("--size", "64").stderr
+
+
 def test_other_shares_deal_out_anew_and_say_so(drawn: Path) -> None:
     sharded("--size", "32")
     result = sharded("--size", "32", "--seed", "5")
