@@ -97,7 +97,7 @@ def read_layout(path: Path) -> Layout:
             raise ValueError(f"{size} bytes, and tensors up to {end}")
     except FileNotFoundError:
         raise DataError(
-            f"{path} is missing: run the same command again if the shards were made anew meanwhile, else `gravurekit shard`"
+            f"{path} is missing: run `gravurekit shard` again, or, if that was done meanwhile, the same command"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
         raise DataError(f"{path} is damaged ({error}): remove it and run `gravurekit shard` again") from None
