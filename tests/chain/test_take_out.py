@@ -14,7 +14,7 @@ from workspace import digests, run_here
 from gravurekit import audit, metadata, shards, storage
 from gravurekit.errors import DataError
 from gravurekit.shards.reader import ShardSet, read_manifest
-from gravurekit.stages import _parquet, _splits
+from gravurekit.stages import _splits
 from gravurekit.stages._take_out import take_out
 
 GONE = {key_of(n) for n in (3, 4, 11)}
@@ -109,22 +109,6 @@ def test_statistics_are_those_of_what_is_left(folder: Path, tmp_path: Path, monk
     for name in ("L_mean", "ab", "ab_histogram", "palettes", "splits", "labels", "licenses", "sources", "classes"):
         assert one[name] == other[name], name
     assert_same(samples(folder), samples(tmp_path / "fresh"))
-
-
-def test_a_table_of_the_index_doesnt_tell_of_them_either(folder: Path) -> None:
-    storage.write_text(folder / shards.PARQUET, " ".join(GONE))
-    receipt = json.loads((folder / "receipt.json").read_text())
-    receipt["files"][shards.PARQUET] = metadata.file_sha256(folder / shards.PARQUET)
-    storage.write_json(folder / "receipt.json", receipt)
-    take_out(folder, GONE)
-    assert audit.inspect(folder, deep=True).faults == []
-    if _parquet.there():
-        import pyarrow.parquet as pq
-
-        lines = (folder / shards.INDEX).read_text().splitlines()
-        assert pq.read_table(folder / shards.PARQUET).to_pylist() == [json.loads(line) for line in lines]
-    else:
-        assert not (folder / shards.PARQUET).exists()
 
 
 def test_pictures_that_arent_there_change_nothing(folder: Path) -> None:
