@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gravurekit.metadata import METADATA, PARTS, owner_of
+from gravurekit.metadata import EXPORTS, METADATA, PARTS, owner_of
 from gravurekit.reports import credits, preview
 from gravurekit.stages._journal import INCOMING
 
 DEPTH = 4  # folders below the workspace in which folders of ours are looked for
-EXPORTS = "exports.jsonl"  # in a folder: what was handed over of it
 CACHE = ".gravurekit-cache"
 WORDS = {".html", ".json", ".jsonl", ".md", ".csv", ".tsv", ".txt", ".toml"}  # files that may name a picture
 PASSED_OVER = {"images", PARTS, INCOMING, "node_modules", "__pycache__"}

@@ -15,12 +15,12 @@ from pathlib import Path
 from gravurekit import audit, foreign, storage, tombstones
 from gravurekit.errors import DataError
 from gravurekit.folder import swept
-from gravurekit.metadata import LOCK, METADATA, no_collection
+from gravurekit.metadata import EXPORTS, LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECEIPT
 from gravurekit.shards import LEARNED
 from gravurekit.stages import _estate
-from gravurekit.stages._estate import CACHE, EXPORTS, Estate, Needles, Place, surveyed
+from gravurekit.stages._estate import CACHE, Estate, Needles, Place, surveyed
 from gravurekit.stages._forgotten import hashes_of
 from gravurekit.stages._purge import STASH, Find, Purge, needles_of
 from gravurekit.stages._take_out import take_out
