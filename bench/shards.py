@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filter_goals import Goal, at_least, least, say, table
 from shards_memory import memory
-from shards_ours import BATCH, OURS, THREADS, TRAINED, Way, feed, has_feed, noise, opened, split, stand_in, write
+from shards_ours import BATCH, OURS, THREADS, TRAINED, Way, feed, noise, opened, split, stand_in, write
 from shards_peers import CONTESTANTS, PEERS, copied, installed
 
 from gravurekit.shards.reader import ShardSet
@@ -293,11 +293,8 @@ def loader(place: Path, count: int, rounds: int) -> list[Goal]:
         for name, runs in found.items():
             core, waiting = (statistics.median(getattr(run, what) for run in runs) for what in ("core", "waiting"))
             say(f"  {name:34}{spread([run.rate for run in runs]):>30}{core:>10,.0f}{waiting:>9.0%}")
-        if runs := found.get(f"gravurekit.model.feed, batch {batch}"):
-            rate = statistics.median(run.rate for run in runs)
-            goals.append(at_least("loader", f"samples/s in batches of {batch}", rate, 80_000))
-    if not has_feed():
-        say("  gravurekit.model.feed: not measured, it isn't here")
+        rate = statistics.median(run.rate for run in found[f"gravurekit.model.feed, batch {batch}"])
+        goals.append(at_least("loader", f"samples/s in batches of {batch}", rate, 80_000))
     return goals
 
 
@@ -318,9 +315,8 @@ def contest(samples: ShardSet, order: np.ndarray, batch: int, rounds: int) -> di
     runs = {
         f"memcpy, batch {batch}": lambda: stand_in(copy, batches, ring),
         f"ShardSet alone, batch {batch}": lambda: stand_in(samples.batch, batches, ring),
+        f"gravurekit.model.feed, batch {batch}": by_feed,
     }
-    if has_feed():
-        runs[f"gravurekit.model.feed, batch {batch}"] = by_feed
     found: dict[str, list[Fed]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, work in runs.items():
@@ -341,8 +337,8 @@ def gpu(place: Path, count: int, rounds: int) -> None:
     import torch
 
     say("\ngpu: the same, on a CUDA device")
-    if not torch.cuda.is_available() or not has_feed():
-        say(f"  not measured: {'no gravurekit.model.feed' if torch.cuda.is_available() else 'no CUDA device'}")
+    if not torch.cuda.is_available():
+        say("  not measured: no CUDA device")
         return
     home, order = fed_from(place, count)
     samples = opened(home, Way(), TRAINED)

@@ -4,7 +4,6 @@
 when one of its contracts changes.
 """
 
-import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -155,10 +154,6 @@ def feed(samples: ShardSet, order: np.ndarray, batch: int, device: str, way: str
 
 def split(order: np.ndarray, batch: int) -> list[np.ndarray]:
     return [order[begin : begin + batch] for begin in range(0, len(order), batch)]
-
-
-def has_feed() -> bool:
-    return importlib.util.find_spec("gravurekit.model.feed") is not None
 
 
 def stand_in(read: Callable[[np.ndarray, Buffers], Any], batches: list[np.ndarray], ring: list[Buffers]) -> float:

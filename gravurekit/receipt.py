@@ -75,6 +75,17 @@ def read_receipt(folder: Path) -> Receipt | None:
     return receipt
 
 
+def receipt_if_any(folder: Path) -> Receipt | None:
+    """`read_receipt`, for those who have the damage told by somebody else: None also for a damaged one. Raises
+    NewerReceipt."""
+    try:
+        return read_receipt(folder)
+    except NewerReceipt:
+        raise
+    except DataError:
+        return None
+
+
 class NewerReceipt(DataError):
     """A folder of a later gravurekit, which this one must neither read nor write into."""
 

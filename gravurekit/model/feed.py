@@ -4,7 +4,7 @@ resident    the whole set lies on the device, if that is a CUDA one and the set 
 pinned      to a CUDA device: threads fill page-locked buffers, which are copied while the device computes
 read ahead  elsewhere: threads read, each a batch of its own, into a ring of buffers that are used again and again
 
-Two threads with a batch each read nearly twice as fast as one, and as fast again as with fresh memory for each batch.
+Each thread reads a batch of its own, since it is copying that takes the time, and that several can do at once.
 A reader's error is raised in the loop that takes the batches, at the batch that it belongs to.
 """
 

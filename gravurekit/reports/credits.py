@@ -8,7 +8,6 @@ them may become a tag, a link of its own, a line of its own or a formula.
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import DROPPED, file_sha256, owner_of
 from gravurekit.receipt import read_receipt
 from gravurekit.record import Record
-from gravurekit.shards import INDEX, LEARNED, MANIFEST
+from gravurekit.shards import INDEX, LEARNED, MANIFEST, index
 from gravurekit.words import clean, short, web
 
 PAGE, TABLE = "CREDITS.md", "CREDITS.csv"
@@ -151,25 +150,12 @@ def _is(path: Path, sha256: str) -> bool:
 
 def _entries(path: Path, split: str = "") -> Iterator[Record]:
     """The pictures of an index of shards, or of a part of it. Raises DataError naming the line that is damaged."""
-    if not path.is_file():  # opening a pipe would wait for ever
-        raise DataError(f"{path} is missing, or no file: make the folder again")
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                among, item = _indexed(line, f"{path}, line {number},")
-                if split in ("", among):
-                    yield item
-    except OSError as error:
-        raise DataError(f"{path} can't be read ({error.strerror}): allow it, or make the folder again") from None
-
-
-def _indexed(line: bytes, where: str) -> tuple[str, Record]:
-    """The split of a line of the index, and its picture."""
-    try:
-        entry = dict(json.loads(line))
-        return str(entry.get("split")), Record.model_validate({name: entry[name] for name in FACTS if name in entry})
-    except (ValueError, TypeError, RecursionError):
-        raise DataError(f"{where} is damaged: make the folder again") from None
+    for number, entry in enumerate(index.read(path), 1):
+        if split in ("", entry.get("split")):
+            try:
+                yield Record.model_validate({name: entry[name] for name in FACTS if name in entry})
+            except ValueError:
+                raise DataError(f"{path}, line {number}, is damaged: make the folder again") from None
 
 
 def _once(found: Iterable[Record]) -> Iterable[Record]:

@@ -28,7 +28,7 @@ from gravurekit.foreign import folder_label, picture_files
 from gravurekit.metadata import DROPPED, METADATA, file_sha256, owner_of
 from gravurekit.parts import TASK_SIZE
 from gravurekit.progress import Watch
-from gravurekit.receipt import NewerReceipt, Receipt, flat, read_receipt
+from gravurekit.receipt import Receipt, flat, receipt_if_any
 from gravurekit.record import Record
 from gravurekit.reports import Sheet
 from gravurekit.words import clean, short, web
@@ -194,7 +194,7 @@ def _look(path: Path) -> _Content:
             f"{path} holds what {owner} made, and no pictures: `gravurekit report` shows a folder of pictures, "
             "as raw, clean, styled and coloured are"
         )
-    receipt = _receipt(path)
+    receipt = receipt_if_any(path)
     findings = inspect(path)
     faults = list(findings.faults)
     kept = _good_lines(path / METADATA, faults) if findings.records is None else findings.records
@@ -206,15 +206,6 @@ def _look(path: Path) -> _Content:
         raise DataError(f"{path}: no picture in it")
     stage = receipt.plan.stage if receipt else owner
     return _Content(path, stage, receipt, kept, dropped, faults, listed, _input(path, receipt))
-
-
-def _receipt(path: Path) -> Receipt | None:
-    try:
-        return read_receipt(path)
-    except NewerReceipt:
-        raise
-    except DataError:
-        return None  # one of the faults that the audit finds
 
 
 def _good_lines(path: Path, faults: list[Fault]) -> list[Record]:

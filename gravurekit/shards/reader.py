@@ -232,7 +232,7 @@ class ShardSet:
     def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Samples by number, 0 to len - 1: of the `fields`, `L` (B, 1, H, W), `wash` (B, 3, H, W), `ab` (B, 2, H, W),
         `L_photo` (B, 1, H, W) uint8, `label` (B,) and `box` (B, 4) int64. With `out`, from `buffers`, its first B rows
-        are filled and returned: new memory for each batch costs as much as copying it.
+        are filled and returned, so that no batch needs memory of its own.
 
         Raises DataError naming file, row and picture if a checksum doesn't hold; a damaged sample isn't given twice.
         IndexError for a number that no sample has: -1 isn't the last one here.

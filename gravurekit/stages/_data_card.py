@@ -16,6 +16,7 @@ from typing import Any
 
 from gravurekit import metadata, shards, storage
 from gravurekit.errors import DataError
+from gravurekit.shards import index
 
 CARD = "data.json"
 FORMAT = 1
@@ -68,17 +69,11 @@ def write(source: Path, out: Path, manifest: Mapping[str, Any], sha256: str) -> 
 def _learned_from(path: Path, manifest: Mapping[str, Any], tallies: Mapping[str, _Tally]) -> Iterator[str]:
     """The lines of the index that belong to the training split, each split counted on the way. The run keeps them, so
     that it can give credit when the shards are long gone."""
-    try:
-        with open(path, "rb") as file:
-            for line in file:
-                entry = json.loads(line)
-                tallies[entry["split"]].add(entry)
-                if entry["split"] == "train":
-                    yield line.decode().rstrip("\n")
-    except OSError as error:
-        raise DataError(f"{path} can't be read ({error.strerror}): run `gravurekit shard` again") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{path} is damaged: run `gravurekit shard` again") from None
+    for entry in index.read(path, ("split", "key", "photo_key", "variant", "labels", "license", "source")):
+        if entry["split"] in tallies:
+            tallies[entry["split"]].add(entry)
+        if entry["split"] == "train":
+            yield json.dumps(entry, ensure_ascii=False)
     expected = dict.fromkeys(tallies, 0)
     for shard in manifest["shards"]:
         expected[shard["split"]] += shard["samples"]

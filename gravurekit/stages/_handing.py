@@ -17,6 +17,7 @@ from gravurekit.exports import FACTS, LAYERS, MORE, Layout, Sample
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
+from gravurekit.shards import index
 
 CLEAN = ("filter", "stylize", "colorize", "export")  # stages whose pictures carry no private tags
 STRIPPED = "stripped"  # in parts/: pictures saved anew, without their tags
@@ -189,24 +190,16 @@ def _of_shards(source: Path) -> Stock:
 
 def _entries(path: Path) -> Iterator[tuple[str, Record]]:
     """The split and the picture of each line of an index. Raises DataError naming the line that is damaged."""
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    yield _entry(line)
-                except (ValueError, TypeError, RecursionError, DataError, PictureError):
-                    raise DataError(f"{path}, line {number}, is damaged: run `gravurekit shard` again") from None
-    except OSError as error:
-        raise DataError(f"{path} can't be read ({error.strerror}): run `gravurekit shard` again") from None
-
-
-def _entry(line: bytes) -> tuple[str, Record]:
-    entry = dict(json.loads(line))
-    if entry.get("split") not in shards.SPLITS:
-        raise ValueError("no split")
-    item = records.from_json(json.dumps({name: entry[name] for name in SHARD_FACTS if name in entry}), "a line")
-    _refuse_odd(item)
-    return entry["split"], item
+    for number, entry in enumerate(index.read(path, ("split",)), 1):
+        facts = json.dumps({name: entry[name] for name in SHARD_FACTS if name in entry})
+        try:
+            item = records.from_json(facts, "a line")
+            _refuse_odd(item)
+        except (DataError, PictureError):
+            item = None
+        if item is None or entry["split"] not in shards.SPLITS:
+            raise DataError(f"{path}, line {number}, is damaged: run `gravurekit shard` again")
+        yield entry["split"], item
 
 
 def _shapes(manifest: Mapping[str, Any]) -> dict[str, tuple[int, int, int]]:

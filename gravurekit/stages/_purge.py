@@ -14,10 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gravurekit import storage
-from gravurekit.errors import DataError
 from gravurekit.folder import unseal
 from gravurekit.metadata import DROPPED, METADATA, PARTS, file_sha256
-from gravurekit.receipt import RECEIPT, NewerReceipt, Receipt, read_receipt
+from gravurekit.receipt import RECEIPT, Receipt, receipt_if_any
 from gravurekit.shards import INDEX
 from gravurekit.stages import _journal, _probes
 from gravurekit.stages._estate import OWN, Needles, Place
@@ -66,7 +65,7 @@ class Purge:
     def find(self, place: Place) -> Find:
         """What would go; nothing is written. Raises DataError if a newer gravurekit made the folder."""
         path, found = place.path, Find(place)
-        _receipt(path)
+        receipt_if_any(path)
         found.kept = sum(self._goes(line, place) for line in lines_of(path / METADATA))
         found.dropped = sum(self._goes(line, place) for line in lines_of(path / DROPPED))
         if place.owner == "shard":
@@ -159,18 +158,9 @@ def _folders(path: Path) -> list[Path]:
             and entry.name != PARTS and not entry.is_symlink())]  # fmt: skip
 
 
-def _receipt(path: Path) -> Receipt | None:
-    try:
-        return read_receipt(path)
-    except NewerReceipt:
-        raise
-    except DataError:
-        return None  # damaged: its stage makes it anew
-
-
 def _is_whole(path: Path) -> bool:
     """Whether the lines are those that the receipt is of: an edit by hand mustn't become what a stage wrote."""
-    receipt = _receipt(path)
+    receipt = receipt_if_any(path)
     names = [name for name in (METADATA, DROPPED) if receipt and name in receipt.outputs]
     return receipt is not None and all(
         (path / name).is_file() and file_sha256(path / name) == receipt.outputs[name] for name in names

@@ -11,6 +11,7 @@ from gravurekit import metadata, shards, storage
 from gravurekit.errors import DataError
 from gravurekit.metadata import DROPPED, PARTS
 from gravurekit.receipt import RECEIPT, Receipt, read_receipt
+from gravurekit.shards import index
 from gravurekit.stages import _splits
 from gravurekit.stages._shards import Shard, publish, sweep
 
@@ -99,17 +100,12 @@ def _save(out: Path, saved: Path) -> None:
 
 def _entries(folder: Path, keys: set[str]) -> tuple[dict[str, list[Entry | None]], int]:
     """The lines of the index by file, None for a sample that goes; and how many go. Raises DataError."""
-    path = folder / shards.INDEX
     found: dict[str, list[Entry | None]] = {}
     count = 0
-    try:
-        with open(path, "rb") as lines:
-            for entry in map(json.loads, lines):
-                goes = bool({entry["key"], entry["photo_key"]} & keys)
-                found.setdefault(entry["shard"], []).append(None if goes else entry)
-                count += goes
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path} is damaged ({error!r:.80}): run `gravurekit shard` again") from None
+    for entry in index.read(folder / shards.INDEX, ("key", "photo_key", "shard", "crc32", "labels", "keywords")):
+        goes = bool({entry["key"], entry["photo_key"]} & keys)
+        found.setdefault(entry["shard"], []).append(None if goes else entry)
+        count += goes
     return found, count
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import filtering
 import numpy as np
 import pytest
+import styled
 from hostile import Site, serving
 from odd_pictures import drawn
 from typer.testing import Result
@@ -48,3 +49,11 @@ def raw(tmp_path: Path) -> dict[str, str]:
     write_bytes(root / "c" / "torn.jpg", whole[: len(whole) // 2])
     keys["torn"] = metadata.file_sha256(root / "c" / "torn.jpg")[:16]
     return keys
+
+
+@pytest.fixture
+def drawings(gravurekit: Run, tmp_path: Path) -> Path:
+    """A workspace with twelve drawings, and the photographs that they are of."""
+    styled.write_photographs(tmp_path / "clean", range(12))
+    styled.write_styled(tmp_path / "styled", range(12), source=tmp_path / "clean")
+    return tmp_path

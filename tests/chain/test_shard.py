@@ -1,7 +1,6 @@
 """The stage: drawings become tensors that are what they say, whatever is wrong with some of them."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 import styled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sharding import everything, index_of, sharded
 from skimage import color as foreign
 from styled import key_of, write_photographs, write_styled
 from tensors import flip
@@ -28,28 +28,6 @@ from gravurekit.stages._tensors import Form, place_of, placed
 
 Run = Callable[..., Result]
 ALL = ("L", "wash", "L_photo", "label", "box")
-
-
-def index_of(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / shards.INDEX).read_text("utf-8").splitlines()]
-
-
-def everything(folder: Path, fields: tuple[str, ...] = ("L", "wash", "label", "box")) -> dict[str, dict[str, Any]]:
-    """All samples by key and variant."""
-    found = {}
-    for split in shards.SPLITS:
-        samples = ShardSet(folder, split, fields)
-        entries = [entry for entry in index_of(folder) if entry["split"] == split]
-        assert len(samples) == len(entries)
-        for n, entry in enumerate(entries):
-            found[f"{entry['key']}-{entry['variant']}"] = samples[n] | {"split": split}
-    return found
-
-
-def sharded(*words: str) -> Result:
-    result = run_here("shard", "--executor", "serial", *words)
-    assert result.exit_code == 0, result.output + str(result.exception)
-    return result
 
 
 # ---- geometry ------------------------------------------------------------------------------------------
@@ -94,14 +72,6 @@ def test_a_picture_keeps_its_mean_when_it_is_reduced() -> None:
 # ---- what the tensors hold -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def drawn(gravurekit: Run, tmp_path: Path) -> Path:
-    """A workspace with twelve drawings, and the photographs that they are of."""
-    write_photographs(tmp_path / "clean", range(12))
-    write_styled(tmp_path / "styled", range(12), source=tmp_path / "clean")
-    return tmp_path
-
-
 SAYS: dict[str, Callable[[int], np.ndarray]] = {
     "plain": styled.plain,
     "print": lambda n: styled.pixels(n + 500),
@@ -114,13 +84,13 @@ SAYS: dict[str, Callable[[int], np.ndarray]] = {
 @pytest.mark.parametrize(
     ("source", "target", "photo"), [("plain", "wash", False), ("print", "wash", True), ("photo", "photo", True)]
 )
-def test_tensors_are_lab_of_what_they_say(source: str, target: str, photo: bool, size: str, drawn: Path) -> None:
+def test_tensors_are_lab_of_what_they_say(source: str, target: str, photo: bool, size: str, drawings: Path) -> None:
     """Against scikit-image, within the rounding to 8 bits."""
     sharded("--size", size, "--input", source, "--target", target, *(["--photo"] if photo else []))
-    manifest = read_manifest(drawn / "shards")
+    manifest = read_manifest(drawings / "shards")
     assert (manifest["input"], manifest["target"]) == (source, target)
     assert "x".join(map(str, dict.fromkeys(manifest["size"]))) == size
-    found = everything(drawn / "shards", ALL if photo else ("L", "wash", "label", "box"))
+    found = everything(drawings / "shards", ALL if photo else ("L", "wash", "label", "box"))
     assert len(found) == 12
     for n in range(12):
         one = found[f"{key_of(n)}-0"]
@@ -136,28 +106,32 @@ def test_tensors_are_lab_of_what_they_say(source: str, target: str, photo: bool,
         assert manifest["classes"][one["label"]] == ("coat", "dress")[n % 2]
 
 
-def test_crop_leaves_nothing_white(drawn: Path) -> None:
+def test_crop_leaves_nothing_white(drawings: Path) -> None:
     sharded("--size", "32", "--fit", "crop")
-    for one in everything(drawn / "shards").values():
+    for one in everything(drawings / "shards").values():
         assert one["box"].tolist() == [0, 0, 32, 32]
 
 
-def test_the_meaning_of_the_numbers_is_in_manifest_and_header(drawn: Path) -> None:
+def test_the_meaning_of_the_numbers_is_in_manifest_and_header(drawings: Path) -> None:
     from gravurekit.shards import reader
 
     sharded("--size", "32x64")
-    manifest = read_manifest(drawn / "shards")
-    said = reader.about_of(drawn / "shards" / manifest["shards"][0]["file"])
+    manifest = read_manifest(drawings / "shards")
+    said = reader.about_of(drawings / "shards" / manifest["shards"][0]["file"])
     assert said == manifest["encoding"]
     assert "D65" in said["color"] and said["scaling"] == "8 bits as OpenCV has them: L*255/100, a+128, b+128"
     assert (said["size"], said["input"], said["target"]) == ("32x64", shards.MEANINGS["plain"], shards.TARGETS["wash"])
 
 
-def test_the_manifest_counts_what_is_there(drawn: Path) -> None:
+def test_the_manifest_counts_what_is_there(drawings: Path) -> None:
     sharded("--size", "32", "--samples-per-shard", "3")
-    manifest, entries, found = read_manifest(drawn / "shards"), index_of(drawn / "shards"), everything(drawn / "shards")
+    manifest, entries, found = (
+        read_manifest(drawings / "shards"),
+        index_of(drawings / "shards"),
+        everything(drawings / "shards"),
+    )
     for shard in manifest["shards"]:
-        path = drawn / "shards" / shard["file"]
+        path = drawings / "shards" / shard["file"]
         assert metadata.file_sha256(path) == shard["sha256"] and path.stat().st_size == shard["bytes"]
     counts = [shard["samples"] for shard in manifest["shards"] if shard["split"] == "train"]
     assert set(counts[:-1]) == {3} and sum(counts) == manifest["splits"]["train"]
@@ -172,29 +146,29 @@ def test_the_manifest_counts_what_is_there(drawn: Path) -> None:
             assert np.array_equal(palette.from_text(told["ab"]), expected)
 
 
-def test_photographs_may_be_sharded_as_they_are(drawn: Path) -> None:
+def test_photographs_may_be_sharded_as_they_are(drawings: Path) -> None:
     """For a network that learns from photographs, as the paper's did."""
     sharded("clean", "shards", "--input", "photo", "--target", "photo", "--size", "32")
-    assert len(everything(drawn / "shards")) == 12 and read_manifest(drawn / "shards")["style"] == {}
+    assert len(everything(drawings / "shards")) == 12 and read_manifest(drawings / "shards")["style"] == {}
 
 
-def test_a_drawing_without_its_photograph_is_told(drawn: Path) -> None:
-    (lines := metadata.read_lines(drawn / "clean" / metadata.METADATA)).pop(3)
-    shutil.rmtree(drawn / "clean")
-    write_photographs(drawn / "clean", [n for n in range(12) if n != 3])
+def test_a_drawing_without_its_photograph_is_told(drawings: Path) -> None:
+    (lines := metadata.read_lines(drawings / "clean" / metadata.METADATA)).pop(3)
+    shutil.rmtree(drawings / "clean")
+    write_photographs(drawings / "clean", [n for n in range(12) if n != 3])
     result = sharded("--size", "32", "--photo", "--json")
     assert json.loads(result.stdout)["dropped"] == {"no-photograph": 1} and len(lines) == 11
-    shutil.rmtree(drawn / "clean")
+    shutil.rmtree(drawings / "clean")
     result = run_here("shard", "--size", "32", "--photo")
     assert result.exit_code == 2 and "name it with --photographs" in str(result.exception)
-    write_photographs(drawn / "elsewhere", range(12))
+    write_photographs(drawings / "elsewhere", range(12))
     assert json.loads(sharded("--size", "32", "--photo", "--photographs", "elsewhere", "--json").stdout)["kept"] == 12
 
 
 @pytest.mark.parametrize("size", ["100", "0", "16", "2048", "64x", "x64", "64x64x64", "64 x 65", "-64", "²²⁴", "64x36"])
-def test_a_size_that_cant_be_is_refused(size: str, drawn: Path) -> None:
+def test_a_size_that_cant_be_is_refused(size: str, drawings: Path) -> None:
     result = run_here("shard", f"--size={size}")
-    assert result.exit_code == 2 and "size" in str(result.exception) and not (drawn / "shards").exists()
+    assert result.exit_code == 2 and "size" in str(result.exception) and not (drawings / "shards").exists()
 
 
 # ---- splits --------------------------------------------------------------------------------------------
@@ -250,9 +224,9 @@ def test_a_table_that_isnt_what_was_written_deals_out_nothing(
     assert run_here(*words).exit_code == 0
 
 
-def test_a_damaged_receipt_doesnt_stand_in_the_way(drawn: Path) -> None:
+def test_a_damaged_receipt_doesnt_stand_in_the_way(drawings: Path) -> None:
     sharded("--size", "32")
-    (drawn / "shards" / receipt.RECEIPT).write_text("{")
+    (drawings / "shards" / receipt.RECEIPT).write_text("{")
     sharded("--size", "32")
 
 
@@ -271,33 +245,33 @@ def test_a_picture_that_bridges_two_splits_is_dropped(gravurekit: Run, tmp_path:
     assert json.loads(sharded("--size", "32", "--json").stdout)["fresh"]
 
 
-def test_photographs_that_went_away_are_told_since_they_knew_the_copies(drawn: Path) -> None:
+def test_photographs_that_went_away_are_told_since_they_knew_the_copies(drawings: Path) -> None:
     assert "isn't there" not in sharded("--size", "32").stderr
-    shutil.rmtree(drawn / "clean")
+    shutil.rmtree(drawings / "clean")
     assert "nobody knows which pictures are copies" in sharded("--size", "64").stderr
 
 
-def test_other_shares_deal_out_anew_and_say_so(drawn: Path) -> None:
+def test_other_shares_deal_out_anew_and_say_so(drawings: Path) -> None:
     sharded("--size", "32")
     result = sharded("--size", "32", "--seed", "5")
     assert "dealt out anew" in result.stderr
     assert "dealt out" not in sharded("--size", "64", "--seed", "5").stderr
 
 
-def test_shares_that_leave_nothing_are_refused_and_touch_nothing(drawn: Path) -> None:
+def test_shares_that_leave_nothing_are_refused_and_touch_nothing(drawings: Path) -> None:
     sharded("--size", "32")
-    before = digests(drawn / "shards")
+    before = digests(drawings / "shards")
     result = run_here("shard", "--size", "32", "--val-share", "0.6", "--test-share", "0.4")
     assert result.exit_code == 2 and "hold back 1 of all" in str(result.exception)
-    assert digests(drawn / "shards") == before
+    assert digests(drawings / "shards") == before
 
 
 # ---- whatever is wrong ---------------------------------------------------------------------------------
 
 
-def test_drawings_that_vanish_or_break_are_told(drawn: Path) -> None:
-    item = {record.key: record for record in metadata.read_lines(drawn / "styled" / metadata.METADATA)}
-    (drawn / "styled" / metadata.METADATA).touch()
+def test_drawings_that_vanish_or_break_are_told(drawings: Path) -> None:
+    item = {record.key: record for record in metadata.read_lines(drawings / "styled" / metadata.METADATA)}
+    (drawings / "styled" / metadata.METADATA).touch()
     code = (
         "import sys\nfrom pathlib import Path\nfrom gravurekit import cli, parts\n"
         "before = parts.run\n"
@@ -312,18 +286,20 @@ def test_drawings_that_vanish_or_break_are_told(drawn: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["kept"] == 10 and sum(said["dropped"].values()) == 2
-    lost = {record.key: record.detail for record in metadata.read_lines(drawn / "shards" / metadata.DROPPED)}
+    lost = {record.key: record.detail for record in metadata.read_lines(drawings / "shards" / metadata.DROPPED)}
     assert set(lost) == {key_of(1), key_of(2)} and "No such file" in lost[key_of(1)]
 
 
-def test_damage_to_what_a_killed_run_left_is_told_once_and_mended(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_to_what_a_killed_run_left_is_told_once_and_mended(
+    drawings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr("gravurekit.stages.shard.join", killed)
         assert run_here("shard", "--size", "32", "--executor", "serial").exit_code == 130
-    for path in (drawn / "shards" / metadata.PARTS).rglob("*.safetensors"):
+    for path in (drawings / "shards" / metadata.PARTS).rglob("*.safetensors"):
         flip(path, "wash", 0)
     result = run_here("shard", "--size", "32", "--executor", "serial")
     assert result.exit_code == 5 and "row 0, is damaged" in str(result.exception)
@@ -331,7 +307,7 @@ def test_damage_to_what_a_killed_run_left_is_told_once_and_mended(drawn: Path, m
     assert json.loads(sharded("--size", "32", "--json").stdout)["kept"] == 12
 
 
-def test_a_file_whose_process_was_killed_is_tried_again(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_process_was_killed_is_tried_again(drawings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for want of memory, which there may be next time."""
     with monkeypatch.context() as patch:
         patch.setattr("gravurekit.stages._shards.join_part", lambda items, context, stem: ["{}"])
@@ -340,17 +316,17 @@ def test_a_file_whose_process_was_killed_is_tried_again(drawn: Path, monkeypatch
     assert json.loads(sharded("--size", "32", "--json").stdout)["kept"] == 12
 
 
-def test_layers_that_differ_in_size_are_told(drawn: Path) -> None:
-    write_styled(drawn / "odd", range(6))
-    record = metadata.read_lines(drawn / "odd" / metadata.METADATA)[2]
-    sha256 = styled.put(drawn / "odd", record.wash_file_name, styled.pixels(2, 41, 60))
+def test_layers_that_differ_in_size_are_told(drawings: Path) -> None:
+    write_styled(drawings / "odd", range(6))
+    record = metadata.read_lines(drawings / "odd" / metadata.METADATA)[2]
+    sha256 = styled.put(drawings / "odd", record.wash_file_name, styled.pixels(2, 41, 60))
     lines = [
         item.but(wash_sha256=sha256) if item.key == record.key else item
-        for item in metadata.read_lines(drawn / "odd" / metadata.METADATA)
+        for item in metadata.read_lines(drawings / "odd" / metadata.METADATA)
     ]
     for name in (metadata.MARKER, receipt.RECEIPT):
-        (drawn / "odd" / name).unlink()
-    metadata.write_lines(drawn / "odd" / metadata.METADATA, lines)
+        (drawings / "odd" / name).unlink()
+    metadata.write_lines(drawings / "odd" / metadata.METADATA, lines)
     result = sharded("odd", "shards", "--size", "32", "--json")
     assert json.loads(result.stdout)["dropped"] == {"unequal-layers": 1}
 
@@ -425,7 +401,7 @@ def test_one_sample_in_all(gravurekit: Run, tmp_path: Path) -> None:
     assert codes == {0, 5}
 
 
-def test_a_folder_that_is_no_drawing_is_refused(drawn: Path) -> None:
+def test_a_folder_that_is_no_drawing_is_refused(drawings: Path) -> None:
     result = run_here("shard", "clean", "out", "--size", "32")
     assert result.exit_code == 5 and "holds no styled pictures" in str(result.exception)
     for flag in ("--photographs", "--splits"):
@@ -439,133 +415,3 @@ def test_the_same_bytes_whatever_the_number_of_workers(gravurekit: Run, tmp_path
     for out, executor in (("a", ("--executor", "serial")), ("b", ("--jobs", "2")), ("c", ("--jobs", "3"))):
         assert run_here(*words, out, "--size", "32", "--samples-per-shard", "50", *executor).exit_code == 0
     assert digests(tmp_path / "a") == digests(tmp_path / "b") == digests(tmp_path / "c")
-
-
-# ---- proof ---------------------------------------------------------------------------------------------
-
-
-def test_verify_finds_nothing_in_what_is_whole(drawn: Path) -> None:
-    sharded("--size", "32", "--samples-per-shard", "5")
-    result = run_here("shard", "--verify", "shards")
-    assert result.exit_code == 0 and result.stdout.endswith("12 samples, 0 faults\n")
-    assert json.loads(run_here("shard", "--verify", "shards", "--json").stdout)["damages"] == []
-
-
-def cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 1)
-
-
-DAMAGES: dict[str, tuple[Callable[[Path], object], str, int]] = {
-    "a flipped bit": (lambda path: flip(path, "wash", 1), "its checksum doesn't hold", 1),
-    "a file cut short": (cut, "bytes instead of", 3 + 1),
-    "a shard missing": (lambda path: path.unlink(), "it is missing", 3 + 1),
-    "a header that makes no sense": (lambda path: _turn(path, 4000), "is damaged", 3 + 1),
-    "what the header says of itself": (lambda path: _reword(path), "(sha256)", 1),
-}
-
-
-def _turn(path: Path, place: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1
-    path.unlink()
-    path.write_bytes(data)
-
-
-def _reword(path: Path) -> None:
-    data = path.read_bytes()
-    path.unlink()
-    path.write_bytes(data.replace(b"illuminant D65", b"illuminant D50"))
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_verify_names_file_sample_and_picture(damage: str, drawn: Path) -> None:
-    sharded("--size", "32", "--samples-per-shard", "3")
-    spoil, what, count = DAMAGES[damage]
-    path = next((drawn / "shards").glob("train-00001-*"))
-    entries = [entry for entry in index_of(drawn / "shards") if entry["shard"] == path.name]
-    spoil(path)
-    if path.exists():
-        os.utime(path, (path.stat().st_atime, path.stat().st_mtime + 1))  # later than the receipt, as it would be
-    result = run_here("shard", "--verify", "shards", "--json")
-    assert result.exit_code == 5 and "run `gravurekit shard` again" in str(result.exception)
-    damages = json.loads(result.stdout)["damages"]
-    assert len(damages) == count and {item["file"] for item in damages} == {path.name}
-    assert any(what in item["what"] for item in damages)
-    for item in damages:
-        if item["row"] >= 0:
-            assert (item["key"], item["url"]) == (entries[item["row"]]["key"], entries[item["row"]]["url"])
-    shown = run_here("shard", "--verify", "shards")
-    assert shown.exit_code == 5 and path.name in shown.stdout and f"{len(damages)} fault" in shown.stdout
-    # doctor and the next run see it, too, and the next run mends it
-    before = digests(drawn / "shards", but=(path.name,))
-    assert not json.loads(sharded("--size", "32", "--samples-per-shard", "3", "--json").stdout)["fresh"]
-    assert digests(drawn / "shards", but=(path.name,)) == before
-    assert run_here("shard", "--verify", "shards").exit_code == 0
-
-
-@pytest.mark.parametrize("name", [shards.MANIFEST, shards.INDEX, shards.TABLE, metadata.DROPPED, receipt.RECEIPT])
-@pytest.mark.parametrize("how", ["lost", "changed"])
-def test_verify_proves_what_lies_beside_the_shards(how: str, name: str, drawn: Path) -> None:
-    """A manifest with the names of two classes exchanged is a manifest all the same."""
-    sharded("--size", "32")
-    path = drawn / "shards" / name
-    if how == "lost":
-        path.unlink()
-    else:
-        data = path.read_bytes()
-        other = data.replace(b'"coat"', b'"boat"', 1) if name != receipt.RECEIPT else data[:-3]
-        path.write_bytes(other if other != data else data + b"\n")
-    result = run_here("shard", "--verify", "shards", "--json")
-    assert result.exit_code == 5
-    if (how, name) != ("lost", shards.MANIFEST):
-        assert {item["file"] for item in json.loads(result.stdout)["damages"] if item["row"] < 0} == {name}
-
-
-def test_what_verify_advises_helps_where_the_file_kept_its_time(drawn: Path) -> None:
-    """As when the disk itself spoils it: `shard` alone goes by times, and would take the folder for whole."""
-    sharded("--size", "32")
-    path = next((drawn / "shards").glob("train-*"))
-    before, data = path.stat(), path.read_bytes()
-    flip(path, "wash", 1)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert json.loads(sharded("--size", "32", "--json").stdout)["fresh"]
-    result = run_here("shard", "--verify", "shards")
-    assert result.exit_code == 5 and "remove what is, and run `gravurekit shard` again" in str(result.exception)
-    path.unlink()
-    sharded("--size", "32")
-    assert path.read_bytes() == data
-
-
-def test_verify_finds_samples_that_were_exchanged(drawn: Path) -> None:
-    """Whole samples in another order: each checksum holds, and each is of another picture than the index says."""
-    from gravurekit.shards import reader, writer
-
-    sharded("--size", "32")
-    path = next((drawn / "shards").glob("train-00000-*"))
-    count = len(ShardSet(drawn / "shards", "train"))
-    samples = list(reader.samples_of(path, [1, 0, *range(2, count)]))
-    done = writer.write(drawn, "train-00000", count, samples, reader.about_of(path))
-    path.unlink()
-    shutil.move(drawn / done.file, path)
-    result = run_here("shard", "--verify", "shards")
-    assert (
-        result.exit_code == 5 and "row 0" in result.stdout and "isn't the sample that the index tells" in result.stdout
-    )
-
-
-def test_verify_needs_finished_shards(drawn: Path) -> None:
-    for words, code in ((("nowhere",), 5), (("styled",), 5)):
-        assert run_here("shard", "--verify", *words).exit_code == code
-
-
-def test_index_as_parquet_needs_its_extra_or_is_made(drawn: Path) -> None:
-    result = run_here("shard", "--size", "32", "--parquet")
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        assert result.exit_code == 2 and "gravurekit[export]" in str(result.exception)
-        return
-    rows = pq.read_table(drawn / "shards" / shards.PARQUET).to_pylist()
-    assert rows == index_of(drawn / "shards")
-    sharded("--size", "32")
-    assert not (drawn / "shards" / shards.PARQUET).exists()

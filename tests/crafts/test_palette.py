@@ -70,7 +70,7 @@ def tally(seeds: list[int]) -> Tally:
 def test_sums_are_the_same_however_samples_are_spread(homes: list[int], chance: object) -> None:
     """Over files, in any order of these, and through JSON."""
     shares = [[n for n in range(12) if homes[n] == home] for home in range(4)]
-    chance.shuffle(shares)  # type: ignore[attr-defined]
+    chance.shuffle(shares)
     merged = Tally()
     for share in shares:
         merged.merge(Tally.from_json(json.loads(json.dumps(tally(share).to_json()))))

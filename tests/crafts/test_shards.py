@@ -109,7 +109,7 @@ def test_samples_that_dont_fit_leave_no_file(count: int, samples: list[Sample], 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
 @pytest.mark.parametrize("order", [[0], [7], [4, 5], [7, 0, 5, 4, 3], [2, 2, 6, 2, 6], list(range(8))[::-1]])
 def test_a_batch_comes_in_the_order_that_was_asked_for(order: list[int], io: str, shards: Path) -> None:
-    samples = ShardSet(shards, "train", ALL, io=io)  # type: ignore[arg-type]
+    samples = ShardSet(shards, "train", ALL, io=io)
     assert (len(samples), samples.classes) == (8, ("coat", "dress"))
     batch = samples.batch(np.array(order))
     B = len(order)
@@ -120,12 +120,12 @@ def test_a_batch_comes_in_the_order_that_was_asked_for(order: list[int], io: str
     for n, number in enumerate(order):
         planes = {name: batch[name][n] for name in ("L", "wash", "L_photo")}
         box = tuple(batch["box"][n].tolist())
-        assert_same(Sample(planes, box, int(batch["label"][n])), sample(number, photo=True))  # type: ignore[arg-type]
+        assert_same(Sample(planes, box, int(batch["label"][n])), sample(number, photo=True))
 
 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
 def test_fields_are_what_was_asked_for(io: str, shards: Path) -> None:
-    ab = ShardSet(shards, "train", ("ab", "label"), io=io).batch(np.array([6, 1]))  # type: ignore[arg-type]
+    ab = ShardSet(shards, "train", ("ab", "label"), io=io).batch(np.array([6, 1]))
     assert ab.keys() == {"ab", "label"} and ab["ab"].shape == (2, 2, HEIGHT, WIDTH)
     assert np.array_equal(ab["ab"][0], sample(6).planes["wash"][1:]) and ab["label"].tolist() == [0, 0]
     write_folder(shards / "plain", COUNTS)
@@ -147,7 +147,7 @@ def test_it_serves_as_a_dataset_of_torch(shards: Path) -> None:
     from torch.utils.data import DataLoader
 
     samples = ShardSet(shards, "train")
-    batches = list(DataLoader(samples, batch_size=3, collate_fn=lambda batch: batch))  # type: ignore[arg-type]
+    batches = list(DataLoader(samples, batch_size=3, collate_fn=lambda batch: batch))
     assert [len(batch["L"]) for batch in batches] == [3, 3, 2]
     assert np.array_equal(batches[1]["L"][0], sample(3).planes["L"]) and np.array_equal(
         samples[-1]["wash"], sample(7).planes["wash"]
@@ -161,14 +161,14 @@ def test_it_serves_as_a_dataset_of_torch(shards: Path) -> None:
 def test_a_number_that_no_sample_has_is_an_error(order: list[int], io: str, shards: Path) -> None:
     """Else -1 would be the planes of one sample and the label of another."""
     with pytest.raises(IndexError, match="of 8"):
-        ShardSet(shards, "train", check=False, io=io).batch(np.array(order))  # type: ignore[arg-type]
-    assert len(ShardSet(shards, "train", io=io).batch(np.array([], int))["L"]) == 0  # type: ignore[arg-type]
+        ShardSet(shards, "train", check=False, io=io).batch(np.array(order))
+    assert len(ShardSet(shards, "train", io=io).batch(np.array([], int))["L"]) == 0
 
 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
 def test_it_travels_to_other_processes(io: str, shards: Path) -> None:
     """As a worker of a DataLoader that is spawned gets it."""
-    samples = ShardSet(shards, "train", io=io)  # type: ignore[arg-type]
+    samples = ShardSet(shards, "train", io=io)
     samples.batch(np.array([1]))
     other = pickle.loads(pickle.dumps(samples))
     assert np.array_equal(other[7]["wash"], sample(7).planes["wash"]) and len(samples[0]) == 4
@@ -224,14 +224,14 @@ def test_more_shards_than_files_may_be_open(io: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("tensor", ["L", "wash", "L_photo", "label", "box", "crc32"])
 def test_a_flipped_bit_is_named_by_file_row_and_picture(tensor: str, io: str, shards: Path) -> None:
     flip(file_of(shards, "train", 1), tensor, 2)
-    samples = ShardSet(shards, "train", ("L", "ab"), io=io)  # type: ignore[arg-type]
+    samples = ShardSet(shards, "train", ("L", "ab"), io=io)
     samples.batch(np.array([0, 6, 5]))
     for _ in range(2):  # and once is not forgiven
         with pytest.raises(
             DataError, match=r"train-00001-\w+\.safetensors, row 2 \(key-7, http://a.example/7.jpg\), is damaged"
         ):
             samples.batch(np.array([0, 7]))
-    ShardSet(shards, "train", check=False, io=io).batch(np.array([0, 7]))  # type: ignore[arg-type]
+    ShardSet(shards, "train", check=False, io=io).batch(np.array([0, 7]))
 
 
 def test_a_file_that_is_cut_short_while_it_is_read(shards: Path) -> None:
@@ -299,7 +299,7 @@ def test_damage_to_a_header_is_a_data_error_or_none(
     path.unlink()
     path.write_bytes(data)
     try:
-        ShardSet(folder, "train", io=io).batch(np.array([number]))  # type: ignore[arg-type]
+        ShardSet(folder, "train", io=io).batch(np.array([number]))
     except DataError as error:
         assert "train-00000-" in str(error)
 

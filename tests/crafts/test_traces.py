@@ -35,7 +35,7 @@ def test_the_order_of_lines_doesnt_matter_and_nothing_more_is_found_twice(
 ) -> None:
     known, count = marks(lines, seed)
     mixed = lines[:]
-    chance.shuffle(mixed)  # type: ignore[attr-defined]
+    chance.shuffle(mixed)
     assert marks(mixed, seed) == (known, count)
     again, inside = closure([trace(Path("raw"), "crawl", line) for line in lines], known)
     assert again == known and len(inside) == count

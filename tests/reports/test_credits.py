@@ -430,12 +430,14 @@ def test_a_run_without_a_list_asks_its_shards_if_they_are_the_same(copy: Path) -
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda lines: None, "can't be read"),
-        (lambda lines: lines[1:], "doesn't tell of the samples"),
-        (lambda lines: [*lines, lines[0]], "doesn't tell of the samples"),
-        (lambda lines: [*lines, "{"], "is damaged"),
-        (lambda lines: [*lines, "[]"], "is damaged"),
-        (lambda lines: [*lines, "{}"], "is damaged"),
+        (lambda lines: None, " is missing"),
+        (lambda lines: lines[1:], " doesn't tell of the samples"),
+        (lambda lines: [*lines, lines[0]], " doesn't tell of the samples"),
+        (lambda lines: [*lines, "{"], ", line {last}, is damaged"),
+        (lambda lines: [*lines, "[]"], ", line {last}, is damaged"),
+        (lambda lines: [*lines, "{}"], ", line {last}, is damaged"),
+        (lambda lines: [*lines, lines[0].replace('"train"', '["train"]')], ", line {last}, is damaged"),
+        (lambda lines: [*lines, lines[0].replace('"variant": 0', '"variant": [0]')], ", line {last}, is damaged"),
     ],
 )
 def test_no_training_begins_whose_pictures_cant_be_told(
@@ -446,7 +448,7 @@ def test_no_training_begins_whose_pictures_cant_be_told(
     if lines is not None:
         storage.write_lines(copy / "shards" / INDEX, lines)
     result = run_here(*VERBS["runs"], "--seed", "5", "--quiet")
-    assert result.exit_code == 5 and f"{INDEX} {said}" in str(result.exception)
+    assert result.exit_code == 5 and INDEX + said.format(last=len(lines or ())) in str(result.exception)
     assert "run `gravurekit shard` again" in str(result.exception)
     (other,) = (run for run in (copy / "runs").iterdir() if not (run / RECEIPT).exists())
     assert not (other / LEARNED).exists() and not (other / trainer.MODEL).exists()
