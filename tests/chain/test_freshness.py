@@ -80,7 +80,8 @@ def test_a_finished_chain_is_fresh_and_a_dry_run_touches_nothing(workspace: Path
 @pytest.mark.parametrize(
     ("knob", "other", "stage", "reason"),
     [
-        ("per_keyword = 9", "per_keyword = 11", "crawl", "settings changed: per_keyword 9 → 11"),
+        pytest.param("per_keyword = 9", "per_keyword = 11", "crawl", "settings changed: per_keyword 9 → 11",
+                     marks=pytest.mark.slow),
         ("[stylize]", "[filter.too_small]\nmin_side = 100\n[stylize]", "filter",
          "settings changed: too_small.min_side 200 → 100"),
         ("short_side = 64", "short_side = 72", "stylize", "settings changed: short_side 64 → 72"),

@@ -254,6 +254,7 @@ train(Blocks(), Blocks(5), CONFIG, plan, Path(sys.argv[1]), killer, about={"shar
 """
 
 
+@pytest.mark.slow
 def test_kill_9_costs_only_the_steps_since_the_last_state(tmp_path: Path, unbroken: Path) -> None:
     paths = [str(Path(__file__).parent), *sys.path]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
