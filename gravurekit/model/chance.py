@@ -1,0 +1,64 @@
+"""Chance that is counted, not drawn from a generator: a pure function of the seed and of what it is for.
+
+So any process, any batch and any resumption of a training find the same. On the host numbers for the samples of a
+batch; on the device one for each pixel.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_WORD = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+KEY_BITS = 24  # of a key for `bell`: what a float32 holds exactly
+
+
+def chance(seed: int, places: np.ndarray, stream: int, count: int) -> np.ndarray:
+    """`count` numbers for each of some samples.
+
+    seed     ≥ 0, of the training
+    places   (B,) int64 ≥ 0, which samples of the endless stream of a training they are
+    stream   what the numbers are for: other streams give other numbers
+    returns  (B, count) float32 in 0 ≤ x < 1, multiples of 2⁻²⁴
+    """
+    state = np.zeros((len(places), count), np.uint64)
+    for word in (
+        np.array(seed & _WORD, np.uint64),
+        np.array(stream & _WORD, np.uint64),
+        np.asarray(places, np.int64).astype(np.uint64)[:, None],
+        np.arange(count, dtype=np.uint64)[None],
+    ):
+        state = _mixed((state ^ word) + np.array(_GOLDEN, np.uint64))
+    return (state >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def _mixed(words: np.ndarray) -> np.ndarray:
+    """The finaliser of splitmix64 (Steele, Lea and Flood, 2014), (…) uint64 → the same shape; products wrap around."""
+    words = (words ^ (words >> np.uint64(30))) * np.array([0xBF58476D1CE4E5B9], np.uint64)
+    words = (words ^ (words >> np.uint64(27))) * np.array([0x94D049BB133111EB], np.uint64)
+    return words ^ (words >> np.uint64(31))
+
+
+def bell(keys: Tensor, height: int, width: int) -> Tensor:
+    """Noise, computed where the keys are: no generator, so the same on any device.
+
+    keys     (B, 2) float32, whole numbers of at most KEY_BITS bits
+    returns  (B, 1, height, width) float32 of mean 0 and variance 1, nearly normal: a sum of four equal chances
+    """
+    one, other = keys.to(torch.int32)[:, :, None, None, None].unbind(1)
+    y = torch.arange(height, device=keys.device, dtype=torch.int32)[:, None]
+    x = torch.arange(width, device=keys.device, dtype=torch.int32)
+    words = _scrambled(_scrambled((y * width + x) ^ one) ^ other)
+    # The four bytes of a word, added up two by two in its halves.
+    pairs = (words & 0x00FF00FF).add_((words >> 8).bitwise_and_(0x00FF00FF))
+    sums = (pairs & 0xFFFF).add_(pairs >> 16)
+    return sums.float().sub_(4 * 127.5).mul_((4 * (256**2 - 1) / 12) ** -0.5)
+
+
+def _scrambled(words: Tensor) -> Tensor:
+    """Wellons' 32-bit hash "lowbias32", in place on new memory: (…) int32 → the same shape. int32 has no logical shift,
+    hence the masks; products wrap around."""
+    words = words ^ (words >> 16).bitwise_and_(0xFFFF)
+    words.mul_(0x7FEB352D).bitwise_xor_((words >> 15).bitwise_and_(0x1FFFF))
+    words.mul_(0x846CA68B - (1 << 32)).bitwise_xor_((words >> 16).bitwise_and_(0xFFFF))
+    return words
