@@ -209,9 +209,12 @@ def shard(
 def train(
     source: Annotated[str | None, typer.Argument(help="A shards folder.", show_default="shards")] = None,
     runs: Annotated[str | None, typer.Option(help="Where trainings lie.", show_default="runs")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="A run, or a model file, to begin from.", show_default="nothing")
+    ] = None,
 ) -> Paths:
     """shards/ → runs/."""
-    return {"shards": source, "runs": runs}
+    return {"shards": source, "runs": runs, "init": init}
 
 
 @verb("colorize")

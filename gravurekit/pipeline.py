@@ -60,6 +60,7 @@ class Paths(settings.Settings):
     photographs: str = Field("", description="What the drawings were drawn from; empty: what styled/ says.")
     splits: str = Field("", description="A shards folder whose splits are kept; empty: the one that is made anew.")
     runs: str = Field("runs", description="Trainings.")
+    init: str = Field("", description="A run, or a model file, that a training begins from; empty: from nothing.")
     prints: tuple[str, ...] = Field((), description="Pictures or folders to colour.")
     model: str = Field("", description="The run that colours; empty: the newest finished one.")
     coloured: str = Field("coloured", description="What was coloured.")
@@ -265,7 +266,7 @@ def _shard(knobs: shard.Settings, tables: Tables, paths: Paths) -> shard.Job:
 
 
 def _train(knobs: train.Settings, tables: Tables, paths: Paths) -> train.Job:
-    return train.Job(Path(paths.shards), Path(paths.runs), knobs)
+    return train.Job(Path(paths.shards), Path(paths.runs), knobs, Path(paths.init) if paths.init else None)
 
 
 def _colorize(knobs: colorize.Settings, tables: Tables, paths: Paths) -> colorize.Job:

@@ -1,7 +1,7 @@
 """Model and training-state files: safetensors with one JSON entry in the header. No pickle.
 
     model.safetensors   weights; config; `about` (where the weights come from)
-    state.safetensors   weights and optimizer tensors; config; `about` (step, recipe, …)
+    state.safetensors   weights, their average, optimizer tensors; config; `about` (step, recipe, …)
 
 A file is replaced by rename, so a kill leaves the old one or the new one. A digest over the tensors catches
 what happens later on the disk.
@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from gravurekit import storage
 from gravurekit.errors import ModelError, UsageError
-from gravurekit.model.network import ColorizationNetwork, NetworkConfig
+from gravurekit.model.network import OPTIONS, ColorizationNetwork, NetworkConfig
 
-VERSION = 1
+VERSION = 2
+READ = {"model": (1, 2), "state": (2,)}  # models of version 1 have none of the network's options
 KEY = "gravurekit"  # ONE metadata entry: safetensors writes several in no fixed order
 
 
@@ -65,10 +66,16 @@ def load_model(path: Path, device: str | torch.device = "auto") -> tuple[Coloriz
 
 
 def save_state(
-    path: Path, network: ColorizationNetwork, optimizer: torch.optim.Optimizer, about: dict[str, Any]
+    path: Path,
+    network: ColorizationNetwork,
+    average: ColorizationNetwork | None,
+    optimizer: torch.optim.Optimizer,
+    about: dict[str, Any],
 ) -> None:
     """Write a training state: everything that `restore` needs to go on exactly."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
     _write(path, "state", _plain(tensors), network.config, about)
@@ -79,20 +86,29 @@ def load_state(path: Path) -> State:
     return State(path, *_read(path, "state"))
 
 
-def restore(state: State, network: ColorizationNetwork, optimizer: torch.optim.Optimizer) -> None:
-    """Put a state into a network of the same config and an optimizer that was made for it."""
-    weights = {
-        name.removeprefix("network."): tensor for name, tensor in state.tensors.items() if name.startswith("network.")
-    }
-    _check_shapes(state.path, weights, network.state_dict())
+def restore(
+    state: State,
+    network: ColorizationNetwork,
+    average: ColorizationNetwork | None,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Put a state into a network of the same config, its average, and an optimizer that was made for it."""
+    for prefix, module in (("network", network), ("average", average)):
+        if module is not None:
+            weights = _named(state, prefix)
+            _check_shapes(state.path, weights, module.state_dict())
+            module.load_state_dict(weights)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
-    for full_name, tensor in state.tensors.items():
-        if full_name.startswith("optimizer."):
-            _, index, name = full_name.split(".")
-            moments.setdefault(int(index), {})[name] = _like(tensor, parameters[int(index)])
-    network.load_state_dict(weights)
+    for full_name, tensor in _named(state, "optimizer").items():
+        index, name = full_name.split(".")
+        moments.setdefault(int(index), {})[name] = _like(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _named(state: State, prefix: str) -> dict[str, Tensor]:
+    start = f"{prefix}."
+    return {name.removeprefix(start): tensor for name, tensor in state.tensors.items() if name.startswith(start)}
 
 
 def _like(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
@@ -141,19 +157,24 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], NetworkConfig, dict
         raise ModelError(f"{path} is damaged or no safetensors file ({error}); {todo}") from error
     if not isinstance(header, dict) or header.get("kind") != kind:
         raise ModelError(f"{path} is a safetensors file, but no {kind} file of gravurekit; {todo}")
-    if header.get("version") != VERSION:
-        found = header.get("version")
+    version = header.get("version")
+    if version not in READ[kind]:
         raise ModelError(
-            f"{path} has format version {found}, this gravurekit reads version {VERSION}: "
+            f"{path} has format version {version}, this gravurekit reads version {VERSION}: "
             f"use the gravurekit that wrote it, or {todo}"
         )
     if header.get("digest") != _digest(tensors) or not isinstance(header.get("about"), dict):
         raise ModelError(f"{path} is damaged: its tensors don't match the digest in its header; {todo}")
     try:
-        config = NetworkConfig.from_dict(header.get("config"))
+        config = NetworkConfig.from_dict(_complete(header.get("config"), version))
     except ModelError as error:
         raise ModelError(f"{path}: {error}; {todo}") from error
     return tensors, config, header["about"]
+
+
+def _complete(config: Any, version: int) -> Any:
+    """A config of an earlier version, with what it didn't know yet."""
+    return dict.fromkeys(OPTIONS, False) | config if version == 1 and isinstance(config, dict) else config
 
 
 def _check_shapes(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

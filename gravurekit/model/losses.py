@@ -1,79 +1,63 @@
-"""What training minimises, and the figures of a validation."""
+"""What training minimises: sums over places and pictures, each divided by how much there was of them.
 
-from functools import partial
+Sums and amounts are kept apart because a batch may be seen in parts, by several processes too: the amounts are those
+of the whole batch, so the parts' gradients add up to that of the whole.
+"""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gravurekit.model.batches import Batch, Samples, prepared, prove
-from gravurekit.model.feed import Feed
+from gravurekit.model import bins
+from gravurekit.model.batches import Batch
 from gravurekit.model.network import ColorizationNetwork
 from gravurekit.model.recipe import Recipe
 
-SOFT = 20.0  # ab units: the smooth-L1 is quadratic below, linear above
-VIVID = 15.0  # ab units of chroma that double a pixel's weight: most pixels are dull, and would win
+TERMS = ("colour_loss", "lightness_loss", "class_loss")
+SOFT = 20.0  # ab or L units: the smooth-L1 is quadratic below, linear above
+BINS_SHARE = 0.01  # of the cross-entropy of bins, so that it begins about as large as the smooth-L1
 
 
-def colour_loss(p: Tensor, batch: Batch, limit: float, name: str) -> Tensor:
-    """Mean over the pictures' places, in units of the output's range; p (B, 2, h, w) float32 0..1."""
+def place_weights(batch: Batch, rebalancing: Tensor | None) -> Tensor:
+    """(B, 1, h, w) float32, how much a place counts: the share of it that is picture, times the weight of its true
+    colour. `rebalancing` (bins.SIDE, bins.SIDE) float32: weights of the cells of the ab plane; None: all weigh 1."""
+    if rebalancing is None:
+        return batch.inside
+    return batch.inside * bins.looked_up(rebalancing, batch.ab)
+
+
+def amounts(batch: Batch, weight: Tensor) -> Tensor:
+    """(3,) float32: the places that count for colour and for lightness, and the pictures with a label. At least so
+    little that nothing is divided by 0."""
+    found = torch.stack([weight.sum(), batch.inside.sum(), (batch.label >= 0).sum().float()])
+    return found.clamp(min=1e-6)
+
+
+def sums(
+    colour: Tensor, logits: Tensor, batch: Batch, weight: Tensor, network: ColorizationNetwork, name: str
+) -> Tensor:
+    """(3,) float32: the weighted error of colour and the error of lightness over all places, in units of their range;
+    and the cross-entropy over the labelled pictures. `name` is the recipe's."""
+    error = colour_error(colour, batch, network, name)
+    lightness = network.wash_lightness(colour)
+    dark = colour.new_zeros(())
+    if lightness is not None and batch.wash_L is not None:
+        dark = (F.smooth_l1_loss(lightness, batch.wash_L, reduction="none", beta=SOFT) / 100 * batch.inside).sum()
+    classes = F.cross_entropy(logits, batch.label, ignore_index=-1, reduction="sum")
+    return torch.stack([(error * weight).sum(), dark, classes])
+
+
+def colour_error(colour: Tensor, batch: Batch, network: ColorizationNetwork, name: str) -> Tensor:
+    """(B, 1, h, w) float32: how far a place's colour is off, in units of the range of a and b."""
+    if network.config.bins:
+        return BINS_SHARE * bins.cross_entropy(colour[:, : bins.COUNT], batch.ab)
+    limit = network.config.ab_limit
     if name == "paper":
-        error, weight = (p - (batch.ab / limit + 1) / 2).square(), batch.inside
-    else:
-        ab = (2 * p - 1) * limit
-        error = F.smooth_l1_loss(ab, batch.ab, reduction="none", beta=SOFT) / (2 * limit)
-        weight = batch.inside * (1 + batch.ab.norm(dim=1, keepdim=True) / VIVID)
-    return (error.mean(1, keepdim=True) * weight).sum() / weight.sum().clamp(min=1e-6)
+        return (colour[:, :2] - (batch.ab / limit + 1) / 2).square().mean(1, keepdim=True)
+    error = F.smooth_l1_loss(network.ab(colour), batch.ab, reduction="none", beta=SOFT) / (2 * limit)
+    return error.mean(1, keepdim=True)
 
 
-def class_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Mean cross-entropy of the labelled pictures, 0 if there are none; logits (B, N) float32."""
-    total = F.cross_entropy(logits, label, ignore_index=-1, reduction="sum")
-    return total / (label >= 0).sum().clamp(min=1)
-
-
-@torch.no_grad()
-def validate(
-    network: ColorizationNetwork, val: Samples, recipe: Recipe, bf16: bool, batch: int
-) -> dict[str, float | None]:
-    """Figures over all of `val`, places outside the pictures left out.
-
-    loss          what training minimises; colour_loss and class_loss its parts
-    ab_error      mean distance in ab units
-    chroma_ratio  predicted over true chroma: below 1 is duller (None if the truth is grey)
-    top1          share of labelled pictures whose class was the most probable (None if none has a label)
-    """
-    network.eval()
-    config, device = network.config, next(network.parameters()).device
-    names = ("colour", "class", "error", "chroma", "true_chroma", "places", "right", "labelled")
-    sums = dict.fromkeys(names, 0.0)
-    parts = (np.arange(start, min(start + batch, len(val))) for start in range(0, len(val), batch))
-    right_kind = partial(prove, classes=len(config.classes))
-    with Feed(val, device, parts, batch, readers=recipe.readers, prove=right_kind) as feed:
-        for samples in feed:
-            data = prepared(samples)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                p, logits = network(data.L)
-            ab, place = network.ab(p), data.inside[:, 0]
-            labelled = data.label >= 0
-            for name, value in (
-                ("colour", colour_loss(p, data, config.ab_limit, recipe.name) * len(data.label)),
-                ("class", class_loss(logits, data.label) * labelled.sum()),
-                ("error", ((ab - data.ab).norm(dim=1) * place).sum()),
-                ("chroma", (ab.norm(dim=1) * place).sum()),
-                ("true_chroma", (data.ab.norm(dim=1) * place).sum()),
-                ("places", place.sum()),
-                ("right", ((logits.argmax(1) == data.label) & labelled).sum()),
-                ("labelled", labelled.sum()),
-            ):
-                sums[name] += float(value)
-    colour, classes = sums["colour"] / len(val), sums["class"] / max(1.0, sums["labelled"])
-    return {
-        "loss": colour + recipe.class_weight * classes,
-        "colour_loss": colour,
-        "class_loss": classes,
-        "ab_error": sums["error"] / max(1.0, sums["places"]),
-        "chroma_ratio": sums["chroma"] / sums["true_chroma"] if sums["true_chroma"] else None,
-        "top1": sums["right"] / sums["labelled"] if sums["labelled"] else None,
-    }
+def factors(recipe: Recipe) -> tuple[float, float, float]:
+    """What the terms of a loss are multiplied by before they are added."""
+    return 1.0, recipe.lightness_weight, recipe.class_weight

@@ -2,11 +2,13 @@
 
 Written from the layer table of the paper; parts are named as there and come in the order of its figure:
 
-    L ── low_level ── mid_level ───────────────┐
-             │ (same weights)                  fusion ── colorization ── ab at half size
-    224×224 ─┴─────── global_features ── 256 ──┘
+    L (+ hints) ── low_level ── mid_level ─────┐
+             │ (same weights)                  fusion ── colorization ── ab (+ L of the wash) at half size
+    224×224 ─┴─────── global_features ── 256 ──┤
+                            │  (palette ─ 256 ─┘)
                             └── 512 ── classification ── classes
 
+What stands in brackets isn't the paper's: options of `NetworkConfig`, for prints, each off unless it is asked for.
 Batch normalisation (BN) follows every convolution and fully connected layer but the two outputs. Those layers
 have no bias: BN subtracts the mean right after, so a bias could change nothing.
 In the shape comments B is the batch, H×W the input size, S the side of the square copy for the global path.
@@ -21,8 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gravurekit.errors import ModelError
+from gravurekit.model import bins
+from gravurekit.model.palette import CELLS
 
 HEADS = ("paper", "average")
+OPTIONS = ("palette", "hints", "lightness", "bins")
 PAPER_SIZE = 224  # the paper's head is a matrix over 7×7 places, so it fits this size only
 
 
@@ -36,12 +41,24 @@ class NetworkConfig:
     global_size  side of the square copy that the global path sees
     ab_limit     the output p in 0..1 stands for ab = (2p − 1)·ab_limit
     L_mean       mean of L/100 over the training set: the first layer is fed L/100 − L_mean
+
+    What the paper's network hasn't got:
+
+    palette      it can be told which colours the wash has, and how much of each
+    hints        it can be told the colours of some places
+    lightness    it says the wash's lightness too: under the ink of a print it isn't that of the print
+    bins         in place of a and b it says how likely each of the ab plane's bins is: Zhang, Isola and Efros,
+                 "Colorful Image Colorization", 2016
     """
 
     classes: tuple[str, ...]
     head: str = "paper"
     global_size: int = PAPER_SIZE
     ab_limit: float = 110.0
+    palette: bool = False
+    hints: bool = False
+    lightness: bool = False
+    bins: bool = False
     L_mean: float = field(kw_only=True)
 
     def __post_init__(self) -> None:
@@ -55,6 +72,7 @@ class NetworkConfig:
             ),
             (_is_number(self.ab_limit, 1, 1000), f"ab_limit must lie in 1..1000, not {self.ab_limit!r}"),
             (_is_number(self.L_mean, 0, 1), f"L_mean must lie in 0..1, not {self.L_mean!r}"),
+            *((type(getattr(self, name)) is bool, f"{name} must be true or false") for name in OPTIONS),
         ):
             if not good:
                 raise ModelError(f"bad network config: {fault}")
@@ -116,9 +134,9 @@ def chain(**layers: nn.Module) -> nn.Sequential:
 # ---- the network, top to bottom ------------------------------------------------------------------------
 
 
-def low_level() -> nn.Sequential:
+def low_level(config: NetworkConfig) -> nn.Sequential:
     return chain(
-        L1=conv(1, 64, stride=2),  # (B, 64, H/2, W/2)
+        L1=conv(1 + 3 * config.hints, 64, stride=2),  # (B, 64, H/2, W/2); a hint is a, b, and 1 where there is one
         L2=conv(64, 128),
         L3=conv(128, 128, stride=2),  # (B, 128, H/4, W/4)
         L4=conv(128, 256),
@@ -155,25 +173,35 @@ class GlobalFeatures(nn.Module):
         return scene, self.G7(scene)
 
 
-class Fusion(nn.Module):
-    """Mid-level features (B, 256, h, w) and global vector (B, 256) → (B, 256, h, w).
+def palette_features() -> nn.Sequential:
+    return chain(P1=dense(CELLS + 1, 256))  # of a palette's cells, and 1 if one is given; (B, 256)
 
-    The paper's W·[global; mid] at every place. W is split in two, W_global·global + W_mid·mid: the same sum,
-    but the global half is computed once a picture, and no 512-channel copy is made.
+
+class Fusion(nn.Module):
+    """Mid-level features (B, 256, h, w), global vector (B, 256), and palette features (B, 256) → (B, 256, h, w).
+
+    The paper's W·[global; mid] at every place. W is split, W_global·global + W_mid·mid: the same sum, but the global
+    half is computed once a picture, and no 512-channel copy is made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.W_global = nn.Linear(256, 256, bias=False)
         self.W_mid = nn.Conv2d(256, 256, 1, bias=False)
+        if config.palette:
+            self.W_palette = nn.Linear(256, 256, bias=False)
         self.norm = nn.BatchNorm2d(256)
 
-    def forward(self, mid: Tensor, global_vector: Tensor) -> Tensor:
-        fused: Tensor = self.W_mid(mid) + self.W_global(global_vector)[:, :, None, None]
+    def forward(self, mid: Tensor, global_vector: Tensor, palette: Tensor | None = None) -> Tensor:
+        everywhere = self.W_global(global_vector)
+        if palette is not None:
+            everywhere = everywhere + self.W_palette(palette)
+        fused: Tensor = self.W_mid(mid) + everywhere[:, :, None, None]
         return F.relu(self.norm(fused))
 
 
-def colorization() -> nn.Sequential:
+def colorization(config: NetworkConfig) -> nn.Sequential:
+    planes = (bins.COUNT if config.bins else 2) + config.lightness
     return chain(
         C1=conv(256, 128),  # (B, 128, H/8, W/8)
         up1=nn.Upsample(scale_factor=2, mode="nearest"),
@@ -181,7 +209,7 @@ def colorization() -> nn.Sequential:
         C3=conv(64, 64),
         up2=nn.Upsample(scale_factor=2, mode="nearest"),
         C4=conv(64, 32),  # (B, 32, H/2, W/2)
-        C5=nn.Conv2d(32, 2, 3, padding=1),  # (B, 2, H/2, W/2), then the sigmoid in fp32
+        C5=nn.Conv2d(32, planes, 3, padding=1),  # (B, 2, H/2, W/2), then the sigmoid in fp32
     )
 
 
@@ -193,64 +221,102 @@ class ColorizationNetwork(nn.Module):
     """The whole network. `build` makes one with seeded weights; the bare constructor uses the global RNG.
 
     Lightness goes in as CIE L in 0..100 (float32); the scaling is done here, so no caller can forget it.
+
+    A `palette` is (B, CELLS + 1) float32 (palette.py), `hints` are (B, 3, H, W) float32 at the size of their L: a and b
+    of a place in units of ab_limit, and 1 where there is a hint, else zeros. Both may be left
+    out of any call, which says that nothing is known. What comes out is told by `ab` and `wash_lightness`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.low_level = low_level()
+        self.low_level = low_level(config)
         self.mid_level = mid_level()
         self.global_features = GlobalFeatures(config.head)
-        self.fusion = Fusion()
-        self.colorization = colorization()
+        if config.palette:
+            self.palette_features = palette_features()
+        self.fusion = Fusion(config)
+        self.colorization = colorization(config)
         self.classification = classification(len(config.classes))
 
-    def forward(self, L_B1HW: Tensor, global_L_B1SS: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        L_B1HW: Tensor,
+        global_L_B1SS: Tensor | None = None,
+        *,
+        palette: Tensor | None = None,
+        hints: Tensor | None = None,
+        global_hints: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Colours and classes of pictures.
 
         L_B1HW         (B, 1, H, W) float32, CIE L 0..100; H and W multiples of 8
-        global_L_B1SS  (B, 1, S, S) the same pictures (or, to borrow their mood, others) at the global size;
-                       left out, the network resizes L itself, or takes one pass for both if L has that size
-        returns        p (B, 2, H/2, W/2) float32 in 0..1 (`ab` turns it into ab units) and
-                       logits (B, classes) float32
+        global_L_B1SS  (B, 1, S, S) the same pictures (or, to borrow their mood, others) at the global size, with hints
+                       of their own; left out, the network resizes L and hints itself, or takes one pass for both if
+                       they have that size
+        returns        colour (B, 2, H/2, W/2) float32, p of a and b in 0..1; one more plane, p of the wash's L; with
+                       bins, logits of these in the place of a and b; and logits (B, classes) float32
         """
-        low = self._low(L_B1HW)
+        low = self._low(L_B1HW, hints)
         side = self.config.global_size
         if global_L_B1SS is not None:
-            global_low = self._low(global_L_B1SS)
+            global_low = self._low(global_L_B1SS, global_hints)
         elif L_B1HW.shape[-2:] == (side, side):
             global_low = low
         else:
-            global_low = self._low(resized(L_B1HW, side))
+            global_low = self._low(resized(L_B1HW, side), hints if hints is None else resized_hints(hints, side))
         scene, vector = self.global_features(global_low)
-        return self._colour(low, vector), self._classes(scene)
+        return self._colour(low, vector, palette), self._classes(scene)
 
-    def global_vector(self, L_B1HW: Tensor) -> Tensor:
+    def global_vector(self, L_B1HW: Tensor, hints: Tensor | None = None) -> Tensor:
         """What the global path sees in pictures of any size: L (B, 1, h, w) float32 0..100 → (B, 256)."""
         side = self.config.global_size
-        square = L_B1HW if L_B1HW.shape[-2:] == (side, side) else resized(L_B1HW, side)
-        vector: Tensor = self.global_features(self._low(square))[1]
+        if L_B1HW.shape[-2:] != (side, side):
+            L_B1HW = resized(L_B1HW, side)
+            hints = hints if hints is None else resized_hints(hints, side)
+        vector: Tensor = self.global_features(self._low(L_B1HW, hints))[1]
         return vector
 
-    def colour(self, L_B1HW: Tensor, global_vector: Tensor) -> Tensor:
-        """p (B, 2, H/2, W/2) float32 0..1 of L (B, 1, H, W) 0..100 under a given global vector (B, 256)."""
-        return self._colour(self._low(L_B1HW), global_vector)
+    def colour(
+        self, L_B1HW: Tensor, global_vector: Tensor, palette: Tensor | None = None, hints: Tensor | None = None
+    ) -> Tensor:
+        """The colours (B, …, H/2, W/2) of L (B, 1, H, W) 0..100 under a given global vector (B, 256)."""
+        return self._colour(self._low(L_B1HW, hints), global_vector, palette)
 
-    def ab(self, p: Tensor) -> Tensor:
-        """The network's output 0..1 → CIE a and b, −ab_limit..ab_limit."""
-        return (2 * p - 1) * self.config.ab_limit
+    def ab(self, colour: Tensor, temperature: float = bins.TEMPERATURE) -> Tensor:
+        """What the network said → CIE a and b (B, 2, h, w), −ab_limit..ab_limit. `temperature` is of bins: 1 gives
+        their mean, near 0 the likeliest, in between something more vivid than the one, smoother than the other."""
+        if self.config.bins:
+            return bins.annealed_mean(colour[:, : bins.COUNT], temperature)
+        return (2 * colour[:, :2] - 1) * self.config.ab_limit
 
-    def _low(self, L: Tensor) -> Tensor:
+    def wash_lightness(self, colour: Tensor) -> Tensor | None:
+        """What the network said → L of the wash (B, 1, h, w), 0..100; None if it doesn't say it."""
+        return 100 * colour[:, -1:] if self.config.lightness else None
+
+    def _low(self, L: Tensor, hints: Tensor | None) -> Tensor:
         if L.ndim != 4 or L.shape[1] != 1 or L.shape[2] % 8 or L.shape[3] % 8:
             raise ValueError(f"L must be (B, 1, H, W) with H and W multiples of 8, not {tuple(L.shape)}")
-        low: Tensor = self.low_level(L / 100 - self.config.L_mean)
+        seen = L / 100 - self.config.L_mean
+        if self.config.hints:
+            none = L.new_zeros(len(L), 3, *L.shape[2:])
+            seen = torch.cat([seen, none if hints is None else hints], dim=1)
+        low: Tensor = self.low_level(seen.contiguous(memory_format=torch.channels_last))
         return low
 
-    def _colour(self, low: Tensor, vector: Tensor) -> Tensor:
-        features: Tensor = self.colorization[:-1](self.fusion(self.mid_level(low), vector))
+    def _colour(self, low: Tensor, vector: Tensor, palette: Tensor | None) -> Tensor:
+        told = None
+        if self.config.palette:
+            told = self.palette_features(vector.new_zeros(len(vector), CELLS + 1) if palette is None else palette)
+        features: Tensor = self.colorization[:-1](self.fusion(self.mid_level(low), vector, told))
         # A bfloat16 sigmoid knows steps of up to 0.8 ab units: both outputs are float32 under autocast too.
         with _full_precision(features):
-            return torch.sigmoid(self.colorization[-1](features.float()))
+            colour: Tensor = self.colorization[-1](features.float())
+            if not self.config.bins:
+                return torch.sigmoid(colour)
+            if not self.config.lightness:
+                return colour
+            return torch.cat([colour[:, :-1], torch.sigmoid(colour[:, -1:])], dim=1)
 
     def _classes(self, scene: Tensor) -> Tensor:
         hidden: Tensor = self.classification[0](scene)
@@ -270,6 +336,16 @@ def resized(L: Tensor, side: int) -> Tensor:
     source = L.cpu() if L.device.type == "mps" else L  # not every torch has the antialiased resize on mps
     square = F.interpolate(source, (side, side), mode="bilinear", antialias=True, align_corners=False)
     return square.to(L.device)
+
+
+def resized_hints(hints: Tensor, side: int) -> Tensor:
+    """Hints (B, 3, h, w) → (B, 3, side, side): a place has a hint if any below it has, with the mean of their colours.
+    An average over all places would make hints fainter the larger the picture is."""
+    size = (side, side)
+    given = F.adaptive_avg_pool2d(hints, size)
+    share = given[:, 2:]
+    colour = given[:, :2] / share.clamp(min=1e-9)
+    return torch.where(share > 0, torch.cat([colour, torch.ones_like(share)], dim=1), torch.zeros_like(given))
 
 
 def build(config: NetworkConfig, seed: int) -> ColorizationNetwork:

@@ -10,42 +10,71 @@ from gravurekit.errors import UsageError
 class Recipe:
     """How to train.
 
-    name           "default": AdamW, warm-up and cosine, smooth-L1 with weight on vivid pixels;
-                   "paper": Adadelta at rate 1, mean squared error (learning_rate, weight_decay don't apply)
-    class_weight   of the cross-entropy beside the colour loss
-    precision      "bf16", "fp32", or "auto": bf16 where the device is fast at it
-    readers        threads that read samples ahead
+    name               "default": AdamW, warm-up and cosine, smooth-L1 (or, with bins, cross-entropy);
+                       "paper": Adadelta at rate 1, mean squared error (learning_rate, weight_decay, rebalance don't
+                       apply)
+    batch, accumulate  pictures a step, and in how many parts of equal size the network sees them
+    rebalance          0..1, how far rare colours weigh more than common ones: losses.py
+    class_weight       of the cross-entropy of classes, lightness_weight of the wash's lightness, beside the colours
+    average            the averaged weights, which are validated and kept at the end, forget with this factor a step;
+                       0: they are the last weights
+    precision          "bf16", "fp32", or "auto": bf16 where the device is fast at it
+    patience           ends the training when the score hasn't become better in so many validations; 0: never
+    keep               states that are kept, the last ones
+    readers            threads that read samples ahead
+
+    Of the pictures, on the device (augment.py): crop (height, width) or None; tone, blur, noise, photographs,
+    palette_drop, hint_share.
     """
 
     steps: int
     batch: int = 16
+    accumulate: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     name: str = "default"
+    rebalance: float = 0.5
     class_weight: float = 1 / 300
+    lightness_weight: float = 0.5
+    average: float = 0.999
     seed: int = 0
     precision: str = "auto"
+    crop: tuple[int, int] | None = None
+    tone: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    photographs: float = 0.0
+    palette_drop: float = 0.25
+    hint_share: float = 0.5
     checkpoint_every: int = 500
     validate_every: int = 500
+    patience: int = 0
+    keep: int = 2
     device: str = "auto"
     readers: int = 2
 
     def __post_init__(self) -> None:
+        shares = ("rebalance", "average", "photographs", "palette_drop", "hint_share")
+        rest = ("weight_decay", "class_weight", "lightness_weight", "tone", "blur", "noise", "seed", "patience")
+        ones = ("steps", "accumulate", "checkpoint_every", "validate_every", "keep", "readers")
         for good, fault in (
-            (self.steps >= 1, f"steps must be at least 1, not {self.steps}"),
             (self.batch >= 2, f"batch must be at least 2 (batch normalisation), not {self.batch}"),
+            (
+                self.accumulate <= self.batch // 2,
+                f"accumulate must leave parts of at least 2 of a batch of {self.batch}, not {self.accumulate}",
+            ),
             (self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}"),
-            (self.weight_decay >= 0, f"weight_decay must not be negative: {self.weight_decay}"),
-            (self.class_weight >= 0, f"class_weight must not be negative: {self.class_weight}"),
-            (self.seed >= 0, f"seed must not be negative: {self.seed}"),
             (self.name in ("default", "paper"), f"name must be 'default' or 'paper', not {self.name!r}"),
             (self.precision in ("auto", "bf16", "fp32"), f"precision can't be {self.precision!r}"),
-            (self.checkpoint_every >= 1, f"checkpoint_every must be at least 1, not {self.checkpoint_every}"),
-            (self.validate_every >= 1, f"validate_every must be at least 1, not {self.validate_every}"),
-            (self.readers >= 1, f"readers must be at least 1, not {self.readers}"),
+            *((self._is(name, 0, 1), f"{name} must lie in 0..1, not {getattr(self, name)}") for name in shares),
+            *((self._is(name, 0), f"{name} must not be negative: {getattr(self, name)}") for name in rest),
+            *((self._is(name, 1), f"{name} must be at least 1, not {getattr(self, name)}") for name in ones),
         ):
             if not good:
                 raise UsageError(f"bad training recipe: {fault}")
+
+    def _is(self, name: str, low: float, high: float = math.inf) -> bool:
+        return bool(low <= getattr(self, name) <= high)
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:

@@ -1,11 +1,13 @@
 """The training loop: stopped at any moment, it goes on from its last state and ends in the same bytes.
 
-Order and mirroring are functions of the seed and of how many samples were seen, so a state needs no random generator:
-weights, the optimizer's tensors, the step and the samples seen say all. In the folder:
+Order, mirroring and all other chance are functions of the seed and of how many samples were seen, so a state needs no
+random generator: weights, their average, the optimizer's tensors, the step and the samples seen say all. In the folder:
 
     state.safetensors   the training state, every `checkpoint_every` steps, at the end and when interrupted
+    earlier/            the states before it, by their step
     log.jsonl           losses and validation figures; read it with `read_log`
-    model.safetensors   the finished network
+    best.safetensors    the averaged network with the best score so far
+    model.safetensors   the finished network: the best one, or without pictures to validate on the last
 """
 
 import json
@@ -20,22 +22,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gravurekit import storage
-from gravurekit.errors import ModelError, TrainingError
-from gravurekit.model.batches import Samples, prepared, prove
-from gravurekit.model.checkpoint import State, load_state, pick_device, restore, save_model, save_state
+from gravurekit.errors import TrainingError
+from gravurekit.model import states, warm_start
+from gravurekit.model.augment import PLAIN, Augmentation
+from gravurekit.model.batches import Samples, prove
+from gravurekit.model.checkpoint import State, pick_device, restore, save_model
 from gravurekit.model.feed import Feed
-from gravurekit.model.losses import class_loss, colour_loss, validate
+from gravurekit.model.learner import Learner, augmentation_of, fast_bf16
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order
 from gravurekit.model.recipe import Recipe, learning_rate
+from gravurekit.model.validation import Examiner
 
-STATE, LOG, MODEL = "state.safetensors", "log.jsonl", "model.safetensors"
-FREE = ("checkpoint_every", "validate_every", "device", "readers")  # may change between a run and its resumption
-SHARDS = "shards"  # in `about`: the digest of the manifest of the shards that the pictures come from
+STATE, LOG, MODEL, BEST = states.STATE, "log.jsonl", "model.safetensors", "best.safetensors"
+FREE = ("checkpoint_every", "keep", "device", "readers")  # may change between a run and its resumption
+SHARDS, INIT = states.SHARDS, states.INIT
 LOG_LINES = 1000  # of a run at most, besides validations
+
+Look = Callable[[ColorizationNetwork, int], None]
 
 
 def train(
@@ -47,21 +55,27 @@ def train(
     progress: Callable[[dict[str, Any]], None] = lambda report: None,
     should_stop: Callable[[], bool] = lambda: False,
     about: Mapping[str, Any] | None = None,
+    histogram: np.ndarray | None = None,
+    look: Look = lambda network, step: None,
+    init: ColorizationNetwork | None = None,
 ) -> dict[str, Any]:
     """Train in `folder`, or go on with what is there, and return a summary.
 
     `progress` gets each step's figures, and first of all how the samples are fed ("kind": "feed"). `should_stop` is
     asked after each step (True: the state is saved, the summary says finished = False). `about` is JSON kept in the
-    model file: where the pictures come from; its "shards", the digest of their manifest, says which a state belongs to.
+    model file: where the pictures come from; its "shards", the digest of their manifest, and "init", that of the model
+    which `init` is, say which training a state belongs to.
+    `histogram` (27, 27): pixels of the training pictures by their a and b, for the recipe's `rebalance`. `look` is
+    shown the averaged network, in eval mode, after each validation. `init` is a network to begin from, not from chance.
     Ctrl-C finishes the step, saves the state and raises KeyboardInterrupt; a second Ctrl-C raises at once.
 
     Raises ModelError for a state of another training or of other shards, TrainingError if the training can't go on, and
     whatever the samples raise, at the step that they were read for.
     """
-    run = _Run(train, val, network_config, recipe, folder, dict(about or {}))
+    run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init)
     try:
-        with _held_interrupts() as interrupted, _deterministic(run.device, run.bf16):
-            return run.go(progress, should_stop, interrupted)
+        with _held_interrupts() as interrupted, _deterministic(run.device, run.learner.bf16):
+            return run.go(progress, should_stop, look, interrupted)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"{run.device} ran out of memory at step {run.step + 1} with batch {run.batch}; "
@@ -84,7 +98,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 class _Run:
-    """One training: network, optimizer, how far it is, and the folder they are kept in."""
+    """One training: what learns, how far it is, and the folder it is kept in."""
 
     def __init__(
         self,
@@ -94,36 +108,43 @@ class _Run:
         recipe: Recipe,
         folder: Path,
         about: dict[str, Any],
+        histogram: np.ndarray | None,
+        init: ColorizationNetwork | None,
     ) -> None:
         if len(train) < 2:
             raise TrainingError(f"training needs at least 2 pictures, not {len(train)}; crawl and shard more")
-        self.train, self.val, self.recipe, self.folder, self.about = train, val, recipe, folder, about
+        self.train, self.recipe, self.folder, self.about = train, recipe, folder, about
         self.order = Order(len(train), recipe.seed)
         self.batch = min(recipe.batch, len(train))
         self.device = pick_device(recipe.device)
-        self.bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and _fast_bf16(self.device))
+        bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and fast_bf16(self.device))
         network = build(config, recipe.seed)
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.network, recipe)
+        found, self.notes = states.newest(folder)
+        if init is not None and found is None:
+            self.notes = warm_start.begin_from(init, network)
+        self.learner = Learner(network.to(self.device), recipe, bf16, histogram)
+        self.examiners = _examiners(train, val, recipe, bf16, self.batch)
         self.step = 0
         self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float | None] | None = None
-        if (folder / STATE).exists():
-            self._resume()
+        self.best: dict[str, Any] = {}  # "step", "score", and "since": validations that weren't better
+        if found is not None:
+            self._resume(found)
 
     def go(
         self,
         progress: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
+        look: Look,
         interrupted: Callable[[], int],
     ) -> dict[str, Any]:
         first, begin = self.step, time.perf_counter()
         try:
             with self._feed(interrupted) as feed:
                 self._begin(feed, progress)
-                stopped = self._steps(feed, progress, should_stop, interrupted)
+                stopped = self._steps(feed, progress, should_stop, look, interrupted)
                 figures = {"feed": feed.way, "waiting": round(feed.waiting, 4)}
         except KeyboardInterrupt:
             if self.whole and self.step > first and interrupted() < 2:
@@ -131,7 +152,7 @@ class _Run:
             raise
         speed = (self.step - first) * self.batch / max(time.perf_counter() - begin, 1e-9)
         if not stopped:
-            self._finish(progress)
+            self._finish(progress, look)
             if interrupted():
                 raise KeyboardInterrupt
         return {
@@ -142,8 +163,9 @@ class _Run:
             **figures,
             **self.losses,
             "validation": self.validation,
+            "best": self.best.get("step"),
             "device": str(self.device),
-            "precision": "bf16" if self.bf16 else "fp32",
+            "precision": "bf16" if self.learner.bf16 else "fp32",
         }
 
     def _feed(self, interrupted: Callable[[], int]) -> Feed:
@@ -156,62 +178,55 @@ class _Run:
             self.batch,
             wanted=left,
             readers=self.recipe.readers,
-            prove=partial(prove, classes=len(self.network.config.classes)),
+            prove=partial(prove, classes=len(self.learner.network.config.classes)),
             hurried=lambda: interrupted() > 0,
         )
 
     def _begin(self, feed: Feed, progress: Callable[[dict[str, Any]], None]) -> None:
-        figures = {"device": str(self.device), "precision": "bf16" if self.bf16 else "fp32", "feed": feed.way}
-        self._log("start", figures)
-        progress({"kind": "feed", "step": self.step, "steps": self.recipe.steps, "way": feed.way, "said": str(feed)})
+        precision = "bf16" if self.learner.bf16 else "fp32"
+        self._log("start", {"device": str(self.device), "precision": precision, "feed": feed.way})
+        for said in (*self.notes, str(feed)):
+            progress({"kind": "feed", "step": self.step, "steps": self.recipe.steps, "way": feed.way, "said": said})
 
     def _steps(
         self,
         feed: Feed,
         progress: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
+        look: Look,
         interrupted: Callable[[], int],
     ) -> bool:
         """Do the steps that are left; True if it was stopped before the last."""
         first, begin, stopped = self.step, time.perf_counter(), False
-        while self.step < self.recipe.steps and not stopped:
-            rate = self._one_step(next(feed))
-            speed = (self.step - first) * self.batch / (time.perf_counter() - begin)
-            figures = {"learning_rate": rate, "samples_per_second": round(speed, 2), "waiting": round(feed.waiting, 4)}
-            self._report(progress, figures)
+        while self.step < self.recipe.steps and not stopped and not self._no_better():
+            self._one_step(next(feed))
+            self._report(progress, self._figures(first, begin, feed))
             if interrupted():
                 raise KeyboardInterrupt
             stopped = self.step < self.recipe.steps and should_stop()
+            if not stopped and self.step < self.recipe.steps and self.step % self.recipe.validate_every == 0:
+                self._validate(progress, look)
             if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
                 self._save()
         return stopped
 
-    def _one_step(self, samples: dict[str, torch.Tensor]) -> float:
-        """Do the next step and return its learning rate."""
-        recipe, config = self.recipe, self.network.config
-        data = prepared(samples, self.order.mirrored(self.seen, self.batch))
-        rate = learning_rate(self.step, recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+    def _figures(self, first: int, begin: float, feed: Feed) -> dict[str, Any]:
+        return {
+            **self.losses,
+            "learning_rate": learning_rate(self.step - 1, self.recipe),
+            "samples_per_second": round((self.step - first) * self.batch / (time.perf_counter() - begin), 2),
+            "waiting": round(feed.waiting, 4),
+        }
+
+    def _one_step(self, samples: dict[str, torch.Tensor]) -> None:
+        places = np.arange(self.seen, self.seen + self.batch)
         self.whole = False
-        self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            p, logits = self.network(data.L.contiguous(memory_format=torch.channels_last))
-        colour = colour_loss(p, data, config.ab_limit, recipe.name)
-        classes = class_loss(logits, data.label)
-        loss = colour + recipe.class_weight * classes
-        # Looked at before the weights are touched: a loss that isn't finite would spoil them all.
-        values = torch.stack([colour, classes]).tolist()
-        self.losses = {"colour_loss": values[0], "class_loss": values[1]}
+        self.losses = self.learner.step(samples, places, self.step)
         if not all(map(math.isfinite, self.losses.values())):
             raise self._spoilt(f"the loss isn't finite ({self.losses}); pictures {self._pictures()}")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
         self.step += 1
         self.seen += self.batch
         self.whole = True
-        return rate
 
     def _pictures(self) -> list[int]:
         """The numbers of the pictures of the step that is being done."""
@@ -220,24 +235,53 @@ class _Run:
 
     def _report(self, progress: Callable[[dict[str, Any]], None], figures: dict[str, Any]) -> None:
         last = self.step == self.recipe.steps
-        figures = {**self.losses, **figures}
         if last or self.step % max(1, self.recipe.steps // LOG_LINES) == 0:
             self._log("train", figures)
         progress({"kind": "train", "step": self.step, "steps": self.recipe.steps, **figures})
-        if not last and self.step % self.recipe.validate_every == 0:
-            self._validate(progress)
 
-    def _validate(self, progress: Callable[[dict[str, Any]], None]) -> None:
-        if self.val is not None and len(self.val):
-            figures = validate(self.network, self.val, self.recipe, self.bf16, self.batch)
+    def _validate(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
+        """Examine the averaged network; keep it if none was better."""
+        network, rebalancing = self.learner.average.eval(), self.learner.rebalancing
+        figures: dict[str, float | None] = {}
+        for prefix, examiner, augmentation in self.examiners:
+            found = examiner.figures(network, rebalancing, augmentation)
+            figures |= {f"{prefix}{name}": value for name, value in found.items()}
+        if figures:
             self._log("validation", figures)
             progress({"kind": "validation", "step": self.step, "steps": self.recipe.steps, **figures})
             self.validation = figures
+        if "score" in figures:
+            self._compare(figures["score"] or 0.0)
+        look(network, self.step)
 
-    def _finish(self, progress: Callable[[dict[str, Any]], None]) -> None:
-        self._validate(progress)
-        origin = {"recipe": self._decisive(), "pictures": len(self.train), "validation": self.validation}
-        save_model(self.folder / MODEL, self.network, self.about | {"training": origin})
+    def _compare(self, score: float) -> None:
+        # Done again after a kill it is better than nothing but itself: the same step, the same bytes
+        if self.best and self.best["step"] != self.step and not score < self.best["score"]:
+            self.best["since"] += 1
+            return
+        self.best = {"step": self.step, "score": score, "since": 0}
+        self._save_model(BEST)
+
+    def _no_better(self) -> bool:
+        """Whether it is time to stop early."""
+        return 0 < self.recipe.patience <= self.best.get("since", 0)
+
+    def _finish(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
+        if not self._no_better():
+            self._validate(progress, look)
+        if self.best:
+            storage.link_or_copy(self.folder / BEST, self.folder / MODEL)
+        else:
+            self._save_model(MODEL)
+
+    def _save_model(self, name: str) -> None:
+        origin = {
+            "recipe": self._decisive(),
+            "pictures": len(self.train),
+            "step": self.step,
+            "validation": self.validation,
+        }
+        save_model(self.folder / name, self.learner.average, self.about | {"training": origin})
 
     def _log(self, kind: str, figures: Mapping[str, Any]) -> None:
         line = {"kind": kind, "step": self.step, **figures}
@@ -250,15 +294,17 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         """All that decides the result, flat, to compare with a state's."""
         recipe = {f"recipe.{k}": v for k, v in self._decisive().items()}
-        network = {f"network.{k}": v for k, v in self.network.config.to_dict().items()}
-        return recipe | network | {"number of pictures": len(self.train), SHARDS: self.about.get(SHARDS)}
+        network = {f"network.{k}": v for k, v in self.learner.network.config.to_dict().items()}
+        whence = {name: self.about.get(name) for name in (SHARDS, INIT)}
+        return recipe | network | whence | {"number of pictures": len(self.train)}
 
     def _save(self) -> None:
         # A finite loss may have had infinite gradients; the last good state must not be overwritten by these.
-        if not all(bool(torch.isfinite(t).all()) for t in self.network.state_dict().values()):
+        if not self.learner.finite():
             raise self._spoilt("the weights aren't finite any more")
-        about = {"step": self.step, "seen": self.seen, "identity": self._identity(), "losses": self.losses}
-        save_state(self.folder / STATE, self.network, self.optimizer, about)
+        said = {"step": self.step, "seen": self.seen, "losses": self.losses, "best": self.best}
+        about = said | {"identity": self._identity(), "validation": self.validation}
+        states.save(self.folder, self.learner, about, self.recipe.keep)
 
     def _spoilt(self, what: str) -> TrainingError:
         kept = "the last good state is kept" if (self.folder / STATE).exists() else "no state was saved yet"
@@ -267,58 +313,30 @@ class _Run:
             "Train in a new folder with a smaller learning rate or precision fp32"
         )
 
-    def _resume(self) -> None:
-        state = load_state(self.folder / STATE)
-        self._refuse_others(state)
-        restore(state, self.network, self.optimizer)
+    def _resume(self, state: State) -> None:
+        states.refuse_others(state, self._identity())
+        learner = self.learner
+        restore(
+            state, learner.network, None if learner.average is learner.network else learner.average, learner.optimizer
+        )
+        if state.path != self.folder / STATE:  # that one is damaged, and worth nothing any more
+            storage.copy(state.path, self.folder / STATE)
         self.step, self.seen = state.about["step"], state.about["seen"]
-        self.losses = state.about.get("losses", {})
-
-    def _refuse_others(self, state: State) -> None:
-        """Raises ModelError for a state that this training can't go on with."""
-        old, new = state.about.get("identity"), self._identity()
-        if not isinstance(old, dict) or not isinstance(state.about.get("step"), int):
-            raise ModelError(f"{state.path} doesn't say whose it is; remove it, or choose another folder")
-        if not isinstance(state.about.get("seen"), int):
-            raise ModelError(
-                f"{state.path} was saved by an earlier gravurekit, which took the pictures in another order; "
-                "remove it to train from the beginning, or choose another folder"
-            )
-        if old.get(SHARDS) != new[SHARDS]:
-            raise ModelError(
-                f"{state.path} has learnt from other shards: the shards changed since; "
-                "train in a new folder, or put the old shards back"
-            )
-        differing = [
-            f"{name}: {old.get(name)!r} → {new.get(name)!r}"
-            for name in sorted(old.keys() | new.keys())
-            if old.get(name) != new.get(name)
-        ]
-        if differing:
-            raise ModelError(
-                f"{state.path} belongs to another training ({'; '.join(differing)}); "
-                "go back to the old settings, or choose another folder"
-            )
+        self.losses, self.validation = state.about.get("losses", {}), state.about.get("validation")
+        if (self.folder / BEST).exists():
+            self.best = state.about.get("best", {})
 
 
-def _optimizer(network: ColorizationNetwork, recipe: Recipe) -> torch.optim.Optimizer:
-    if recipe.name == "paper":
-        return torch.optim.Adadelta(network.parameters(), lr=1.0)
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    scales = [p for p in network.parameters() if p.ndim <= 1]  # BN and biases: decay would only fight BN
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": scales, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-
-
-def _fast_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-    return False
+def _examiners(
+    train: Samples, val: Samples | None, recipe: Recipe, bf16: bool, batch: int
+) -> list[tuple[str, Examiner, Augmentation]]:
+    """What a validation looks at, under which prefix: pictures that are held back, as they are and changed as those of
+    training are, and as many of those that it learns from."""
+    if val is None or not len(val):
+        return []
+    held_back = Examiner(val, recipe, bf16, batch)
+    learnt = Examiner(train, recipe, bf16, batch, most=len(val))
+    return [("", held_back, PLAIN), ("augmented_", held_back, augmentation_of(recipe)), ("train_", learnt, PLAIN)]
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """train: shards/ → runs/NAME-DIGEST/. Trains the colorization network; run again: resumes."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gravurekit import audit, folder, metadata, shards
 from gravurekit import settings as base
@@ -17,47 +18,93 @@ from gravurekit.receipt import RECEIPT, Plan, differences, newest_finished, read
 from gravurekit.stages import _data_card
 
 if TYPE_CHECKING:
-    from gravurekit.model.network import NetworkConfig
+    from gravurekit.model.network import ColorizationNetwork, NetworkConfig
     from gravurekit.model.recipe import Recipe
     from gravurekit.shards.reader import ShardSet
 
-REVISION = 2
-FREE = {"device", "checkpoint_every", "validate_every", "readers", "check_samples"}  # they change nothing of the result
-SHOWN = ("samples_per_second", "device", "precision", "validation", "feed", "waiting")  # of the trainer's figures
+REVISION = 3
+# what changes nothing of the result
+FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples"}
+INIT = "init"  # the side input: the model that it begins from
+SHOWN = (
+    "samples_per_second",
+    "device",
+    "precision",
+    "validation",
+    "best",
+    "feed",
+    "waiting",
+)  # of the trainer's figures
+PAPER: Mapping[str, Any] = {
+    "batch": 128, "head": "paper", "palette": False, "hints": False, "lightness": False, "bins": False,
+    "rebalance": 0.0, "average": 0.0, "crop": 0.875, "tone": 0.0, "blur": 0.0, "noise": 0.0, "photographs": 0.0,
+}  # fmt: skip
 
 
 class Settings(base.Settings):
     """The network and how it learns."""
 
     steps: int = Field(2000, ge=1, description="Training steps.")
-    batch: int = Field(16, ge=2, le=4096, description="Pictures a step.")
+    epochs: float = Field(
+        0.0, ge=0, le=100_000, description="Times that each picture is seen, in place of steps; 0: steps."
+    )
+    batch: int = Field(16, ge=2, le=4096, description="Pictures a step; the paper's recipe: 128.")
+    accumulate: int = Field(1, ge=1, le=1024, description="Parts of a step, where memory is short: each is seen alone.")
     recipe: Literal["default", "paper"] = Field(
-        "default", description="default: AdamW, loss weighted by chroma; paper: Adadelta, mean squared error."
+        "default",
+        description="default: AdamW, and a network made for prints; paper: Adadelta, mean squared error, and what else "
+        "the paper has, where nothing else is said: its head, its batch, its crop, none of palette, hints, lightness.",
     )
     head: Literal["paper", "average"] = Field(
-        "paper",
+        "average",
         description="Global features: the paper's 7×7 matrix, or their average (a third of the weights).",
     )
+    palette: bool = Field(True, description="The network can be told which colours a picture has.")
+    hints: bool = Field(True, description="The network can be told the colours of some places.")
+    lightness: bool = Field(True, description="The network says the lightness of the wash too.")
+    bins: bool = Field(False, description="The network says how likely each colour is, in place of one colour.")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate; the paper's recipe has its own.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decay of the weights; not in the paper's recipe.")
+    rebalance: float = Field(0.5, ge=0, le=1, description="How far rare colours weigh more than common ones; 0: not.")
     class_weight: float = Field(1 / 300, ge=0, description="Weight of the classification beside the colour loss.")
-    seed: int = Field(0, ge=0, description="Seed of the first weights, the order and the mirroring.")
+    lightness_weight: float = Field(0.5, ge=0, description="Weight of the wash's lightness beside the colour loss.")
+    average: float = Field(
+        0.999, ge=0, lt=1, description="Of each step, how much the averaged weights keep; 0: no average."
+    )
+    crop: float = Field(1.0, ge=0.25, le=1, description="A window of so much of each side, elsewhere each time.")
+    tone: float = Field(0.2, ge=0, le=1, description="Up to how far lightness is bent, lightened, and darkened.")
+    blur: float = Field(0.5, ge=0, le=2, description="Up to how far pictures are blurred, px.")
+    noise: float = Field(2.0, ge=0, le=50, description="Up to how much noise, in units of L.")
+    photographs: float = Field(
+        0.15, ge=0, le=1, description="Share of photographs seen as such (shards made with --photo)."
+    )
+    palette_drop: float = Field(0.25, ge=0, le=1, description="Share of pictures whose palette isn't told.")
+    hint_share: float = Field(0.5, ge=0, le=1, description="Share of pictures of which some colours are told.")
+    seed: int = Field(0, ge=0, description="Seed of the first weights, the order, and what is done to pictures.")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to train.")
-    checkpoint_every: int = Field(200, ge=1, description="Steps between two saved states.")
     validate_every: int = Field(200, ge=1, description="Steps between two validations.")
+    patience: int = Field(0, ge=0, description="End when so many validations brought nothing better; 0: never.")
+    checkpoint_every: int = Field(200, ge=1, description="Steps between two saved states.")
+    keep: int = Field(2, ge=1, le=100, description="Saved states that are kept, the last ones.")
     readers: int = Field(2, ge=1, le=64, description="Threads that read samples ahead.")
     check_samples: bool = Field(True, description="Prove each sample's checksum at its first use.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_in_the_paper(cls, said: Any) -> Any:
+        return {**PAPER, **said} if isinstance(said, dict) and said.get("recipe") == "paper" else said
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be learnt: the shards in `source`. The run's folder below `runs` follows from their name and from the
-    settings."""
+    """What is to be learnt: the shards in `source`; beginning from the trained network of the run `init`, or from
+    nothing. The run's folder below `runs` follows from their names and from the settings."""
 
     source: Path
     runs: Path
     settings: Settings
+    init: Path | None = None
 
     @property
     def out(self) -> Path:
@@ -117,30 +164,46 @@ def run(job: Job, watch: Watch) -> Summary:
 
 def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str, Any]]:
     """The number of pictures it was trained on, and the trainer's figures."""
-    from gravurekit.model import trainer
+    from gravurekit.model import trainer, warm_start
+    from gravurekit.shards import palette
 
     samples, held_back = _open(job, "train"), _open(job, "val")
     card = _data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"])
     if _manifest_digest(job.source) != plan.inputs["manifest"]:
         raise DataError(f"{job.source} was made anew while the training began: run the same command again")
     watch.begin("train", job.settings.steps)
+    config, init = _network(job.settings, samples), _init(job)
     figures = trainer.train(
         samples,
         held_back if len(held_back) else None,
-        _network(job.settings, samples),
-        _recipe(job.settings),
+        warm_start.scaled_like(config, init.config) if init else config,
+        _recipe(job.settings, samples),
         out,
         _Listener(watch).hear,
-        about=_about(card),
+        about=_about(card) | {name: plan.inputs[name] for name in (INIT,) if name in plan.inputs},
+        histogram=palette.from_text(samples.manifest["ab_histogram"]),
+        init=init,
     )
     return len(samples), figures
 
 
-def _open(job: Job, split: str) -> "ShardSet":
-    from gravurekit.shards.reader import ShardSet
+def _init(job: Job) -> "ColorizationNetwork | None":
+    from gravurekit.model.checkpoint import load_model
 
-    # the lightness of the wash isn't learnt: a quarter of the bytes that needn't be copied
-    return ShardSet(job.source, split, fields=("L", "ab", "label", "box"), check=job.settings.check_samples)
+    return load_model(_model_file(job.init), "cpu")[0] if job.init else None
+
+
+def _model_file(run: Path) -> Path:
+    return run / "model.safetensors" if run.is_dir() else run
+
+
+def _open(job: Job, split: str) -> "ShardSet":
+    from gravurekit.shards.reader import ShardSet, read_manifest
+
+    fields = ["L", "wash", "label", "box"]
+    if job.settings.photographs and "L_photo" in read_manifest(job.source).get("tensors", ()):
+        fields.append("L_photo")
+    return ShardSet(job.source, split, fields=tuple(fields), check=job.settings.check_samples)
 
 
 def _about(card: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +222,8 @@ def _place(job: Job) -> tuple[Path, Plan]:
     read_manifest(job.source)
     knobs = job.settings.model_dump(mode="json", exclude=FREE)
     inputs = {"manifest": _manifest_digest(job.source)}
+    if job.init:
+        inputs[INIT] = folder.side_digest(_model_file(job.init), "model")
     receipt = read_receipt(job.source)
     if receipt and receipt.outputs.get(shards.MANIFEST, inputs["manifest"]) != inputs["manifest"]:
         raise DataError(f"{job.source / shards.MANIFEST} isn't the file that was written: run `gravurekit shard` again")
@@ -185,21 +250,37 @@ def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":
     # The average head works at the size of the samples, which saves the second pass through the low-level features. The
     # global path sees a square copy: of samples that aren't square one of their shorter side, because enlarging the
     # other would show it nothing more, and cost more than twice as much at 2:3.
-    size = samples.manifest["size"]
-    side = PAPER_SIZE if settings.head == "paper" else min(size) if isinstance(size, list) else size
+    side = PAPER_SIZE if settings.head == "paper" else min(_window(settings, samples))
     return NetworkConfig(
         classes=samples.classes or ("picture",),
         head=settings.head,
         global_size=side,
+        palette=settings.palette,
+        hints=settings.hints,
+        lightness=settings.lightness,
+        bins=settings.bins,
         L_mean=float(samples.manifest["L_mean"]),
     )
 
 
-def _recipe(settings: Settings) -> "Recipe":
+def _window(settings: Settings, samples: "ShardSet") -> tuple[int, int]:
+    """Height and width of what the network sees of a sample: multiples of 8."""
+    size = samples.manifest["size"]
+    width, height = size if isinstance(size, list) else (size, size)
+    tall, wide = (max(8, 8 * round(side * settings.crop / 8)) for side in (height, width))
+    return tall, wide
+
+
+def _recipe(settings: Settings, samples: "ShardSet") -> "Recipe":
     from gravurekit.model.recipe import Recipe
 
-    knobs = settings.model_dump(exclude={"recipe", "head", "check_samples"})
-    return Recipe(name=settings.recipe, **knobs)
+    ours = {"recipe", "head", "epochs", "palette", "hints", "lightness", "bins", "check_samples", "crop"}
+    knobs = settings.model_dump(exclude=ours)
+    if settings.epochs:
+        batch = min(settings.batch, max(1, len(samples)))
+        knobs["steps"] = max(1, math.ceil(settings.epochs * len(samples) / batch))
+    crop = _window(settings, samples) if settings.crop < 1 else None
+    return Recipe(name=settings.recipe, crop=crop, **knobs)
 
 
 class _Listener:

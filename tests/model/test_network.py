@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gravurekit.errors import ModelError
-from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, NetworkConfig, build
+from gravurekit.model import bins
+from gravurekit.model.network import OPTIONS, PAPER_SIZE, ColorizationNetwork, NetworkConfig, build, resized_hints
+from gravurekit.model.palette import CELLS
 
 # The paper's convolutions and fully connected layers: inputs, outputs, taps, places of the output at 224.
 # The fusion's 1×1 convolution has 512 inputs, but its global half is computed at one place only.
@@ -89,7 +91,8 @@ def test_p_lies_in_0_to_1_and_stands_for_ab(small: ColorizationNetwork) -> None:
     with torch.inference_mode():
         p, _ = small(lightness(1, 1, 32, 48))
     assert 0 <= p.min().item() <= p.max().item() <= 1
-    assert small.ab(torch.tensor([0.0, 0.5, 1.0])).tolist() == [-110, 0, 110]
+    assert small.ab(torch.tensor([[0.0, 1.0]])).tolist() == [[-110, 110]]
+    assert small.ab(torch.tensor([[0.5, 0.25]])).tolist() == [[0, -55]]
 
 
 def test_classification_trains_the_low_level_weights_that_colorization_uses() -> None:
@@ -161,8 +164,81 @@ def test_config_survives_json() -> None:
         ({"ab_limit": float("nan")}, "ab_limit"),
         ({"L_mean": "0.5"}, "L_mean"),
         ({"colour": 1}, "colour"),
+        ({"palette": 1}, "palette must be true or false"),
     ],
 )
 def test_bad_configs_are_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ModelError, match=named):
         NetworkConfig.from_dict(config().to_dict() | change)
+
+
+# ---- what the paper hasn't got --------------------------------------------------------------------------
+
+EVERYTHING = dict.fromkeys(OPTIONS, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "planes", "more"),
+    [
+        ({}, 2, 0),
+        ({"lightness": True}, 3, 32 * 9 + 1),
+        ({"bins": True}, bins.COUNT, (bins.COUNT - 2) * (32 * 9 + 1)),
+        ({"bins": True, "lightness": True}, bins.COUNT + 1, (bins.COUNT - 1) * (32 * 9 + 1)),
+        ({"hints": True}, 2, 3 * 64 * 9),
+        ({"palette": True}, 2, (CELLS + 1) * 256 + 2 * 256 + 256 * 256),
+    ],
+)
+def test_each_option_costs_its_own_weights_and_says_its_own_planes(
+    options: dict[str, bool], planes: int, more: int
+) -> None:
+    plain, network = on_meta(config()), on_meta(config(**options))
+    sizes = [sum(p.numel() for p in net.parameters()) for net in (plain, network)]
+    assert sizes[1] - sizes[0] == more
+    colour, _ = network(torch.empty(2, 1, 40, 24, device="meta"), torch.empty(2, 1, 224, 224, device="meta"))
+    assert colour.shape == (2, planes, 20, 12)
+
+
+@pytest.fixture(scope="module")
+def told() -> ColorizationNetwork:
+    return build(config(head="average", global_size=64, **EVERYTHING), seed=5).eval()
+
+
+def test_ab_and_the_washs_lightness_are_read_from_their_planes(told: ColorizationNetwork) -> None:
+    colour = torch.full((1, bins.COUNT + 1, 1, 2), -50.0)
+    colour[0, 100, 0, 0] = colour[0, 7, 0, 1] = 50
+    colour[0, -1] = 0.25
+    assert told.ab(colour)[0, :, 0].T.tolist() == bins.CENTRES[[100, 7]].tolist()
+    lightness_of = told.wash_lightness(colour)
+    assert lightness_of is not None and lightness_of.tolist() == [[[[25, 25]]]]
+    without = build(config(head="average", global_size=64), seed=5)
+    assert without.wash_lightness(colour[:, :2]) is None
+
+
+def test_palette_and_hints_change_colours_and_left_out_they_say_nothing(told: ColorizationNetwork) -> None:
+    L, palette, hints = lightness(2, 1, 64, 64), torch.zeros(2, CELLS + 1), torch.zeros(2, 3, 64, 64)
+    with torch.inference_mode():
+        plain, classes = told(L)
+        torch.testing.assert_close(told(L, palette=palette, hints=hints)[0], plain)
+        palette[:, 5] = palette[:, -1] = 1
+        coloured, same = told(L, palette=palette)
+        assert not torch.allclose(coloured, plain) and torch.equal(same, classes)
+        hints[1, :, 8:12, 8:12] = torch.tensor([0.4, -0.2, 1])[:, None, None]
+        hinted, _ = told(L, hints=hints)
+    torch.testing.assert_close(hinted[0], plain[0])
+    assert not torch.allclose(hinted[1], plain[1])
+
+
+def test_with_options_too_the_parts_add_up_to_the_whole(told: ColorizationNetwork) -> None:
+    L, palette, hints = lightness(1, 1, 40, 48), torch.rand(1, CELLS + 1), torch.rand(1, 3, 40, 48)
+    with torch.inference_mode():
+        vector = told.global_vector(L, hints)
+        torch.testing.assert_close(told.colour(L, vector, palette, hints), told(L, palette=palette, hints=hints)[0])
+
+
+def test_a_hint_is_as_strong_in_the_square_copy_as_in_the_picture() -> None:
+    hints = torch.zeros(1, 3, 256, 512)
+    hints[0, :, 100:102, 300:302] = torch.tensor([0.5, -0.25, 1])[:, None, None]
+    small = resized_hints(hints, 64)
+    assert small.shape == (1, 3, 64, 64)
+    assert small[0, :, 25, 37].tolist() == [0.5, -0.25, 1] and int(small[0, 2].sum()) == 1
+    assert not resized_hints(torch.zeros(1, 3, 40, 48), 64).any()

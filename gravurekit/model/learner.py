@@ -1,0 +1,121 @@
+"""The learner: a network, its averaged weights and its optimizer, and what one step of training does to them."""
+
+import copy
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gravurekit.model import bins, losses
+from gravurekit.model.augment import Augmentation
+from gravurekit.model.batches import Batch, prepared
+from gravurekit.model.network import ColorizationNetwork
+from gravurekit.model.recipe import Recipe, learning_rate
+
+TRANSFORMS = ("crop", "tone", "blur", "noise", "photographs", "palette_drop")
+
+
+class Learner:
+    """`network` (on its device) learns by `recipe`. `histogram` (bins.SIDE, bins.SIDE): how many pixels of the training
+    pictures have which a and b; None: rare colours weigh no more than others.
+
+    rebalancing  weights of the cells of the ab plane on the device, or None
+    average      the averaged network, or the network itself if nothing is averaged
+    """
+
+    def __init__(
+        self, network: ColorizationNetwork, recipe: Recipe, bf16: bool, histogram: np.ndarray | None = None
+    ) -> None:
+        self.recipe, self.bf16 = recipe, bf16
+        self.device = next(network.parameters()).device
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network) if recipe.average else self.network
+        self.optimizer = optimizer_of(self.network, recipe)
+        self.augmentation = augmentation_of(recipe)
+        self.rebalancing = _rebalancing(recipe, histogram, self.device)
+        self._factors = torch.tensor(losses.factors(recipe), device=self.device)
+
+    def step(self, samples: dict[str, Tensor], places: np.ndarray, step: int) -> dict[str, float]:
+        """Do step number `step` (from 0) on `samples`, which have `places` (B,) in the order of training, and return
+        the terms of its loss. They may be infinite or NaN, and then the weights are lost too."""
+        batch = prepared(samples, self.network.config, self.augmentation, places, self.recipe.seed)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, self.recipe)
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = self._gradients(batch)
+        self.optimizer.step()
+        self._average(step)
+        return dict(zip(losses.TERMS, terms.tolist(), strict=True))
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Add up the gradients of the parts of a batch; the terms of its loss (3,)."""
+        weight = losses.place_weights(batch, self.rebalancing)
+        amounts = losses.amounts(batch, weight)
+        terms = torch.zeros_like(amounts)
+        count = self.recipe.accumulate
+        for part, own in zip(parts_of(batch, count), weight.tensor_split(count), strict=True):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                colour, logits = self.network(part.L, palette=part.palette, hints=part.hints)
+            found = losses.sums(colour, logits, part, own, self.network, self.recipe.name) / amounts
+            (found * self._factors).sum().backward()
+            terms += found.detach()
+        return terms
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        if self.average is self.network:
+            return
+        # at the beginning the average forgets quicker: the first weights are no good
+        decay = min(self.recipe.average, (1 + step) / (10 + step))
+        blend = get_ema_multi_avg_fn(decay)
+        kept, new = (list(net.state_dict().values()) for net in (self.average, self.network))
+        floats = [(k, n) for k, n in zip(kept, new, strict=True) if k.is_floating_point()]
+        blend([k for k, _ in floats], [n for _, n in floats], step)
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.network.state_dict().values())
+
+
+def augmentation_of(recipe: Recipe) -> Augmentation:
+    """What is done to the pictures of a training."""
+    knobs: dict[str, Any] = {name: value for name, value in asdict(recipe).items() if name in TRANSFORMS}
+    return Augmentation(mirror=True, hints=recipe.hint_share, **knobs)
+
+
+def parts_of(batch: Batch, count: int) -> list[Batch]:
+    """A batch in `count` parts, whose sizes differ by one at most."""
+    cut = {name: value.tensor_split(count) for name, value in vars(batch).items() if value is not None}
+    return [Batch(**{name: pieces[number] for name, pieces in cut.items()}) for number in range(count)]
+
+
+def optimizer_of(network: ColorizationNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    """The paper's Adadelta, or AdamW."""
+    if recipe.name == "paper":
+        return torch.optim.Adadelta(network.parameters(), lr=1.0)
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    scales = [p for p in network.parameters() if p.ndim <= 1]  # BN and biases: decay would only fight BN
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": scales, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether a device is quicker in bf16 than in fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return False
+
+
+def _rebalancing(recipe: Recipe, histogram: np.ndarray | None, device: torch.device) -> Tensor | None:
+    if histogram is None or recipe.rebalance == 0 or recipe.name == "paper":
+        return None
+    return torch.from_numpy(bins.rebalancing(histogram, uniform=1 - recipe.rebalance)).to(device)

@@ -1,0 +1,145 @@
+"""Validation: how good a network is on pictures that it doesn't learn from, and what of that decides which is best."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gravurekit.model import losses
+from gravurekit.model.augment import PLAIN, Augmentation
+from gravurekit.model.batches import Batch, Samples, prepared, prove
+from gravurekit.model.difference import delta_e_2000
+from gravurekit.model.feed import Feed
+from gravurekit.model.network import ColorizationNetwork
+from gravurekit.model.recipe import Recipe
+
+CHANCE = 0  # seed of the augmented validation: the same pictures are changed in the same way each time
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Asks a network for the colours of all of `samples`, or of `most` of them, evenly out of the whole."""
+
+    samples: Samples
+    recipe: Recipe
+    bf16: bool
+    batch: int
+    most: int = 0
+
+    @torch.no_grad()
+    def figures(
+        self, network: ColorizationNetwork, rebalancing: Tensor | None, augmentation: Augmentation = PLAIN
+    ) -> dict[str, float | None]:
+        """Places outside the pictures are left out.
+
+        loss                    what training minimises; colour_loss, lightness_loss, class_loss its parts
+        ab_error                mean distance in ab units
+        delta_e, delta_e_grey   mean over pictures of ΔE2000 at the wash's own lightness; what grey would have
+        chroma_ratio            predicted over true chroma: below 1 is duller (None if the truth is grey)
+        top1                    share of labelled pictures whose class was the most probable (None if none has a label)
+        delta_e_palette, chroma_ratio_palette   the same when the network is told each picture's palette
+        score                   see `score`
+        """
+        network.eval()
+        totals = _Totals(self.recipe, network, rebalancing)
+        for samples, numbers in self._batches(next(network.parameters()).device, network):
+            # the wash's lightness is needed to measure by, also where the network doesn't say it
+            wanted = replace(network.config, lightness="wash" in samples)
+            totals.add(prepared(samples, wanted, augmentation, numbers, CHANCE), self.bf16)
+        return totals.told()
+
+    def _batches(
+        self, device: torch.device, network: ColorizationNetwork
+    ) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
+        count = len(self.samples)
+        numbers = np.linspace(0, count - 1, min(self.most or count, count)).round().astype(np.int64)
+        parts = [numbers[start : start + self.batch] for start in range(0, len(numbers), self.batch)]
+        right_kind = partial(prove, classes=len(network.config.classes))
+        with Feed(self.samples, device, iter(parts), self.batch, readers=self.recipe.readers, prove=right_kind) as feed:
+            yield from zip(feed, parts, strict=True)
+
+
+class _Totals:
+    """Sums over the batches of a validation. They stay on the device: each look at one would wait for it."""
+
+    def __init__(self, recipe: Recipe, network: ColorizationNetwork, rebalancing: Tensor | None) -> None:
+        self._recipe, self._network, self._rebalancing = recipe, network, rebalancing
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, batch: Batch, bf16: bool) -> None:
+        colour, logits = self._asked(batch, bf16, None)
+        weight = losses.place_weights(batch, self._rebalancing)
+        terms = losses.sums(colour, logits, batch, weight, self._network, self._recipe.name)
+        for name, term, amount in zip(losses.TERMS, terms, losses.amounts(batch, weight), strict=True):
+            self._add({name: term, f"{name} of": amount})
+        labelled = batch.label >= 0
+        right = (logits.argmax(1) == batch.label) & labelled
+        self._add(
+            {"pictures": labelled.new_ones(len(labelled)).sum(), "right": right.sum(), "labelled": labelled.sum()}
+        )
+        self._add_colours(batch, self._network.ab(colour), "")
+        self._add_colours(batch, torch.zeros_like(batch.ab), "_grey")
+        if batch.palette is not None:
+            colour, _ = self._asked(batch, bf16, batch.palette)
+            self._add_colours(batch, self._network.ab(colour), "_palette")
+
+    def _asked(self, batch: Batch, bf16: bool, palette: Tensor | None) -> tuple[Tensor, Tensor]:
+        with torch.autocast(batch.L.device.type, torch.bfloat16, enabled=bf16):
+            found: tuple[Tensor, Tensor] = self._network(batch.L, palette=palette)
+        return found
+
+    def _add_colours(self, batch: Batch, ab: Tensor, row: str) -> None:
+        place = batch.inside
+        L = torch.full_like(place, 50) if batch.wash_L is None else batch.wash_L
+        difference = delta_e_2000(torch.cat([L, ab], 1), torch.cat([L, batch.ab], 1), axis=1)[:, None]
+        own = (difference * place).flatten(1).sum(1) / place.flatten(1).sum(1).clamp(min=1e-6)
+        self._add(
+            {
+                f"delta_e{row}": own.sum(),
+                f"error{row}": ((ab - batch.ab).norm(dim=1, keepdim=True) * place).sum(),
+                f"chroma{row}": (ab.norm(dim=1, keepdim=True) * place).sum(),
+                f"true{row}": (batch.ab.norm(dim=1, keepdim=True) * place).sum(),
+                f"places{row}": place.sum(),
+            }
+        )
+
+    def _add(self, more: Mapping[str, Tensor]) -> None:
+        for name, value in more.items():
+            self._sums[name] = self._sums.get(name, 0) + value.double()
+
+    def told(self) -> dict[str, float | None]:
+        """The figures, see `Examiner.figures`."""
+        found = {name: float(value) for name, value in self._sums.items()}
+        terms = {name: found[name] / found[f"{name} of"] for name in losses.TERMS}
+        loss = sum(factor * term for factor, term in zip(losses.factors(self._recipe), terms.values(), strict=True))
+        pictures = found["pictures"]
+        figures: dict[str, float | None] = {
+            "loss": loss,
+            **terms,
+            "ab_error": found["error"] / max(1.0, found["places"]),
+            "delta_e_grey": found["delta_e_grey"] / pictures,
+            "top1": found["right"] / found["labelled"] if found["labelled"] else None,
+        }
+        for row in ("", "_palette"):
+            if f"delta_e{row}" in found:
+                figures[f"delta_e{row}"] = found[f"delta_e{row}"] / pictures
+                true = found[f"true{row}"]
+                figures[f"chroma_ratio{row}"] = found[f"chroma{row}"] / true if true else None
+        return figures | {"score": score(figures)}
+
+
+def score(figures: Mapping[str, float | None]) -> float:
+    """What decides which network is best, the lower the better: how far its colours are off, as a share of what grey is
+    off, and how far its chroma is from the true one. Grey itself has 2 and the truth 0, so nobody wins by going grey,
+    as one does by ΔE or by the mean squared error alone. With a palette, the mean of the scores without and with it."""
+    grey = max(1e-6, figures["delta_e_grey"] or 0.0)
+
+    def of(row: str) -> float:
+        ratio = figures[f"chroma_ratio{row}"]
+        return (figures[f"delta_e{row}"] or 0.0) / grey + abs(1 - (1.0 if ratio is None else ratio))
+
+    rows = [row for row in ("", "_palette") if f"delta_e{row}" in figures]
+    return sum(map(of, rows)) / len(rows)
