@@ -5,6 +5,7 @@ checkpoint.py   model and training-state files: safetensors, no pickle
 order.py        which samples come when: a pure function of the seed
 feed.py         samples on the device, there when they are asked for
 batches.py      samples, and how a batch of them is scaled
+difference.py   CIEDE2000
 trainer.py      the training loop; interrupted at any moment, it goes on to the same bytes
 colorizer.py    a trained network at work: lightness in, ab and classes out
 """
