@@ -46,17 +46,16 @@ class Learner:
             group["lr"] = learning_rate(step, self.recipe)
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        terms = self._gradients(batch)
+        terms = self._gradients(batch, self.recipe.accumulate)
         self.optimizer.step()
         self._average(step)
         return dict(zip(losses.TERMS, terms.tolist(), strict=True))
 
-    def _gradients(self, batch: Batch) -> Tensor:
-        """Add up the gradients of the parts of a batch; the terms of its loss (3,)."""
+    def _gradients(self, batch: Batch, count: int) -> Tensor:
+        """Add up the gradients of a batch that is seen in `count` parts; the terms of its loss (3,)."""
         weight = losses.place_weights(batch, self.rebalancing)
         amounts = losses.amounts(batch, weight)
         terms = torch.zeros_like(amounts)
-        count = self.recipe.accumulate
         for part, own in zip(parts_of(batch, count), weight.tensor_split(count), strict=True):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 colour, logits = self.network(part.L, palette=part.palette, hints=part.hints)
@@ -64,6 +63,12 @@ class Learner:
             (found * self._factors).sum().backward()
             terms += found.detach()
         return terms
+
+    def rehearse(self, samples: dict[str, Tensor]) -> None:
+        """Find the gradients of some samples, as a step does, and do nothing with them. Running statistics of BN move,
+        so nobody goes on from here."""
+        self.network.train()
+        self._gradients(prepared(samples, self.network.config), 1)
 
     @torch.no_grad()
     def _average(self, step: int) -> None:

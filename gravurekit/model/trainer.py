@@ -27,7 +27,7 @@ import torch
 
 from gravurekit import storage
 from gravurekit.errors import TrainingError
-from gravurekit.model import states, warm_start
+from gravurekit.model import memory, states, warm_start
 from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Samples, prove
 from gravurekit.model.checkpoint import State, pick_device, restore, save_model
@@ -58,6 +58,7 @@ def train(
     histogram: np.ndarray | None = None,
     look: Look = lambda network, step: None,
     init: ColorizationNetwork | None = None,
+    called: Callable[[list[int]], list[str]] = lambda numbers: list(map(str, numbers)),
 ) -> dict[str, Any]:
     """Train in `folder`, or go on with what is there, and return a summary.
 
@@ -67,20 +68,21 @@ def train(
     which `init` is, say which training a state belongs to.
     `histogram` (27, 27): pixels of the training pictures by their a and b, for the recipe's `rebalance`. `look` is
     shown the averaged network, in eval mode, after each validation. `init` is a network to begin from, not from chance.
+    `called` tells what pictures of `train` are called in messages.
     Ctrl-C finishes the step, saves the state and raises KeyboardInterrupt; a second Ctrl-C raises at once.
 
     Raises ModelError for a state of another training or of other shards, TrainingError if the training can't go on, and
     whatever the samples raise, at the step that they were read for.
     """
-    run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init)
+    run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init, called)
     try:
         with _held_interrupts() as interrupted, _deterministic(run.device, run.learner.bf16):
             return run.go(progress, should_stop, look, interrupted)
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"{run.device} ran out of memory at step {run.step + 1} with batch {run.batch}; "
-            f"try batch {max(2, run.batch // 2)} in a new folder, or smaller pictures"
-        ) from error
+    except RuntimeError as error:
+        if not memory.is_short(error):
+            raise
+    # only now: as long as the error is known, what its frames hold is held
+    raise run.too_large()
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -110,10 +112,12 @@ class _Run:
         about: dict[str, Any],
         histogram: np.ndarray | None,
         init: ColorizationNetwork | None,
+        called: Callable[[list[int]], list[str]],
     ) -> None:
         if len(train) < 2:
             raise TrainingError(f"training needs at least 2 pictures, not {len(train)}; crawl and shard more")
         self.train, self.recipe, self.folder, self.about = train, recipe, folder, about
+        self.called = called
         self.order = Order(len(train), recipe.seed)
         self.batch = min(recipe.batch, len(train))
         self.device = pick_device(recipe.device)
@@ -129,6 +133,7 @@ class _Run:
         self.whole = True  # False while a step is half done: such weights must not be saved
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float | None] | None = None
+        self.validated = 0  # the last step after which it was
         self.best: dict[str, Any] = {}  # "step", "score", and "since": validations that weren't better
         if found is not None:
             self._resume(found)
@@ -198,14 +203,16 @@ class _Run:
     ) -> bool:
         """Do the steps that are left; True if it was stopped before the last."""
         first, begin, stopped = self.step, time.perf_counter(), False
+        if self.step:  # it may have been ended between a step and its validation
+            self._validate_if_due(progress, look)
         while self.step < self.recipe.steps and not stopped and not self._no_better():
             self._one_step(next(feed))
             self._report(progress, self._figures(first, begin, feed))
             if interrupted():
                 raise KeyboardInterrupt
             stopped = self.step < self.recipe.steps and should_stop()
-            if not stopped and self.step < self.recipe.steps and self.step % self.recipe.validate_every == 0:
-                self._validate(progress, look)
+            if not stopped:
+                self._validate_if_due(progress, look)
             if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
                 self._save()
         return stopped
@@ -223,21 +230,26 @@ class _Run:
         self.whole = False
         self.losses = self.learner.step(samples, places, self.step)
         if not all(map(math.isfinite, self.losses.values())):
-            raise self._spoilt(f"the loss isn't finite ({self.losses}); pictures {self._pictures()}")
+            said = ", ".join(f"{name} {value:g}" for name, value in self.losses.items())
+            raise self._spoilt(f"the loss isn't finite ({said}); pictures: {', '.join(self._pictures())}")
         self.step += 1
         self.seen += self.batch
         self.whole = True
 
-    def _pictures(self) -> list[int]:
-        """The numbers of the pictures of the step that is being done."""
-        numbers: list[int] = self.order.take(self.seen, self.batch).tolist()
-        return numbers
+    def _pictures(self) -> list[str]:
+        """What the pictures of the step that is being done are called."""
+        return self.called(sorted(set(self.order.take(self.seen, self.batch).tolist())))
 
     def _report(self, progress: Callable[[dict[str, Any]], None], figures: dict[str, Any]) -> None:
         last = self.step == self.recipe.steps
         if last or self.step % max(1, self.recipe.steps // LOG_LINES) == 0:
             self._log("train", figures)
         progress({"kind": "train", "step": self.step, "steps": self.recipe.steps, **figures})
+
+    def _validate_if_due(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
+        due = self.step < self.recipe.steps and self.step % self.recipe.validate_every == 0
+        if due and self.validated < self.step:
+            self._validate(progress, look)
 
     def _validate(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
         """Examine the averaged network; keep it if none was better."""
@@ -252,6 +264,7 @@ class _Run:
             self.validation = figures
         if "score" in figures:
             self._compare(figures["score"] or 0.0)
+        self.validated = self.step
         look(network, self.step)
 
     def _compare(self, score: float) -> None:
@@ -303,7 +316,8 @@ class _Run:
         if not self.learner.finite():
             raise self._spoilt("the weights aren't finite any more")
         said = {"step": self.step, "seen": self.seen, "losses": self.losses, "best": self.best}
-        about = said | {"identity": self._identity(), "validation": self.validation}
+        examined = {"validation": self.validation, "validated": self.validated}
+        about = said | examined | {"identity": self._identity()}
         states.save(self.folder, self.learner, about, self.recipe.keep)
 
     def _spoilt(self, what: str) -> TrainingError:
@@ -311,6 +325,20 @@ class _Run:
         return TrainingError(
             f"at step {self.step + (not self.whole)} {what}; {kept} in {self.folder}. "
             "Train in a new folder with a smaller learning rate or precision fp32"
+        )
+
+    def too_large(self) -> TrainingError:
+        """What to say when memory is out."""
+        arrays = self.train.batch(self.order.take(self.seen, self.batch))
+        samples = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
+        what = f"{self.device} ran out of memory at step {self.step + 1} with batch {self.batch}"
+        fits = memory.fitting(self.learner, samples, self.batch)
+        if not fits:
+            return TrainingError(f"{what}, and not even 2 pictures fit; make smaller shards, or use head 'average'")
+        parts = -(-self.batch // fits)
+        return TrainingError(
+            f"{what}; batch {fits} would fit. Train with it, or with accumulate {parts}, which sees batches of "
+            f"{self.batch} in {parts} parts"
         )
 
     def _resume(self, state: State) -> None:
@@ -323,6 +351,7 @@ class _Run:
             storage.copy(state.path, self.folder / STATE)
         self.step, self.seen = state.about["step"], state.about["seen"]
         self.losses, self.validation = state.about.get("losses", {}), state.about.get("validation")
+        self.validated = state.about.get("validated", 0)
         if (self.folder / BEST).exists():
             self.best = state.about.get("best", {})
 

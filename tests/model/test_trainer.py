@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gravurekit import storage
 from gravurekit.errors import DataError, ModelError, TrainingError, UsageError
-from gravurekit.model import batches, losses, trainer
+from gravurekit.model import learner, losses
 from gravurekit.model.checkpoint import load_model, load_state, save_state
 from gravurekit.model.network import NetworkConfig, build
 from gravurekit.model.order import Order
@@ -24,7 +24,7 @@ from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.trainer import read_log, train
 
 CONFIG = NetworkConfig(("dress", "hat"), "average", 32, L_mean=0.5)
-BF16 = trainer._fast_bf16(torch.device("cpu"))
+BF16 = learner.fast_bf16(torch.device("cpu"))
 
 
 class Blocks:
@@ -128,93 +128,12 @@ def test_the_rate_follows_the_recipe(name: str) -> None:
         assert 0 < rates[-1] < 1e-5
 
 
-# ---- what counts ---------------------------------------------------------------------------------------
-
-
-def prepared(flip: bool, **changes: Any) -> batches.Batch:
-    arrays = Blocks(1, (16, 16), **changes).batch(np.array([0]))
-    return batches.prepared({n: torch.from_numpy(a) for n, a in arrays.items()}, np.array([flip]))
-
-
-def test_units_and_sizes_of_a_batch() -> None:
-    batch = prepared(False)
-    assert batch.L.shape == (1, 1, 16, 16) and batch.ab.shape == (1, 2, 8, 8)
-    assert 78 <= batch.L.min() and batch.L.max() <= 87  # 200…219 of 255
-    assert batch.ab[0, :, 3, 3].tolist() == [30, 20]
-    assert bool((batch.inside == 1).all())
-
-
-def test_padding_counts_nowhere_even_at_an_odd_border() -> None:
-    box = np.array([[1, 3, 14, 16]])
-    wash = Blocks().batch(np.array([0]))["wash"][:, :, :16, :16].copy()
-    wash[:, 1:, :1], wash[:, 1:, 14:], wash[:, 1:, :, :3] = 0, 255, 255
-    batch = prepared(False, box=box, wash=wash)
-    assert batch.inside[0, 0, 4].tolist() == [0, 0.5, 1, 1, 1, 1, 1, 1]
-    assert batch.inside[0, 0, 0, 1] == 0.25 and bool((batch.inside[0, 0, 7] == 0).all())
-    assert bool((batch.ab[0, 0][batch.inside[0, 0] > 0] == 30).all())
-    right = ((batch.ab / 110 + 1) / 2).clone()
-    wrong_outside = torch.where(batch.inside > 0, right, torch.zeros(1))
-    for name in ("default", "paper"):
-        assert losses.colour_loss(wrong_outside, batch, 110.0, name) == pytest.approx(0, abs=1e-9)
-        assert losses.colour_loss(1 - right, batch, 110.0, name) > 0.01
-
-
-def test_mirroring_turns_picture_colours_and_box_together() -> None:
-    ramp = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
-    changes = {"L": ramp, "wash": np.repeat(ramp, 3, axis=1), "box": np.array([[0, 2, 16, 12]])}
-    plain, turned = prepared(False, **changes), prepared(True, **changes)
-    for one, other in zip(vars(plain).values(), vars(turned).values(), strict=True):
-        assert torch.equal(one.flip(-1) if one.ndim == 4 else one, other)
-
-
-def test_vivid_places_weigh_more() -> None:
-    ab = torch.tensor([[0.0, 60.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
-    batch = batches.Batch(torch.zeros(1, 1, 2, 4), ab, torch.ones(1, 1, 1, 2), torch.tensor([0]))
-    exact = (ab / 110 + 1) / 2
-    off = torch.tensor([[0.1, 0.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
-    dull, vivid = (losses.colour_loss(exact + o, batch, 110.0, "default") for o in (off, off.flip(-1)))
-    assert float(vivid / dull) == pytest.approx(1 + 60 / losses.VIVID, rel=1e-3)
-
-
-def test_pictures_without_a_label_are_left_out_of_the_class_loss() -> None:
-    logits = torch.tensor([[2.0, 0.0], [0.0, 9.0]])
-    one = losses.class_loss(logits, torch.tensor([0, -1]))
-    assert float(one) == pytest.approx(float(np.log1p(np.exp(-2))))
-    assert losses.class_loss(logits, torch.tensor([-1, -1])) == 0
-
-
-class Grey(nn.Module):
-    """Says ab = 0 and the second class whatever it sees."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config, self.weight = CONFIG, nn.Parameter(torch.zeros(1))
-
-    def forward(self, L: Tensor) -> tuple[Tensor, Tensor]:
-        half = L.shape[-2] // 2, L.shape[-1] // 2
-        return torch.full((len(L), 2, *half), 0.5), torch.tensor([[0.0, 1.0]]).expand(len(L), 2)
-
-    def ab(self, p: Tensor) -> Tensor:
-        return (2 * p - 1) * CONFIG.ab_limit
-
-
-def test_validation_figures_of_a_network_that_says_grey() -> None:
-    network: Any = Grey()
-    figures = losses.validate(network, Blocks(5), recipe(), bf16=False, batch=2)
-    assert figures["ab_error"] == pytest.approx((3 * np.hypot(30, 20) + 2 * 40) / 5)
-    assert figures["chroma_ratio"] == 0 and figures["top1"] == pytest.approx(0.4)
-    assert figures["class_loss"] == pytest.approx(np.log(1 + np.e) - 0.4)
-    unlabelled = Blocks(2, label=np.array([-1, -1]), wash=np.full((2, 3, 32, 32), 128, np.uint8))
-    figures = losses.validate(network, unlabelled, recipe(), bf16=False, batch=2)
-    assert figures["top1"] is None and figures["chroma_ratio"] is None and figures["loss"] == 0
-
-
 # ---- going on ------------------------------------------------------------------------------------------
 
 
 def test_the_folder_of_a_finished_training(unbroken: Path) -> None:
     names = sorted(path.name for path in unbroken.iterdir())
-    assert names == ["log.jsonl", "model.safetensors", "state.safetensors"]
+    assert names == ["best.safetensors", "log.jsonl", "model.safetensors", "state.safetensors"]
     network, about = load_model(unbroken / "model.safetensors", "cpu")
     assert network.config == CONFIG and about["shards"] == "abc" and about["training"]["recipe"]["steps"] == 6
     log = [(line["kind"], line["step"]) for line in read_log(unbroken)]
@@ -368,7 +287,7 @@ def test_a_state_that_knows_no_samples_seen_is_refused(tmp_path: Path, unbroken:
     state = load_state(unbroken / "state.safetensors")
     network, plan = build(CONFIG, 0), recipe()
     about = {name: value for name, value in state.about.items() if name != "seen"}
-    save_state(tmp_path / "state.safetensors", network, trainer._optimizer(network, plan), about)
+    save_state(tmp_path / "state.safetensors", network, network, learner.optimizer_of(network, plan), about)
     with pytest.raises(ModelError, match="earlier gravurekit.*another order; remove it"):
         train(Blocks(), None, CONFIG, plan, tmp_path, about={"shards": "abc"})
 
@@ -390,19 +309,21 @@ def test_a_damaged_state_is_an_error_not_a_new_beginning(tmp_path: Path, unbroke
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.safetensors"]
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_step_and_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, honest = [0], losses.colour_loss
+    calls, honest = [0], losses.sums
 
     def poisoned(*arguments: Any) -> Tensor:
         calls[0] += 1
         return honest(*arguments) * (float("nan") if calls[0] == 3 else 1)
 
-    monkeypatch.setattr(trainer, "colour_loss", poisoned)
-    indices = Order(8, 0).take(8, 4).tolist()
+    monkeypatch.setattr(losses, "sums", poisoned)
     with pytest.raises(TrainingError, match="at step 3 .*isn't finite.*last good state is kept") as caught:
-        train(Blocks(), None, CONFIG, recipe(checkpoint_every=2), tmp_path)
-    assert str(indices) in str(caught.value)
+        train(
+            Blocks(), None, CONFIG, recipe(checkpoint_every=2), tmp_path,
+            called=lambda numbers: [f"picture {n}" for n in numbers],
+        )  # fmt: skip
+    numbers = sorted(Order(8, 0).take(8, 4).tolist())
+    assert f"pictures: {', '.join(f'picture {n}' for n in numbers)}" in str(caught.value)
     state = load_state(tmp_path / "state.safetensors")
     assert state.about["step"] == 2
     assert all(bool(tensor.isfinite().all()) for tensor in state.tensors.values())
@@ -414,12 +335,41 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     assert not (tmp_path / "state.safetensors").exists()
 
 
-def test_out_of_memory_says_which_batch_to_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+@pytest.mark.parametrize(
+    ("room", "message"),
+    [
+        (2, "at step 1 with batch 8; batch 2 would fit. .* or with accumulate 4, which sees batches of 8 in 4 parts"),
+        (4, "batch 4 would fit. .* accumulate 2"),
+        (1, "not even 2 pictures fit"),
+    ],
+)
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce] can't allocate memory")])
+def test_out_of_memory_says_which_batch_would_fit(
+    room: int, message: str, error: RuntimeError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = losses.sums
 
-    monkeypatch.setattr(trainer, "colour_loss", full)
-    with pytest.raises(TrainingError, match="at step 1 with batch 4; try batch 2"):
+    def cramped(colour: Tensor, *rest: Any) -> Tensor:
+        if len(colour) > room:
+            raise error
+        return honest(colour, *rest)
+
+    monkeypatch.setattr(losses, "sums", cramped)
+    with pytest.raises(TrainingError, match=message):
+        train(Blocks(), None, CONFIG, recipe(batch=8), tmp_path)
+    plan = recipe(batch=8, accumulate=8 // room, steps=1) if room > 1 else None
+    if plan:
+        assert train(Blocks(), None, CONFIG, plan, tmp_path)["finished"]
+
+
+def test_other_errors_of_torch_are_not_taken_for_lack_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Tensor:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(losses, "sums", broken)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
         train(Blocks(), None, CONFIG, recipe(), tmp_path)
 
 
