@@ -4,6 +4,7 @@ Two halves. `drawn` throws the dice on the host, counted (`chance.py`): a few nu
 done with these on the device, in shapes that depend on nothing that is drawn, so that a CUDA graph can hold it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import hints
 from gravurekit.model.chance import KEY_BITS, bell, chance
 
-RADIUS = 3  # of the blur, px
+RADIUS = 3  # of the widest blur, px
 # Streams of chance. A stream for each, so that one that is switched on changes nothing of the others.
 CROP, MIRROR, PHOTOGRAPH, TONE, BLUR, NOISE, PALETTE, HINTS = range(8)
 # What is drawn for a sample, in columns
@@ -25,7 +26,7 @@ _COLUMNS = {
     "photograph": 1,
     "tone": 3,  # gamma; lightness of ink and of paper, 0..1
     "taps": RADIUS + 1,  # of the blur, from the middle outwards
-    "noise": 3,  # standard deviation in L units, two keys
+    "noise": 2,  # standard deviation in L units, key of its pattern
     "palette": 1,  # 0 where it is dropped
     "hints": hints.COLUMNS,
 }
@@ -57,7 +58,7 @@ class Augmentation:
     hints: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, limit in (("tone", 1), ("blur", RADIUS / 2), ("noise", 50)):
+        for name, limit in (("tone", 1), ("blur", RADIUS / 3), ("noise", 50)):
             if not 0 <= getattr(self, name) <= limit:
                 raise UsageError(f"bad augmentation: {name} must lie in 0..{limit}, not {getattr(self, name)}")
         for name in ("photographs", "palette_drop", "hints"):
@@ -77,14 +78,13 @@ def drawn(augmentation: Augmentation, size: tuple[int, int], places: np.ndarray,
     places   (B,) int64, which samples of the endless stream of a training they are
     returns  (B, COLUMNS) float32, for `Draws`
     """
-    count = len(places)
 
     def dice(stream: int, number: int = 1) -> np.ndarray:
         return chance(seed, places, stream, number)
 
     gamma, ink, paper = dice(TONE, 3).T * augmentation.tone
     taps = _taps(dice(BLUR) * augmentation.blur)
-    noise = dice(NOISE, 3) * (augmentation.noise, 1 << KEY_BITS, 1 << KEY_BITS)
+    noise = dice(NOISE, 2) * (augmentation.noise, 1 << KEY_BITS)
     parts = {
         "corner": 2 * np.floor(dice(CROP, 2) * (_room(augmentation.crop, size) // 2 + 1)),
         "mirrored": dice(MIRROR) < 0.5 * augmentation.mirror,
@@ -95,7 +95,7 @@ def drawn(augmentation: Augmentation, size: tuple[int, int], places: np.ndarray,
         "palette": dice(PALETTE) >= augmentation.palette_drop,
         "hints": hints.drawn(dice(HINTS, hints.COLUMNS), augmentation.hints),
     }
-    columns = [np.broadcast_to(parts[name], (count, width)) for name, width in _COLUMNS.items()]
+    columns = [np.broadcast_to(parts[name], (len(places), width)) for name, width in _COLUMNS.items()]
     return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
@@ -175,14 +175,14 @@ class Draws:
         """Another print of the same: L (B, 1, H, W) float32 0..100 → the same, new memory."""
         if self.augmentation.tone:
             gamma, ink, paper = _for_planes(self["tone"]).split(1, dim=1)
-            L = (L / 100).pow(gamma) * (100 * (paper - ink)) + 100 * ink
+            L = (L / 100).pow_(gamma).mul_(100 * (paper - ink)).add_(100 * ink)
         if self.augmentation.blur:
-            taps = _for_planes(self["taps"])
+            taps = _for_planes(self["taps"][:, : math.ceil(3 * self.augmentation.blur) + 1])
             L = _blurred(_blurred(L, taps, 2), taps, 3)
         if self.augmentation.noise:
-            deviation, keys = self["noise"].split([1, 2], dim=1)
-            L = L + _for_planes(deviation) * bell(keys, *L.shape[-2:])
-        return L.clamp(0, 100)
+            deviation, keys = self["noise"].split(1, dim=1)
+            L = bell(keys, *L.shape[-2:]).mul_(_for_planes(deviation)).add_(L)
+        return L.clamp_(0, 100)
 
 
 def _for_planes(columns: Tensor) -> Tensor:
@@ -191,12 +191,13 @@ def _for_planes(columns: Tensor) -> Tensor:
 
 
 def _blurred(L: Tensor, taps: Tensor, axis: int) -> Tensor:
-    """L (B, 1, H, W) smoothed along an axis, each sample by weights of its own (B, RADIUS + 1, 1, 1); at the border the
+    """L (B, 1, H, W) smoothed along an axis, each sample by weights of its own (B, radius + 1, 1, 1); at the border the
     outermost pixels go on. Shifted copies are added up: no convolution has a kernel a sample."""
-    sides = (0, 0, RADIUS, RADIUS) if axis == 2 else (RADIUS, RADIUS, 0, 0)
+    radius = taps.shape[1] - 1
+    sides = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
     wide, length = F.pad(L, sides, mode="replicate"), L.shape[axis]
     result = L * taps[:, :1]
-    for distance in range(1, RADIUS + 1):
-        both = wide.narrow(axis, RADIUS - distance, length) + wide.narrow(axis, RADIUS + distance, length)
+    for distance in range(1, radius + 1):
+        both = wide.narrow(axis, radius - distance, length) + wide.narrow(axis, radius + distance, length)
         result.addcmul_(taps[:, distance : distance + 1], both)
     return result

@@ -119,7 +119,7 @@ def on_device(
     size = augmentation.crop or samples["L"].shape[-2:]
     box = dice.moved(samples["box"], size[1])
     inside = _share(box, *size)
-    target = dice.window(_pooled(planes, samples["box"]), 2) / inside.clamp(min=0.25)
+    target = dice.window(_summed(planes, samples["box"]), 2) / (4 * inside).clamp(min=1)
     ab = target[:, -2:] - 128 * (inside > 0)
     return Batch(
         L=_lightness(samples, dice, box),
@@ -141,11 +141,12 @@ def _lightness(samples: dict[str, Tensor], dice: Draws, box: Tensor) -> Tensor:
     return torch.where(_within(box, *L.shape[-2:]), dice.lightness(L), L)
 
 
-def _pooled(planes: Tensor, box: Tensor) -> Tensor:
-    """(B, C, H, W) uint8 → (B, C, h, w) float32, sums over what of a place lies in the boxes, by 4. At an odd border the
-    padding must not bleed into the target."""
-    own = planes * _within(box, *planes.shape[-2:]).to(torch.uint8)
-    return F.avg_pool2d(own.float(), 2)
+def _summed(planes: Tensor, box: Tensor) -> Tensor:
+    """(B, C, H, W) uint8 → (B, C, h, w) int16, sums over those of 2×2 pixels that lie in the boxes: at an odd border
+    the padding must not bleed into the target. Small integers, because this is what takes the most memory."""
+    own = (planes * _within(box, *planes.shape[-2:])).short()
+    rows = own[:, :, 0::2] + own[:, :, 1::2]
+    return rows[..., 0::2] + rows[..., 1::2]
 
 
 def _hints(dice: Draws, ab: Tensor, inside: Tensor, box: Tensor, limit: float) -> Tensor:

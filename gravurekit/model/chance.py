@@ -10,7 +10,7 @@ from torch import Tensor
 
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
-KEY_BITS = 24  # of a key for `bell`: what a float32 holds exactly
+KEY_BITS = 24  # of a key of `bell`: what a float32 holds exactly
 
 
 def chance(seed: int, places: np.ndarray, stream: int, count: int) -> np.ndarray:
@@ -42,13 +42,12 @@ def _mixed(words: np.ndarray) -> np.ndarray:
 def bell(keys: Tensor, height: int, width: int) -> Tensor:
     """Noise, computed where the keys are: no generator, so the same on any device.
 
-    keys     (B, 2) float32, whole numbers of at most KEY_BITS bits
+    keys     (B, 1) float32, whole numbers of at most KEY_BITS bits
     returns  (B, 1, height, width) float32 of mean 0 and variance 1, nearly normal: a sum of four equal chances
     """
-    one, other = keys.to(torch.int32)[:, :, None, None, None].unbind(1)
-    y = torch.arange(height, device=keys.device, dtype=torch.int32)[:, None]
-    x = torch.arange(width, device=keys.device, dtype=torch.int32)
-    words = _scrambled(_scrambled((y * width + x) ^ one) ^ other)
+    pixels = torch.arange(height * width, device=keys.device, dtype=torch.int32).reshape(height, width)
+    # The keys are spread over all bits: below them are the pixels'
+    words = _scrambled(keys.to(torch.int32)[:, :, None, None] * (0x9E3779B1 - (1 << 32)) ^ pixels)
     # The four bytes of a word, added up two by two in its halves.
     pairs = (words & 0x00FF00FF).add_((words >> 8).bitwise_and_(0x00FF00FF))
     sums = (pairs & 0xFFFF).add_(pairs >> 16)
@@ -56,9 +55,9 @@ def bell(keys: Tensor, height: int, width: int) -> Tensor:
 
 
 def _scrambled(words: Tensor) -> Tensor:
-    """Wellons' 32-bit hash "lowbias32", in place on new memory: (…) int32 → the same shape. int32 has no logical shift,
-    hence the masks; products wrap around."""
-    words = words ^ (words >> 16).bitwise_and_(0xFFFF)
+    """Wellons' 32-bit hash "lowbias32", in place: (…) int32 → itself. int32 has no logical shift, hence the masks;
+    products wrap around."""
+    words.bitwise_xor_((words >> 16).bitwise_and_(0xFFFF))
     words.mul_(0x7FEB352D).bitwise_xor_((words >> 15).bitwise_and_(0x1FFFF))
     words.mul_(0x846CA68B - (1 << 32)).bitwise_xor_((words >> 16).bitwise_and_(0xFFFF))
     return words

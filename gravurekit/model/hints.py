@@ -1,6 +1,7 @@
 """Hints: small squares whose colour is told to the network, as a user would by a click.
 
-How many there are is drawn as in Zhang et al., "Real-Time User-Guided Image Colorization", 2017: mostly few, often none.
+How many there are is drawn as in Zhang et al., "Real-Time User-Guided Image Colorization", 2017: mostly few,
+often none.
 """
 
 import numpy as np

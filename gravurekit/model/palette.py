@@ -8,7 +8,6 @@ colour, which is what tells most, would be lost beside the paper. A last number,
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 STEP = 20.0  # ab units between nodes
@@ -26,9 +25,8 @@ def of(ab: Tensor, inside: Tensor) -> Tensor:
     returns  (B, CELLS + 1) float32 0..1: the square root of the shares of the nodes, a's in rows, then 1;
              all zeros for a picture in which nothing counts
     """
-    weight = inside.flatten(1)[:, None]
     a, b = (_nearness(axis) for axis in ab.flatten(2).unbind(1))
-    counts = torch.bmm(a * weight, b.transpose(1, 2)).flatten(1)
+    counts = torch.bmm(a.mul_(inside.flatten(1)[:, None]), b.transpose(1, 2)).flatten(1)
     total = counts.sum(1, keepdim=True)
     shares = (counts / total.clamp(min=1e-12)).sqrt()
     return torch.cat([shares, (total > 0).to(shares.dtype)], dim=1)
@@ -38,7 +36,7 @@ def _nearness(values: Tensor) -> Tensor:
     """(B, n) ab units → (B, SIDE, n) 0..1, how much each value counts at each node of an axis: they add up to 1."""
     nodes = torch.arange(SIDE, device=values.device, dtype=values.dtype)[:, None]
     places = (values.clamp(-REACH, REACH) + REACH) / STEP
-    return F.relu(1 - (places[:, None] - nodes).abs())
+    return (places[:, None] - nodes).abs_().neg_().add_(1).relu_()
 
 
 def from_histogram(histogram: np.ndarray) -> np.ndarray:
