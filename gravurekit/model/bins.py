@@ -13,6 +13,7 @@ from torch import Tensor
 
 STEP = 10
 NEAREST, SIGMA = 5, 5.0  # a colour counts at so many bins, by a Gaussian of so many ab units
+TEMPERATURE = 0.38  # of the annealed mean, as in the paper
 EDGE = 13  # cells on each side of the middle one, of histograms and of the table below: −130 to 130
 _SIDE = 2 * EDGE + 1
 _SPANS = {  # a: the first and the last b
@@ -54,9 +55,9 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
     return logits.logsumexp(1, keepdim=True) - hit
 
 
-def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
-    """One colour of many odds: their mean after the odds are sharpened, logits (B, COUNT, h, w) → (B, 2, h, w) float32, in
-    ab units. At 1 it is the mean, dull; towards 0 the likeliest bin, vivid but patchy; the paper takes 0.38."""
+def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """One colour of many odds: their mean after the odds are sharpened, logits (B, COUNT, h, w) → (B, 2, h, w) float32,
+    in ab units. At 1 it is the mean, dull; towards 0 the likeliest bin, vivid but patchy; the paper takes 0.38."""
     with torch.autocast("cpu" if logits.device.type == "meta" else logits.device.type, enabled=False):
         odds = torch.softmax(logits.float() / temperature, dim=1)
         return torch.einsum("bqhw,qc->bchw", odds, _centres(logits.device))

@@ -54,7 +54,8 @@ class Recipe:
     readers: int = 2
 
     def __post_init__(self) -> None:
-        shares = ("rebalance", "average", "photographs", "palette_drop", "hint_share")
+        shares = ("photographs", "palette_drop", "hint_share")
+        part = ("rebalance", "average")
         rest = ("weight_decay", "class_weight", "lightness_weight", "tone", "blur", "noise", "seed", "patience")
         ones = ("steps", "accumulate", "checkpoint_every", "validate_every", "keep", "readers")
         for good, fault in (
@@ -66,6 +67,10 @@ class Recipe:
             (self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}"),
             (self.name in ("default", "paper"), f"name must be 'default' or 'paper', not {self.name!r}"),
             (self.precision in ("auto", "bf16", "fp32"), f"precision can't be {self.precision!r}"),
+            *(
+                (0 <= getattr(self, name) < 1, f"{name} must lie in 0..1, below 1: {getattr(self, name)}")
+                for name in part
+            ),
             *((self._is(name, 0, 1), f"{name} must lie in 0..1, not {getattr(self, name)}") for name in shares),
             *((self._is(name, 0), f"{name} must not be negative: {getattr(self, name)}") for name in rest),
             *((self._is(name, 1), f"{name} must be at least 1, not {getattr(self, name)}") for name in ones),

@@ -287,7 +287,7 @@ def test_a_state_that_knows_no_samples_seen_is_refused(tmp_path: Path, unbroken:
     state = load_state(unbroken / "state.safetensors")
     network, plan = build(CONFIG, 0), recipe()
     about = {name: value for name, value in state.about.items() if name != "seen"}
-    save_state(tmp_path / "state.safetensors", network, network, learner.optimizer_of(network, plan), about)
+    save_state(tmp_path / "state.safetensors", network, None, learner.optimizer_of(network, plan), about)
     with pytest.raises(ModelError, match="earlier gravurekit.*another order; remove it"):
         train(Blocks(), None, CONFIG, plan, tmp_path, about={"shards": "abc"})
 

@@ -14,8 +14,8 @@ from gravurekit.model.warm_start import begin_from, scaled_like
 def made(*classes: str, seed: int = 0, head: str = "average", **options: Any) -> ColorizationNetwork:
     size = 224 if head == "paper" else 32
     network = build(NetworkConfig(classes or ("dress", "hat"), head, size, L_mean=0.5, **options), seed)
-    for buffer in network.buffers():
-        if buffer.is_floating_point():
+    for name, buffer in network.named_buffers():
+        if name.endswith("running_var"):
             buffer.uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(seed))
     return network.eval()
 
