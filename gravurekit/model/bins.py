@@ -1,7 +1,7 @@
 """Bins of ab, for a network that says how likely each colour is, and weights that keep grey from winning.
 
-After Zhang, Isola and Efros, "Colorful Image Colorization", 2016: a grid of 10 ab units over what sRGB can reach. Theirs
-are 313 bins, and so are these: the four grid points around every colour of sRGB (D65), so that each lies between bins,
+After Zhang, Isola and Efros, "Colorful Image Colorization", 2016: a grid of 10 ab units over what sRGB can reach.
+Theirs are 313 bins, and so are these: the four grid points around every colour of sRGB (D65), so that each lies between bins,
 and four beyond: (40, 90), (100, −90), (100, −10), (100, 0). Only 261 have a colour nearer to them than to any other.
 """
 
