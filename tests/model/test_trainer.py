@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from blocks import CONFIG, Blocks, recipe
 from torch import Tensor
 
 from gravurekit import storage
@@ -23,43 +24,7 @@ from gravurekit.model.order import Order
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.trainer import read_log, train
 
-CONFIG = NetworkConfig(("dress", "hat"), "average", 32, L_mean=0.5)
 BF16 = learner.fast_bf16(torch.device("cpu"))
-
-
-class Blocks:
-    """Pictures of one grey each: the bright ones are red dresses, the dark ones blue hats."""
-
-    def __init__(self, count: int = 8, size: tuple[int, int] = (32, 32), **changes: Any) -> None:
-        self.count, self.size, self.changes = count, size, changes
-
-    def __len__(self) -> int:
-        return self.count
-
-    def buffers(self, count: int) -> dict[str, np.ndarray]:
-        made = self.made(np.zeros(count, np.int64))
-        return {name: np.zeros((count, *array.shape[1:]), array.dtype) for name, array in made.items()}
-
-    def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-        found = self.made(indices)
-        if out is None:
-            return found
-        for name, array in found.items():
-            out[name][: len(indices)] = array
-        return {name: array[: len(indices)] for name, array in out.items()}
-
-    def made(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        bright = (indices % 2 == 0)[:, None, None, None]
-        L = np.where(bright, 200, 60) + (indices * 7 % 20)[:, None, None, None] + np.zeros((1, 1, *self.size), np.int64)
-        ab = np.where(bright, [[[158]], [[148]]], [[[128]], [[88]]])
-        wash = np.concatenate([L, np.broadcast_to(ab, (len(indices), 2, *self.size))], axis=1)
-        arrays: dict[str, np.ndarray] = {
-            "L": L.astype(np.uint8),
-            "wash": wash.astype(np.uint8),
-            "label": (indices % 2).astype(np.int64),
-            "box": np.tile([0, 0, *self.size], (len(indices), 1)),
-        }
-        return arrays | self.changes
 
 
 class Failing(Blocks):
@@ -83,11 +48,6 @@ def at(step: int, what: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
 
 def steps_of(seen: list[dict[str, Any]]) -> list[int]:
     return [report["step"] for report in seen if report["kind"] == "train"]
-
-
-def recipe(steps: int = 6, **values: Any) -> Recipe:
-    defaults: dict[str, Any] = {"batch": 4, "precision": "fp32"}
-    return Recipe(steps, **defaults | values, device="cpu")
 
 
 def model_bytes(folder: Path) -> bytes:
@@ -165,7 +125,8 @@ def test_stopped_and_resumed_in_bf16_with_the_papers_recipe_on_a_set_smaller_tha
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from test_trainer import Blocks, CONFIG, at, recipe
+from blocks import CONFIG, Blocks, recipe
+from test_trainer import at
 from gravurekit.model.trainer import train
 killer = at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))
 plan = recipe(checkpoint_every=3, validate_every=3)
