@@ -11,6 +11,7 @@
         ModelError             a trained network that can't be used
         StorageError           the disk is full, or refuses to be written
       TrainingError (6)        the training can't go on
+        FailedElsewhere        because another of its processes failed, which has said why
       Interrupted (130)        Ctrl-C
 
     PictureError               ONE picture is bad: never ends a run, becomes a dropped Record
@@ -90,6 +91,17 @@ class TrainingError(GravurekitError):
     """The training can't go on."""
 
     exit_code = 6
+
+
+class FailedElsewhere(TrainingError):
+    """Another process of the same training ended with `exit_code` and has said why: nothing is to be told again."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("another process of the training ended, and says why")
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type["FailedElsewhere"], tuple[int]]:
+        return type(self), (self.exit_code,)
 
 
 class Interrupted(GravurekitError):

@@ -1,0 +1,196 @@
+"""Several processes on this machine, as `torchrun` would start them, without waiting for torchrun."""
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gravurekit.errors import GravurekitError
+from gravurekit.model.distributed import Team, team
+from gravurekit.model.ranks import Place
+
+# The server imports torch once, and computes nothing, so that forking it is safe and takes no time.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["gravurekit.model.distributed", "gravurekit.model.trainer"])
+LONG = 60  # seconds after which a process hangs
+
+
+@dataclass
+class End:
+    """What became of a process: what its task returned, or its error."""
+
+    value: Any = None
+    error: BaseException | None = None
+    code: int | None = None
+
+
+def together(tmp_path: Path, world: int, task: Callable[..., Any], *arguments: Any) -> list[End]:
+    """Run `task(team, *arguments)` in so many processes; what became of each, by rank."""
+    meeting = f"file://{tmp_path}/meeting-{len(list(tmp_path.iterdir()))}"
+    pipes = [CONTEXT.Pipe(duplex=False) for _ in range(world)]
+    workers = [
+        CONTEXT.Process(target=_work, args=(pipe, Place(rank, world, rank, world), meeting, task, arguments))
+        for rank, (_, pipe) in enumerate(pipes)
+    ]
+    for worker in workers:
+        worker.start()
+    for _, mine in pipes:
+        mine.close()
+    try:
+        return [_end(worker, pipe) for worker, (pipe, _) in zip(workers, pipes, strict=True)]
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def _end(worker: Any, pipe: Connection) -> End:
+    try:
+        found = pipe.recv() if pipe.poll(LONG) else End()
+    except EOFError:  # killed
+        found = End()
+    worker.join(LONG)
+    assert worker.exitcode is not None, "a process hangs"
+    found.code = worker.exitcode
+    return found
+
+
+def _work(pipe: Connection, here: Place, meeting: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    torch.set_num_threads(1)
+    try:
+        with team("cpu", here, meeting) as found:
+            value = task(found, *arguments)
+        pipe.send(End(value))
+    except (GravurekitError, KeyboardInterrupt, ValueError) as error:
+        pipe.send(End(error=error))
+
+
+# ---- BN ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NormCase:
+    """A batch of `shape`, cut into `parts`, each of them a process's."""
+
+    shape: tuple[int, ...]
+    parts: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    last: bool = False  # channels_last
+    mean: float = 1.0
+    training: bool = True
+
+    def made(self, part: slice = slice(None)) -> tuple[nn.Module, Tensor, Tensor]:
+        """A BN, its input, and the gradient of its output."""
+        chance = torch.Generator().manual_seed(7)
+        channels = self.shape[1]
+        norm = (nn.BatchNorm1d if len(self.shape) == 2 else nn.BatchNorm2d)(channels)
+        with torch.no_grad():
+            for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                assert tensor is not None
+                tensor.uniform_(0.5, 1.5, generator=chance)
+        spread = torch.linspace(0.2, 3, channels).reshape(1, -1, *[1] * (len(self.shape) - 2))
+        x = torch.randn(self.shape, generator=chance) * spread + self.mean
+        x, dy = (t.to(self.dtype)[part] for t in (x, torch.randn(self.shape, generator=chance)))
+        if self.last:
+            x, dy = (t.contiguous(memory_format=torch.channels_last) for t in (x, dy))
+        return norm.train(self.training), x.requires_grad_(), dy
+
+
+def normed(net: nn.Module, x: Tensor, dy: Tensor) -> dict[str, np.ndarray]:
+    """Forward and backward of `net`: all that comes out."""
+    y = net(x)
+    y.backward(dy)
+    assert y.dtype == x.dtype and x.grad is not None
+    assert y.stride() == x.stride() == x.grad.stride()
+    found = {"y": y, "dx": x.grad} | {f"d {name}": p.grad for name, p in net.named_parameters()} | dict(net.named_buffers())
+    return {name: tensor.detach().double().numpy() for name, tensor in found.items() if tensor is not None}
+
+
+def share_norms(mine: Team, cases: list[NormCase]) -> list[dict[str, np.ndarray]]:
+    """Each case's part of this process through the shared BN."""
+    found = []
+    for case in cases:
+        starts = np.cumsum([0, *case.parts])
+        norm, x, dy = case.made(slice(starts[mine.rank], starts[mine.rank + 1]))
+        net = nn.Sequential(norm)
+        mine.share_norms(net)
+        assert not isinstance(net[0], nn.BatchNorm1d | nn.BatchNorm2d)
+        found.append(normed(net, x, dy))
+    return found
+
+
+# ---- gradients -----------------------------------------------------------------------------------------
+
+
+def tower() -> nn.Sequential:
+    """Five layers, of which the fourth isn't used."""
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 16, 3), nn.Flatten(), nn.Linear(64, 5), nn.Linear(64, 7))
+
+
+def climb(net: nn.Sequential, x: Tensor) -> Tensor:
+    """Its loss, a sum over samples."""
+    return torch.tanh(net[4](net[2](net[1](net[0](x))))).square().sum()
+
+
+def sum_gradients(mine: Team, bucket: int) -> list[dict[str, np.ndarray | None]]:
+    """The gradients of two steps of two backwards each; one is of nothing in the second step."""
+    from gravurekit.model.gradients import Gradients
+
+    net = tower().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    summing, found = Gradients(net, bucket).summing, []
+    for step in range(2):
+        for number in range(2):
+            chance = torch.Generator().manual_seed(100 * step + 10 * number + mine.rank)
+            with summing(number == 1):
+                climb(net, torch.randn((3, 1, 6, 6), generator=chance)).backward()
+        found.append({name: None if p.grad is None else p.grad.numpy().copy() for name, p in net.named_parameters()})
+        assert all(p.grad is None or p.grad.stride() == p.stride() for p in net.parameters())
+        net.zero_grad(set_to_none=step == 0)
+    return found
+
+
+# ---- what is said and agreed ---------------------------------------------------------------------------
+
+
+def talk(mine: Team) -> dict[str, Any]:
+    """A bit of everything."""
+    rank = mine.rank
+    here = {"a": torch.arange(6).reshape(2, 3).t(), "b": torch.tensor(1.5, dtype=torch.bfloat16)} if mine.leads else {}
+    found = {
+        "any": [mine.any(flag) for flag in (False, rank == 1, True)],
+        "total": mine.total(torch.tensor([1.0, rank])).tolist(),
+        "told": [mine.told("é" * 3 if mine.leads else ""), mine.told("")],
+        "handed": {name: (t.dtype, t.float().tolist()) for name, t in mine.handed_out(here).items()},
+    }
+    mine.barrier()
+    mine.same("shards", "abc")
+    mine.same_tensors({"x": torch.ones(3), "y": torch.tensor(float("nan"))})
+    return found
+
+
+def differ(mine: Team, how: str) -> None:
+    if how == "text":
+        mine.same("shards", "abc" if mine.rank != 1 else "abd")
+    else:
+        mine.same_tensors({"x": torch.ones(3), "y": torch.ones(3) * (1 + 1e-7 * (mine.rank == 1))})
+
+
+def end_by(mine: Team, how: str) -> None:
+    """Rank 1 ends; the others wait for it."""
+    import os
+    import signal
+
+    from gravurekit.errors import DataError
+
+    if how == "ctrl-c" or mine.rank == 1:
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise {"error": DataError("row 7 is damaged"), "ctrl-c": KeyboardInterrupt()}[how]
+    mine.any(False)
+    mine.any(False)
