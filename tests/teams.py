@@ -1,19 +1,26 @@
 """Several processes on this machine, as `torchrun` would start them, without waiting for torchrun."""
 
 import multiprocessing
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gravurekit.errors import GravurekitError
+from gravurekit.errors import DataError, GravurekitError
 from gravurekit.model.distributed import Team, team
+from gravurekit.model.gradients import Gradients
+from gravurekit.model.network import NetworkConfig
 from gravurekit.model.ranks import Place
+from gravurekit.model.recipe import Recipe
+from gravurekit.model.trainer import train
 
 # The server imports torch once, and computes nothing, so that forking it is safe and takes no time.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -107,7 +114,9 @@ def normed(net: nn.Module, x: Tensor, dy: Tensor) -> dict[str, np.ndarray]:
     y.backward(dy)
     assert y.dtype == x.dtype and x.grad is not None
     assert y.stride() == x.stride() == x.grad.stride()
-    found = {"y": y, "dx": x.grad} | {f"d {name}": p.grad for name, p in net.named_parameters()} | dict(net.named_buffers())
+    found = (
+        {"y": y, "dx": x.grad} | {f"d {name}": p.grad for name, p in net.named_parameters()} | dict(net.named_buffers())
+    )
     return {name: tensor.detach().double().numpy() for name, tensor in found.items() if tensor is not None}
 
 
@@ -140,8 +149,6 @@ def climb(net: nn.Sequential, x: Tensor) -> Tensor:
 
 def sum_gradients(mine: Team, bucket: int) -> list[dict[str, np.ndarray | None]]:
     """The gradients of two steps of two backwards each; one is of nothing in the second step."""
-    from gravurekit.model.gradients import Gradients
-
     net = tower().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     summing, found = Gradients(net, bucket).summing, []
     for step in range(2):
@@ -163,7 +170,7 @@ def talk(mine: Team) -> dict[str, Any]:
     rank = mine.rank
     here = {"a": torch.arange(6).reshape(2, 3).t(), "b": torch.tensor(1.5, dtype=torch.bfloat16)} if mine.leads else {}
     found = {
-        "any": [mine.any(flag) for flag in (False, rank == 1, True)],
+        "any": mine.any(False, rank == 1, True),
         "total": mine.total(torch.tensor([1.0, rank])).tolist(),
         "told": [mine.told("é" * 3 if mine.leads else ""), mine.told("")],
         "handed": {name: (t.dtype, t.float().tolist()) for name, t in mine.handed_out(here).items()},
@@ -183,14 +190,72 @@ def differ(mine: Team, how: str) -> None:
 
 def end_by(mine: Team, how: str) -> None:
     """Rank 1 ends; the others wait for it."""
-    import os
-    import signal
-
-    from gravurekit.errors import DataError
-
     if how == "ctrl-c" or mine.rank == 1:
         if how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         raise {"error": DataError("row 7 is damaged"), "ctrl-c": KeyboardInterrupt()}[how]
     mine.any(False)
     mine.any(False)
+
+
+# ---- trainings -----------------------------------------------------------------------------------------
+
+
+class Pictures:
+    """Pictures of some patches each, drawn by chance; the last of them can be damaged."""
+
+    def __init__(self, count: int, damaged: bool = False) -> None:
+        self.count, self.damaged = count, damaged
+
+    def __len__(self) -> int:
+        return self.count
+
+    def buffers(self, count: int) -> dict[str, np.ndarray]:
+        made = self._made(0)
+        return {name: np.zeros((count, *array.shape), array.dtype) for name, array in made.items()}
+
+    def batch(self, indices: np.ndarray, out: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        if self.damaged and self.count - 1 in indices:
+            raise DataError(f"row {self.count - 1} is damaged")
+        out = self.buffers(len(indices)) if out is None else out
+        for row, number in enumerate(indices):
+            for name, array in self._made(int(number)).items():
+                out[name][row] = array
+        return {name: array[: len(indices)] for name, array in out.items()}
+
+    def _made(self, number: int) -> dict[str, np.ndarray]:
+        chance = np.random.default_rng(number)
+        patches = np.kron(chance.integers(60, 200, (4, 4, 4), np.uint8), np.ones((8, 8), np.uint8))
+        box = np.array([0, 0, 32, 32 - number % 5])
+        return {"L": patches[:1], "wash": patches[1:], "label": np.array(number % 3 - 1), "box": box}
+
+
+CONFIG = NetworkConfig(("dress", "hat"), "average", 32, palette=True, hints=True, lightness=True, L_mean=0.5)
+
+
+def recipe(**values: Any) -> Recipe:
+    wanted: dict[str, Any] = {"steps": 3, "batch": 6, "precision": "fp32", "device": "cpu", "tone": 0.2}
+    return Recipe(**wanted | values)
+
+
+def learn(
+    mine: Team, folder: Path, plan: Recipe, ends: Mapping[int, str] = MappingProxyType({})
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A training; the reports that were heard. `ends`: by rank what happens to it in its second step."""
+    heard: list[dict[str, Any]] = []
+    how, asked = ends.get(mine.rank, ""), 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 2 and how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if asked == 2 and how == "ctrl-c":
+            signal.raise_signal(signal.SIGINT)
+        return asked == 2 and how == "stop"
+
+    done = train(
+        Pictures(20, how == "damaged"), Pictures(5), CONFIG, plan, folder, heard.append, should_stop,
+        about={"shards": "abc"}, team=mine,
+    )  # fmt: skip
+    return done, heard

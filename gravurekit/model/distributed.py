@@ -7,7 +7,7 @@ says why and ends; the others notice at the next thing that is done together, an
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from types import TracebackType
@@ -90,9 +90,12 @@ class Team:
         """The sum over all processes, the same bits in each; no gradient."""
         return tensor.detach()
 
-    def any(self, flag: bool) -> bool:
-        """Whether any process says so."""
-        return flag
+    def any(self, *flags: bool) -> list[bool]:
+        """Of each flag whether any process says so."""
+        return list(flags)
+
+    def level(self, tensors: Sequence[Tensor]) -> None:
+        """Put the mean over all processes, the same bits in each, in the place of these float32 tensors."""
 
     def told(self, text: str) -> str:
         """What rank 0 says."""
@@ -176,8 +179,13 @@ class Several(Team):
     def total(self, tensor: Tensor) -> Tensor:
         return summed(tensor)
 
-    def any(self, flag: bool) -> bool:
-        return bool(summed(torch.tensor([int(flag)])) > 0)
+    def any(self, *flags: bool) -> list[bool]:
+        return [count > 0 for count in summed(torch.tensor(flags, dtype=torch.int32)).tolist()]
+
+    def level(self, tensors: Sequence[Tensor]) -> None:
+        means = summed(torch.cat([tensor.reshape(-1) for tensor in tensors])) / self.world
+        for tensor, mean in zip(tensors, torch.split(means, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.reshape(tensor.shape))
 
     def told(self, text: str) -> str:
         data = _bytes(text.encode())

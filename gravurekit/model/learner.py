@@ -1,6 +1,7 @@
 """The learner: a network, its averaged weights and its optimizer, and what one step of training does to them."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gravurekit.model import bins, losses
 from gravurekit.model.augment import Augmentation
 from gravurekit.model.batches import Batch, prepared
+from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.network import ColorizationNetwork
 from gravurekit.model.recipe import Recipe, learning_rate
 
@@ -20,55 +22,71 @@ TRANSFORMS = ("crop", "tone", "blur", "noise", "photographs", "palette_drop")
 
 class Learner:
     """`network` (on its device) learns by `recipe`. `histogram` (bins.SIDE, bins.SIDE): how many pixels of the training
-    pictures have which a and b; None: rare colours weigh no more than others.
+    pictures have which a and b; None: rare colours weigh no more than others. `team`: the processes that learn it
+    together.
 
     rebalancing  weights of the cells of the ab plane on the device, or None
     average      the averaged network, or the network itself if nothing is averaged
     """
 
     def __init__(
-        self, network: ColorizationNetwork, recipe: Recipe, bf16: bool, histogram: np.ndarray | None = None
+        self,
+        network: ColorizationNetwork,
+        recipe: Recipe,
+        bf16: bool,
+        histogram: np.ndarray | None = None,
+        team: Team = ALONE,
     ) -> None:
         self.recipe, self.bf16 = recipe, bf16
         self.device = next(network.parameters()).device
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.team = team
+        if recipe.sync_batch_norm:
+            team.share_norms(self.network)
         self.average = copy.deepcopy(self.network) if recipe.average else self.network
+        self._summing = team.gradients(self.network)
         self.optimizer = optimizer_of(self.network, recipe)
         self.augmentation = augmentation_of(recipe)
         self.rebalancing = _rebalancing(recipe, histogram, self.device)
         self._factors = torch.tensor(losses.factors(recipe), device=self.device)
 
-    def step(self, samples: dict[str, Tensor], places: np.ndarray, step: int) -> dict[str, float]:
-        """Do step number `step` (from 0) on `samples`, which have `places` (B,) in the order of training, and return
-        the terms of its loss. They may be infinite or NaN, and then the weights are lost too."""
+    def step(self, samples: dict[str, Tensor], places: np.ndarray, sizes: Sequence[int], step: int) -> dict[str, float]:
+        """Do step number `step` (from 0) on `samples`, this process's share of the batch, which have `places` (B,) in
+        the order of training, and are seen in parts of these `sizes`. Returns the terms of the whole batch's loss. They
+        may be infinite or NaN, and then the weights are lost too."""
         batch = prepared(samples, self.network.config, self.augmentation, places, self.recipe.seed)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.recipe)
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        terms = self._gradients(batch, self.recipe.accumulate)
+        terms = self._gradients(batch, list(sizes))
         self.optimizer.step()
+        if not self.recipe.sync_batch_norm:
+            self.team.level([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
         self._average(step)
         return dict(zip(losses.TERMS, terms.tolist(), strict=True))
 
-    def _gradients(self, batch: Batch, count: int) -> Tensor:
-        """Add up the gradients of a batch that is seen in `count` parts; the terms of its loss (3,)."""
+    def _gradients(self, batch: Batch, sizes: list[int]) -> Tensor:
+        """Add up the gradients of the parts of a batch, and of all processes; the terms of its loss (3,)."""
         weight = losses.place_weights(batch, self.rebalancing)
-        amounts = losses.amounts(batch, weight)
-        terms = torch.zeros_like(amounts)
-        for part, own in zip(parts_of(batch, count), weight.tensor_split(count), strict=True):
+        amounts = self.team.total(losses.amounts(batch, weight)).clamp(min=losses.LEAST)
+        terms, left = torch.zeros_like(amounts), len(sizes)
+        for part, own in zip(parts_of(batch, sizes), torch.split(weight, sizes), strict=True):
+            left -= 1
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 colour, logits = self.network(part.L, palette=part.palette, hints=part.hints)
             found = losses.sums(colour, logits, part, own, self.network, self.recipe.name) / amounts
-            (found * self._factors).sum().backward()
+            with self._summing(left == 0):
+                (found * self._factors).sum().backward()  # type: ignore[no-untyped-call]
             terms += found.detach()
-        return terms
+        return self.team.total(terms)
 
     def rehearse(self, samples: dict[str, Tensor]) -> None:
         """Find the gradients of some samples, as a step does, and do nothing with them. Running statistics of BN move,
         so nobody goes on from here."""
         self.network.train()
-        self._gradients(prepared(samples, self.network.config), 1)
+        batch = prepared(samples, self.network.config)
+        self._gradients(batch, [len(batch.label)])
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
@@ -92,10 +110,10 @@ def augmentation_of(recipe: Recipe) -> Augmentation:
     return Augmentation(mirror=True, hints=recipe.hint_share, **knobs)
 
 
-def parts_of(batch: Batch, count: int) -> list[Batch]:
-    """A batch in `count` parts, whose sizes differ by one at most."""
-    cut = {name: value.tensor_split(count) for name, value in vars(batch).items() if value is not None}
-    return [Batch(**{name: pieces[number] for name, pieces in cut.items()}) for number in range(count)]
+def parts_of(batch: Batch, sizes: list[int]) -> list[Batch]:
+    """A batch in parts of these sizes."""
+    cut = {name: torch.split(value, sizes) for name, value in vars(batch).items() if value is not None}
+    return [Batch(**{name: pieces[number] for name, pieces in cut.items()}) for number in range(len(sizes))]
 
 
 def optimizer_of(network: ColorizationNetwork, recipe: Recipe) -> torch.optim.Optimizer:

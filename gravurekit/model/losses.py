@@ -15,6 +15,7 @@ from gravurekit.model.recipe import Recipe
 
 TERMS = ("colour_loss", "lightness_loss", "class_loss")
 SOFT = 20.0  # ab or L units: the smooth-L1 is quadratic below, linear above
+LEAST = 1e-6
 BINS_SHARE = 0.01  # of the cross-entropy of bins, so that it begins about as large as the smooth-L1
 
 
@@ -27,10 +28,9 @@ def place_weights(batch: Batch, rebalancing: Tensor | None) -> Tensor:
 
 
 def amounts(batch: Batch, weight: Tensor) -> Tensor:
-    """(3,) float32: the places that count for colour and for lightness, and the pictures with a label. At least so
-    little that nothing is divided by 0."""
-    found = torch.stack([weight.sum(), batch.inside.sum(), (batch.label >= 0).sum().float()])
-    return found.clamp(min=1e-6)
+    """(3,) float32: the places that count for colour and for lightness, and the pictures with a label. Any may be 0:
+    then the sum is 0 as well, and LEAST is what to divide by."""
+    return torch.stack([weight.sum(), batch.inside.sum(), (batch.label >= 0).sum().float()])
 
 
 def sums(

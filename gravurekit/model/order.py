@@ -37,12 +37,11 @@ class Order:
         """Which of these samples are mirrored: (count,) bool, each by a chance of a half."""
         return self._places(seen, count)[1]
 
-    def batches(self, seen: int, end: int, batch: int, rank: int = 0, world: int = 1) -> Iterator[np.ndarray]:
-        """The global batches of `batch` samples between `seen` and `end`, or what of each the process `rank` of `world`
-        takes."""
-        part = part_of(batch, rank, world)
+    def batches(self, seen: int, end: int, batch: int, share: "Share | None" = None) -> Iterator[np.ndarray]:
+        """The global batches of `batch` samples between `seen` and `end`, or what of each is somebody's `share`."""
+        places = slice(None) if share is None else share.places
         for first in range(seen, end, batch):
-            yield self.take(first, batch)[part]
+            yield self.take(first, batch)[places]
 
     def _places(self, seen: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         numbers, mirrored = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
@@ -56,9 +55,28 @@ class Order:
         return np.concatenate(numbers), np.concatenate(mirrored)
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process takes of each batch, which the network sees in parts: `places` (n,) int64 in the batch, and how
+    many of them belong to each part, `sizes`."""
+
+    places: np.ndarray
+    sizes: tuple[int, ...]
+
+
+def share_of(batch: int, parts: int, rank: int = 0, world: int = 1) -> Share:
+    """The share of the process `rank` of `world`, in a batch that is seen in so many parts. The parts are the same
+    whatever the number of processes; each process takes its run of neighbours of every part."""
+    mine = []
+    for number in range(parts):
+        part = np.arange(batch)[part_of(batch, number, parts)]
+        mine.append(part[part_of(len(part), rank, world)])
+    return Share(np.concatenate(mine), tuple(map(len, mine)))
+
+
 def part_of(count: int, rank: int, world: int) -> slice:
-    """Which places of a global batch of `count` samples the process `rank` of `world` takes: one run of neighbours.
-    The parts follow one another by rank, and differ in length by one at most."""
+    """Which of `count` places the process `rank` of `world` takes: one run of neighbours. The parts follow one another
+    by rank, and differ in length by one at most."""
     return slice(rank * count // world, (rank + 1) * count // world)
 
 

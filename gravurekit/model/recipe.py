@@ -16,6 +16,8 @@ class Recipe:
     batch, accumulate  pictures a step, and in how many parts of equal size the network sees them
     rebalance          0..1, how far rare colours weigh more than common ones: losses.py
     class_weight       of the cross-entropy of classes, lightness_weight of the wash's lightness, beside the colours
+    sync_batch_norm    several processes take BN's statistics from the whole batch, as one process does; False: each
+                       from its own share
     average            the averaged weights, which are validated and kept at the end, forget with this factor a step;
                        0: they are the last weights
     precision          "bf16", "fp32", or "auto": bf16 where the device is fast at it
@@ -36,6 +38,7 @@ class Recipe:
     rebalance: float = 0.5
     class_weight: float = 1 / 300
     lightness_weight: float = 0.5
+    sync_batch_norm: bool = True
     average: float = 0.999
     seed: int = 0
     precision: str = "auto"

@@ -1,5 +1,6 @@
 """The states of a training: the newest one, and some before it, should the newest be damaged."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from gravurekit import storage
 from gravurekit.errors import ModelError
 from gravurekit.model.checkpoint import State, load_state, save_state
+from gravurekit.model.distributed import Team
 from gravurekit.model.learner import Learner
+from gravurekit.model.network import NetworkConfig
 
 STATE, EARLIER = "state.safetensors", "earlier"
 SHARDS, INIT = "shards", "init"  # in `about`: digests of the shards' manifest, and of the model it began from
@@ -52,6 +55,16 @@ def newest(folder: Path) -> tuple[State | None, list[str]]:
     if faults:
         raise faults[0]
     return None, []
+
+
+def newest_of(team: Team, folder: Path) -> tuple[State | None, list[str]]:
+    """The same for all processes of a team; only the first one reads the folder."""
+    found, notes = newest(folder) if team.leads else (None, [])
+    said = json.loads(team.told(json.dumps(found and [str(found.path), found.config.to_dict(), found.about])))
+    if said is None:
+        return None, notes
+    tensors = team.handed_out(found.tensors if found else {})
+    return State(Path(said[0]), tensors, NetworkConfig.from_dict(said[1]), said[2]), notes
 
 
 def refuse_others(state: State, identity: Mapping[str, Any]) -> None:

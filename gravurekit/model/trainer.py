@@ -26,15 +26,16 @@ import numpy as np
 import torch
 
 from gravurekit import storage
-from gravurekit.errors import TrainingError
+from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import memory, states, warm_start
 from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Samples, prove
-from gravurekit.model.checkpoint import State, pick_device, restore, save_model
+from gravurekit.model.checkpoint import State, restore, save_model
+from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
 from gravurekit.model.learner import Learner, augmentation_of, fast_bf16
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
-from gravurekit.model.order import Order
+from gravurekit.model.order import Order, Share, share_of
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.validation import Examiner
 
@@ -59,6 +60,7 @@ def train(
     look: Look = lambda network, step: None,
     init: ColorizationNetwork | None = None,
     called: Callable[[list[int]], list[str]] = lambda numbers: list(map(str, numbers)),
+    team: Team = ALONE,
 ) -> dict[str, Any]:
     """Train in `folder`, or go on with what is there, and return a summary.
 
@@ -69,15 +71,17 @@ def train(
     `histogram` (27, 27): pixels of the training pictures by their a and b, for the recipe's `rebalance`. `look` is
     shown the averaged network, in eval mode, after each validation. `init` is a network to begin from, not from chance.
     `called` tells what pictures of `train` are called in messages.
+    Of a `team` of several processes each calls this with the same arguments; the one that leads writes, reports and
+    looks, the others need not see the folder.
     Ctrl-C finishes the step, saves the state and raises KeyboardInterrupt; a second Ctrl-C raises at once.
 
     Raises ModelError for a state of another training or of other shards, TrainingError if the training can't go on, and
     whatever the samples raise, at the step that they were read for.
     """
-    run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init, called)
+    run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init, called, team)
     try:
         with _held_interrupts() as interrupted, _deterministic(run.device, run.learner.bf16):
-            return run.go(progress, should_stop, look, interrupted)
+            return run.go(progress if team.leads else _unheard, should_stop, look, interrupted)
     except RuntimeError as error:
         if not memory.is_short(error):
             raise
@@ -113,6 +117,7 @@ class _Run:
         histogram: np.ndarray | None,
         init: ColorizationNetwork | None,
         called: Callable[[list[int]], list[str]],
+        team: Team,
     ) -> None:
         if len(train) < 2:
             raise TrainingError(f"training needs at least 2 pictures, not {len(train)}; crawl and shard more")
@@ -120,14 +125,17 @@ class _Run:
         self.called = called
         self.order = Order(len(train), recipe.seed)
         self.batch = min(recipe.batch, len(train))
-        self.device = pick_device(recipe.device)
+        self.team, self.share = team, _share(self.batch, recipe, team)
+        self.device = team.device(recipe.device)
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and fast_bf16(self.device))
         network = build(config, recipe.seed)
-        found, self.notes = states.newest(folder)
+        found, self.notes = states.newest_of(team, folder)
         if init is not None and found is None:
             self.notes = warm_start.begin_from(init, network)
-        self.learner = Learner(network.to(self.device), recipe, bf16, histogram)
-        self.examiners = _examiners(train, val, recipe, bf16, self.batch)
+        if found is None:
+            network.load_state_dict(team.handed_out(network.state_dict()))
+        self.learner = Learner(network.to(self.device), recipe, bf16, histogram, team)
+        self.examiners = _examiners(train, val, recipe, bf16, self.batch, team)
         self.step = 0
         self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
@@ -135,6 +143,7 @@ class _Run:
         self.validation: dict[str, float | None] | None = None
         self.validated = 0  # the last step after which it was
         self.best: dict[str, Any] = {}  # "step", "score", and "since": validations that weren't better
+        team.same("shards, settings or precision", json.dumps(self._identity() | {"bf16": bf16}))
         if found is not None:
             self._resume(found)
 
@@ -179,9 +188,9 @@ class _Run:
         return Feed(
             self.train,
             self.device,
-            self.order.batches(self.seen, self.seen + left, self.batch),
-            self.batch,
-            wanted=left,
+            self.order.batches(self.seen, self.seen + left, self.batch, self.share),
+            len(self.share.places),
+            wanted=left // self.team.world,
             readers=self.recipe.readers,
             prove=partial(prove, classes=len(self.learner.network.config.classes)),
             hurried=lambda: interrupted() > 0,
@@ -208,9 +217,10 @@ class _Run:
         while self.step < self.recipe.steps and not stopped and not self._no_better():
             self._one_step(next(feed))
             self._report(progress, self._figures(first, begin, feed))
-            if interrupted():
+            leave, stop = self.team.any(interrupted() > 0, should_stop())  # nobody goes on alone
+            if leave:
                 raise KeyboardInterrupt
-            stopped = self.step < self.recipe.steps and should_stop()
+            stopped = self.step < self.recipe.steps and stop
             if not stopped:
                 self._validate_if_due(progress, look)
             if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
@@ -226,9 +236,8 @@ class _Run:
         }
 
     def _one_step(self, samples: dict[str, torch.Tensor]) -> None:
-        places = np.arange(self.seen, self.seen + self.batch)
         self.whole = False
-        self.losses = self.learner.step(samples, places, self.step)
+        self.losses = self.learner.step(samples, self.seen + self.share.places, self.share.sizes, self.step)
         if not all(map(math.isfinite, self.losses.values())):
             said = ", ".join(f"{name} {value:g}" for name, value in self.losses.items())
             raise self._spoilt(f"the loss isn't finite ({said}); pictures: {', '.join(self._pictures())}")
@@ -265,7 +274,8 @@ class _Run:
         if "score" in figures:
             self._compare(figures["score"] or 0.0)
         self.validated = self.step
-        look(network, self.step)
+        if self.team.leads:
+            look(network, self.step)
 
     def _compare(self, score: float) -> None:
         # Done again after a kill it is better than nothing but itself: the same step, the same bytes
@@ -282,9 +292,9 @@ class _Run:
     def _finish(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
         if not self._no_better():
             self._validate(progress, look)
-        if self.best:
+        if self.best and self.team.leads:
             storage.link_or_copy(self.folder / BEST, self.folder / MODEL)
-        else:
+        elif not self.best:
             self._save_model(MODEL)
 
     def _save_model(self, name: str) -> None:
@@ -294,11 +304,13 @@ class _Run:
             "step": self.step,
             "validation": self.validation,
         }
-        save_model(self.folder / name, self.learner.average, self.about | {"training": origin})
+        if self.team.leads:
+            save_model(self.folder / name, self.learner.average, self.about | {"training": origin})
 
     def _log(self, kind: str, figures: Mapping[str, Any]) -> None:
         line = {"kind": kind, "step": self.step, **figures}
-        storage.append_line(self.folder / LOG, json.dumps(line))
+        if self.team.leads:
+            storage.append_line(self.folder / LOG, json.dumps(line))
 
     def _decisive(self) -> dict[str, Any]:
         """The recipe less what may change on resuming: such a run must still end in the same bytes."""
@@ -309,16 +321,20 @@ class _Run:
         recipe = {f"recipe.{k}": v for k, v in self._decisive().items()}
         network = {f"network.{k}": v for k, v in self.learner.network.config.to_dict().items()}
         whence = {name: self.about.get(name) for name in (SHARDS, INIT)}
-        return recipe | network | whence | {"number of pictures": len(self.train)}
+        # Without shared statistics each process's share of a batch is a batch of its own to BN
+        alone = {} if self.recipe.sync_batch_norm else {"processes": self.team.world}
+        return recipe | network | whence | alone | {"number of pictures": len(self.train)}
 
     def _save(self) -> None:
         # A finite loss may have had infinite gradients; the last good state must not be overwritten by these.
         if not self.learner.finite():
             raise self._spoilt("the weights aren't finite any more")
+        self.team.same_tensors(self.learner.network.state_dict())
         said = {"step": self.step, "seen": self.seen, "losses": self.losses, "best": self.best}
         examined = {"validation": self.validation, "validated": self.validated}
         about = said | examined | {"identity": self._identity()}
-        states.save(self.folder, self.learner, about, self.recipe.keep)
+        if self.team.leads:
+            states.save(self.folder, self.learner, about, self.recipe.keep)
 
     def _spoilt(self, what: str) -> TrainingError:
         kept = "the last good state is kept" if (self.folder / STATE).exists() else "no state was saved yet"
@@ -329,9 +345,14 @@ class _Run:
 
     def too_large(self) -> TrainingError:
         """What to say when memory is out."""
+        what = f"{self.device} ran out of memory at step {self.step + 1} with batch {self.batch}"
+        if self.team.world > 1:  # to try what would fit all of them would be needed
+            mine, parts = len(self.share.places), 2 * self.recipe.accumulate
+            return TrainingError(
+                f"{what}, {mine} of it in this process; start more processes, or give accumulate {parts}"
+            )
         arrays = self.train.batch(self.order.take(self.seen, self.batch))
         samples = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
-        what = f"{self.device} ran out of memory at step {self.step + 1} with batch {self.batch}"
         fits = memory.fitting(self.learner, samples, self.batch)
         if not fits:
             return TrainingError(f"{what}, and not even 2 pictures fit; make smaller shards, or use head 'average'")
@@ -347,24 +368,39 @@ class _Run:
         restore(
             state, learner.network, None if learner.average is learner.network else learner.average, learner.optimizer
         )
-        if state.path != self.folder / STATE:  # that one is damaged, and worth nothing any more
+        if self.team.leads and state.path != self.folder / STATE:  # that one is damaged, and worth nothing any more
             storage.copy(state.path, self.folder / STATE)
         self.step, self.seen = state.about["step"], state.about["seen"]
         self.losses, self.validation = state.about.get("losses", {}), state.about.get("validation")
         self.validated = state.about.get("validated", 0)
-        if (self.folder / BEST).exists():
+        if self.team.told("kept" if (self.folder / BEST).exists() else ""):
             self.best = state.about.get("best", {})
 
 
+def _unheard(report: dict[str, Any]) -> None:
+    """The progress of a process that doesn't lead."""
+
+
+def _share(batch: int, recipe: Recipe, team: Team) -> Share:
+    """What this process takes of each batch. Raises UsageError if the batch is too small for so many."""
+    least = recipe.accumulate * team.world * (1 if recipe.sync_batch_norm else 2)
+    if team.world > 1 and batch < least:
+        raise UsageError(
+            f"{team.world} processes need a batch of {least} pictures at least, not {batch}: start fewer, or give "
+            f"--batch {least}"
+        )
+    return share_of(batch, recipe.accumulate, team.rank, team.world)
+
+
 def _examiners(
-    train: Samples, val: Samples | None, recipe: Recipe, bf16: bool, batch: int
+    train: Samples, val: Samples | None, recipe: Recipe, bf16: bool, batch: int, team: Team
 ) -> list[tuple[str, Examiner, Augmentation]]:
     """What a validation looks at, under which prefix: pictures that are held back, as they are and changed as those of
     training are, and as many of those that it learns from."""
     if val is None or not len(val):
         return []
-    held_back = Examiner(val, recipe, bf16, batch)
-    learnt = Examiner(train, recipe, bf16, batch, most=len(val))
+    held_back = Examiner(val, recipe, bf16, batch, team=team)
+    learnt = Examiner(train, recipe, bf16, batch, most=len(val), team=team)
     return [("", held_back, PLAIN), ("augmented_", held_back, augmentation_of(recipe)), ("train_", learnt, PLAIN)]
 
 

@@ -12,6 +12,7 @@ from gravurekit.model import losses
 from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Batch, Samples, prepared, prove
 from gravurekit.model.difference import delta_e_2000
+from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
 from gravurekit.model.network import ColorizationNetwork
 from gravurekit.model.recipe import Recipe
@@ -21,13 +22,15 @@ CHANCE = 0  # seed of the augmented validation: the same pictures are changed in
 
 @dataclass(frozen=True)
 class Examiner:
-    """Asks a network for the colours of all of `samples`, or of `most` of them, evenly out of the whole."""
+    """Asks a network for the colours of all of `samples`, or of `most` of them, evenly out of the whole. Each process
+    of a `team` asks for some of them."""
 
     samples: Samples
     recipe: Recipe
     bf16: bool
     batch: int
     most: int = 0
+    team: Team = ALONE
 
     @torch.no_grad()
     def figures(
@@ -49,13 +52,17 @@ class Examiner:
             # the wash's lightness is needed to measure by, also where the network doesn't say it
             wanted = replace(network.config, lightness="wash" in samples)
             totals.add(prepared(samples, wanted, augmentation, numbers, CHANCE), self.bf16)
-        return totals.told()
+        return totals.told(self.team)
 
     def _batches(
         self, device: torch.device, network: ColorizationNetwork
     ) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
         count = len(self.samples)
-        numbers = np.linspace(0, count - 1, min(self.most or count, count)).round().astype(np.int64)
+        numbers = (
+            np.linspace(0, count - 1, min(self.most or count, count))
+            .round()
+            .astype(np.int64)[self.team.rank :: self.team.world]
+        )
         parts = [numbers[start : start + self.batch] for start in range(0, len(numbers), self.batch)]
         right_kind = partial(prove, classes=len(network.config.classes))
         with Feed(self.samples, device, iter(parts), self.batch, readers=self.recipe.readers, prove=right_kind) as feed:
@@ -110,10 +117,10 @@ class _Totals:
         for name, value in more.items():
             self._sums[name] = self._sums.get(name, 0) + value.double()
 
-    def told(self) -> dict[str, float | None]:
+    def told(self, team: Team) -> dict[str, float | None]:
         """The figures, see `Examiner.figures`."""
-        found = {name: float(value) for name, value in self._sums.items()}
-        terms = {name: found[name] / found[f"{name} of"] for name in losses.TERMS}
+        found = self._of_all(team)
+        terms = {name: found[name] / max(losses.LEAST, found[f"{name} of"]) for name in losses.TERMS}
         loss = sum(factor * term for factor, term in zip(losses.factors(self._recipe), terms.values(), strict=True))
         pictures = found["pictures"]
         figures: dict[str, float | None] = {
@@ -129,6 +136,14 @@ class _Totals:
                 true = found[f"true{row}"]
                 figures[f"chroma_ratio{row}"] = found[f"chroma{row}"] / true if true else None
         return figures | {"score": score(figures)}
+
+    def _of_all(self, team: Team) -> dict[str, float]:
+        """The sums of all processes. Of fewer pictures than processes some have none, but the first has."""
+        names = team.told("\n".join(self._sums)).split("\n")
+        device = next(self._network.parameters()).device
+        nothing = torch.zeros((), dtype=torch.float64, device=device)
+        values = team.total(torch.stack([self._sums.get(name, nothing) for name in names]))
+        return dict(zip(names, values.tolist(), strict=True))
 
 
 def score(figures: Mapping[str, float | None]) -> float:

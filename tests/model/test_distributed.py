@@ -1,5 +1,7 @@
 """Several processes do what one does: shared BN, summed gradients, what they agree on, and how they end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,26 @@ from teams import NormCase, together
 from torch import nn
 
 from gravurekit.errors import DataError, FailedElsewhere, TrainingError, UsageError
+from gravurekit.model import losses
+from gravurekit.model.checkpoint import load_state
 from gravurekit.model.collectives import Lost
-from gravurekit.model.distributed import team
+from gravurekit.model.distributed import ALONE, team
 from gravurekit.model.gradients import _buckets
 from gravurekit.model.network import NetworkConfig, build
 from gravurekit.model.ranks import Place, place
 from gravurekit.model.shared_norm import share_norms
+from gravurekit.model.trainer import read_log
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
 
 # ---- BN ------------------------------------------------------------------------------------------------
 
@@ -140,7 +156,7 @@ def test_alone_nothing_is_done() -> None:
         with summing(True):
             net(torch.randn(2, 3, 4, 4)).sum().backward()
         tensor = torch.ones(2)
-        assert alone.any(True) and not alone.any(False) and torch.equal(alone.total(tensor), tensor)
+        assert alone.any(True, False) == [True, False] and torch.equal(alone.total(tensor), tensor)
         assert alone.told("x") == "x" and alone.handed_out({"t": tensor})["t"] is tensor
         alone.same("x", "y")
         alone.same_tensors({"t": tensor})
@@ -170,6 +186,59 @@ def test_ctrl_c_is_told_by_rank_0(tmp_path: Path) -> None:
     ends = together(tmp_path, 3, teams.end_by, "ctrl-c")
     assert isinstance(ends[0].error, KeyboardInterrupt)
     assert all(isinstance(end.error, FailedElsewhere) and end.error.exit_code == 130 for end in ends[1:])
+
+
+# ---- trainings -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training by one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    with one_thread():
+        teams.learn(ALONE, folder, teams.recipe())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same training by two processes."""
+    place = tmp_path_factory.mktemp("two")
+    assert [end.error for end in together(place, 2, teams.learn, place / "run", teams.recipe())] == [None, None]
+    return place / "run"
+
+
+def lines(folder: Path, kind: str) -> list[dict[str, Any]]:
+    return [line for line in read_log(folder) if line["kind"] == kind]
+
+
+def apart(one: Path, other: Path) -> float:
+    """How far two trainings' weights are from each other, as a share of the way that they went."""
+    begin = build(teams.CONFIG, 0).state_dict()
+    a, b = (load_state(folder / "state.safetensors").tensors for folder in (one, other))
+    assert a.keys() == b.keys()
+    names = [name for name in begin if begin[name].is_floating_point()]
+    way = sum(float((a[f"network.{name}"] - begin[name]).square().sum()) for name in names)
+    between = sum(float((a[f"network.{name}"] - b[f"network.{name}"]).square().sum()) for name in names)
+    return (between / way) ** 0.5
+
+
+def test_two_processes_do_what_one_does_with_the_whole_batch(alone: Path, unbroken: Path) -> None:
+    for kind, names in (("train", losses.TERMS), ("validation", ("loss", "delta_e_palette", "train_top1", "score"))):
+        ours, theirs = lines(unbroken, kind), lines(alone, kind)
+        assert [line["step"] for line in ours] == [line["step"] for line in theirs]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.keys() == other.keys()
+            assert [one[name] for name in names] == pytest.approx([other[name] for name in names], rel=1e-4)
+    assert apart(alone, unbroken) < 1e-3
+
+
+def test_the_parts_of_a_step_are_those_of_one_process(tmp_path: Path) -> None:
+    plan = teams.recipe(accumulate=2, batch=7, name="paper")
+    with one_thread():
+        teams.learn(ALONE, tmp_path / "one", plan)
+    assert [end.error for end in together(tmp_path, 3, teams.learn, tmp_path / "three", plan)] == [None] * 3
+    assert apart(tmp_path / "one", tmp_path / "three") < 1e-3
 
 
 # ---- the place among the others ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from gravurekit.model import bins, losses
 from gravurekit.model.batches import Batch
 from gravurekit.model.learner import Learner, parts_of
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
+from gravurekit.model.order import share_of
 from gravurekit.model.recipe import Recipe
 
 
@@ -42,7 +43,9 @@ def said(made: ColorizationNetwork, about: Batch, seed: int = 1) -> tuple[Tensor
 
 def terms(made: ColorizationNetwork, about: Batch, colour: Tensor, logits: Tensor, name: str = "default") -> Tensor:
     weight = losses.place_weights(about, None)
-    return losses.sums(colour, logits, about, weight, made, name) / losses.amounts(about, weight)
+    return losses.sums(colour, logits, about, weight, made, name) / losses.amounts(about, weight).clamp(
+        min=losses.LEAST
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"lightness": True}, {"bins": True, "lightness": True}])
@@ -118,16 +121,16 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(count: int) -> None:
     gradients, found = [], []
     for parts in (1, count):
         learner.optimizer.zero_grad()
-        found.append(learner._gradients(about, parts))
+        found.append(learner._gradients(about, list(share_of(8, parts).sizes)))
         gradients.append([p.grad.clone() for p in learner.network.parameters() if p.grad is not None])
     torch.testing.assert_close(found[1], found[0])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
 
-def test_parts_are_of_nearly_equal_size_and_in_order() -> None:
+def test_parts_are_of_the_wanted_sizes_and_in_order() -> None:
     about = batch(7)
-    cut = parts_of(about, 3)
+    cut = parts_of(about, [3, 2, 2])
     assert [len(part.label) for part in cut] == [3, 2, 2]
     assert torch.equal(torch.cat([part.ab for part in cut]), about.ab) and cut[0].palette is None
 

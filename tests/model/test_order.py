@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gravurekit.model import order
-from gravurekit.model.order import Order, part_of
+from gravurekit.model.order import Order, part_of, share_of
 
 COUNTS = st.integers(1, 60)
 SEEDS = st.integers(0, 3)
@@ -43,6 +43,17 @@ def test_the_parts_of_the_processes_are_neighbours_and_as_equal_as_can_be(count:
 
 
 @quick
+@given(st.integers(1, 60), st.integers(1, 5), st.integers(1, 5))
+def test_parts_of_a_batch_are_the_same_whatever_the_number_of_processes(batch: int, parts: int, world: int) -> None:
+    alone, shares = share_of(batch, parts), [share_of(batch, parts, rank, world) for rank in range(world)]
+    assert alone.places.tolist() == list(range(batch)) and max(alone.sizes) - min(alone.sizes) <= 1
+    pieces = [np.split(share.places, np.cumsum(share.sizes)[:-1]) for share in shares]
+    for number, part in enumerate(np.split(alone.places, np.cumsum(alone.sizes)[:-1])):
+        assert np.array_equal(np.concatenate([of[number] for of in pieces]), part)
+        assert len(part) < world or all(len(of[number]) for of in pieces)
+
+
+@quick
 @given(
     COUNTS,
     SEEDS,
@@ -56,7 +67,7 @@ def test_trainings_that_switch_between_worlds_see_the_same_samples_in_the_same_o
     stream, seen, came = Order(count, seed), 0, []
     for world, steps in runs:
         end = seen + steps * batch
-        ranks = [stream.batches(seen, end, batch, rank, world) for rank in range(world)]
+        ranks = [stream.batches(seen, end, batch, share_of(batch, 1, rank, world)) for rank in range(world)]
         came += [np.concatenate(parts) for parts in zip(*ranks, strict=True)]
         seen = end
     assert all(len(part) == batch for part in came)
