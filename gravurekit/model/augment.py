@@ -6,6 +6,7 @@ done with these on the device, in shapes that depend on nothing that is drawn, s
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ _COLUMNS = {
     "hints": hints.COLUMNS,
 }
 COLUMNS = sum(_COLUMNS.values())
+_SLICES = {n: slice(end - _COLUMNS[n], end) for n, end in zip(_COLUMNS, accumulate(_COLUMNS.values()), strict=True)}
 INK_RISE, PAPER_FALL = 0.5, 0.25  # at tone 1: the most by which ink becomes lighter, and paper darker
 
 
@@ -122,13 +124,13 @@ class Draws:
 
     def __init__(self, draws: Tensor | None, augmentation: Augmentation) -> None:
         """`draws` (B, COLUMNS) float32 as `drawn` gave it; None will do for PLAIN."""
-        parts = () if draws is None else draws.split(list(_COLUMNS.values()), dim=1)
-        self._parts = dict(zip(_COLUMNS, parts, strict=False))
-        self.augmentation = augmentation
+        self._draws, self.augmentation = draws, augmentation
 
     def __getitem__(self, name: str) -> Tensor:
         """The columns of that name, (B, n)."""
-        return self._parts[name]
+        if self._draws is None:
+            raise ValueError(f"without draws the augmentation must be PLAIN, not {self.augmentation}")
+        return self._draws[:, _SLICES[name]]
 
     def source(self, samples: dict[str, Tensor]) -> Tensor:
         """(B, 1, H, W) uint8, the lightness that the network is shown: of the print, or of the photograph."""
@@ -145,7 +147,7 @@ class Draws:
         if self.augmentation.crop is not None:
             box = box - self["corner"].long().repeat(1, 2)
         if self.augmentation.mirror:
-            y0, x0, y1, x1 = box.split(1, dim=1)
+            y0, x0, y1, x1 = box.chunk(4, dim=1)
             box = torch.where(self["mirrored"] > 0, torch.cat([y0, width - x1, y1, width - x0], dim=1), box)
         return box
 
@@ -174,13 +176,13 @@ class Draws:
     def lightness(self, L: Tensor) -> Tensor:
         """Another print of the same: L (B, 1, H, W) float32 0..100 → the same, new memory."""
         if self.augmentation.tone:
-            gamma, ink, paper = _for_planes(self["tone"]).split(1, dim=1)
+            gamma, ink, paper = _for_planes(self["tone"]).chunk(3, dim=1)
             L = (L / 100).pow_(gamma).mul_(100 * (paper - ink)).add_(100 * ink)
         if self.augmentation.blur:
             taps = _for_planes(self["taps"][:, : math.ceil(3 * self.augmentation.blur) + 1])
             L = _blurred(_blurred(L, taps, 2), taps, 3)
         if self.augmentation.noise:
-            deviation, keys = self["noise"].split(1, dim=1)
+            deviation, keys = self["noise"].chunk(2, dim=1)
             L = bell(keys, *L.shape[-2:]).mul_(_for_planes(deviation)).add_(L)
         return L.clamp_(0, 100)
 

@@ -152,7 +152,7 @@ def _summed(planes: Tensor, box: Tensor) -> Tensor:
 def _hints(dice: Draws, ab: Tensor, inside: Tensor, box: Tensor, limit: float) -> Tensor:
     """(B, 3, H, W) of a target at half size; `box` in the window."""
     height, width = inside.shape[-2:]
-    y0, x0, y1, x1 = box.split(1, dim=1)
+    y0, x0, y1, x1 = box.chunk(4, dim=1)
     # The places of the target that lie wholly inside
     own = torch.cat(
         [

@@ -1,8 +1,8 @@
 """Bins of ab, for a network that says how likely each colour is, and weights that keep grey from winning.
 
-After Zhang, Isola and Efros, "Colorful Image Colorization", 2016: a grid of 10 ab units over what sRGB can reach.
-Theirs are 313 bins, and so are these: the four grid points around every colour of sRGB (D65), so that each lies between bins,
-and four beyond: (40, 90), (100, −90), (100, −10), (100, 0). Only 261 have a colour nearer to them than to any other.
+After Zhang, Isola and Efros, "Colorful Image Colorization", 2016: points of a grid of 10 ab units over what sRGB can
+reach, 313 of them, and the same here: the four grid points around each colour of sRGB (D65), so that every colour lies
+between bins, which makes 309, and (40, 90), (100, −90), (100, −10), (100, 0). Only 261 are the nearest of any colour.
 """
 
 from functools import cache
@@ -13,9 +13,9 @@ from torch import Tensor
 
 STEP = 10
 NEAREST, SIGMA = 5, 5.0  # a colour counts at so many bins, by a Gaussian of so many ab units
-TEMPERATURE = 0.38  # of the annealed mean, as in the paper
 EDGE = 13  # cells on each side of the middle one, of histograms and of the table below: −130 to 130
-_SIDE = 2 * EDGE + 1
+SIDE = 2 * EDGE + 1
+TEMPERATURE = 0.38  # of `annealed_mean`, the paper's
 _SPANS = {  # a: the first and the last b
     -90: (50, 90), -80: (20, 90), -70: (0, 90), -60: (-20, 90), -50: (-30, 100), -40: (-40, 100), -30: (-50, 100),
     -20: (-50, 100), -10: (-60, 100), 0: (-70, 100), 10: (-80, 90), 20: (-80, 90), 30: (-90, 90), 40: (-100, 90),
@@ -25,6 +25,7 @@ CENTRES = torch.tensor(
     [(a, b) for a, (first, last) in _SPANS.items() for b in range(first, last + 1, STEP)], dtype=torch.float32
 )  # (COUNT, 2), ab units, in ascending order of a, then b
 COUNT = len(CENTRES)
+_MOST = 9  # bins that can be among the NEAREST of a colour of one cell
 
 
 # ---- colours and bins ----------------------------------------------------------------------------------
@@ -56,14 +57,15 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
 
 
 def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """One colour of many odds: their mean after the odds are sharpened, logits (B, COUNT, h, w) → (B, 2, h, w) float32,
-    in ab units. At 1 it is the mean, dull; towards 0 the likeliest bin, vivid but patchy; the paper takes 0.38."""
+    """One colour of many odds: their mean after the odds are sharpened.
+
+    logits       (B, COUNT, h, w) float32
+    temperature  at 1 it is the mean itself, dull; towards 0 the likeliest bin, vivid but patchy; the paper takes 0.38
+    returns      (B, 2, h, w) float32, ab units
+    """
     with torch.autocast("cpu" if logits.device.type == "meta" else logits.device.type, enabled=False):
         odds = torch.softmax(logits.float() / temperature, dim=1)
         return torch.einsum("bqhw,qc->bchw", odds, _centres(logits.device))
-
-
-_MOST = 9  # bins that can be among the NEAREST of a colour of one cell
 
 
 @cache
@@ -74,7 +76,7 @@ def _centres(device: torch.device) -> Tensor:
 
 @cache
 def _candidates(device: torch.device) -> tuple[Tensor, Tensor]:
-    """For each cell of the grid (_SIDE², a's in rows) the bins that can be among the NEAREST of a colour in it:
+    """For each cell of the grid (SIDE², a's in rows) the bins that can be among the NEAREST of a colour in it:
     (cells, _MOST) int64, and their centres (cells, _MOST, 2) float32.
 
     A bin that NEAREST others are nearer than, at all four corners of a cell, is farther than these all over the cell.
@@ -105,12 +107,12 @@ def rebalancing(histogram: np.ndarray, uniform: float = 0.5, sigma: float = SIGM
     returns    (27, 27) float32 above 0. Cells outside the bins that nobody has count like a colour that nobody has.
     """
     counts = np.asarray(histogram, np.float64)
-    if counts.shape != (_SIDE, _SIDE) or not 0 < uniform <= 1:
-        raise ValueError(f"a histogram must be {_SIDE}×{_SIDE} and uniform in 0 < … ≤ 1, not {counts.shape}, {uniform}")
+    if counts.shape != (SIDE, SIDE) or not 0 < uniform <= 1:
+        raise ValueError(f"a histogram must be {SIDE}×{SIDE} and uniform in 0 < … ≤ 1, not {counts.shape}, {uniform}")
     if not counts.any():
         return np.ones_like(counts, np.float32)
     known = (_reachable() | (counts > 0)).astype(np.float64)
-    distance = STEP * (np.arange(_SIDE)[:, None] - np.arange(_SIDE))
+    distance = STEP * (np.arange(SIDE)[:, None] - np.arange(SIDE))
     smooth = np.exp(-0.5 * (distance / sigma) ** 2)
     share = known * (smooth @ counts @ smooth) / np.maximum(smooth @ known @ smooth, 1e-12)
     weights = 1 / ((1 - uniform) * share / share.sum() + uniform / known.sum())
@@ -119,7 +121,7 @@ def rebalancing(histogram: np.ndarray, uniform: float = 0.5, sigma: float = SIGM
 
 def _reachable() -> np.ndarray:
     """(27, 27) bool: the cells of the bins."""
-    cells = np.zeros((_SIDE, _SIDE), bool)
+    cells = np.zeros((SIDE, SIDE), bool)
     a, b = CENTRES.numpy().astype(np.int64).T // STEP + EDGE
     cells[a, b] = True
     return cells
@@ -131,6 +133,6 @@ def looked_up(weights: Tensor, ab: Tensor) -> Tensor:
 
 
 def _cell(ab: Tensor) -> Tensor:
-    """(B, 2, h, w) ab units → (B, h, w) int64, the number of the nearest cell, of _SIDE²."""
+    """(B, 2, h, w) ab units → (B, h, w) int64, the number of the nearest cell, of SIDE²."""
     a, b = ((ab / STEP).round().clamp(-EDGE, EDGE).long() + EDGE).unbind(1)
-    return a * _SIDE + b
+    return a * SIDE + b
