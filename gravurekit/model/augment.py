@@ -20,8 +20,8 @@ from gravurekit.model.chance import KEY_BITS, bell, chance
 RADIUS = 3  # of the widest blur, px
 # Streams of chance. A stream for each, so that one that is switched on changes nothing of the others.
 CROP, MIRROR, PHOTOGRAPH, TONE, BLUR, NOISE, PALETTE, HINTS = range(8)
-# What is drawn for a sample, in columns
-_COLUMNS = {
+# What is drawn for a sample, and how many columns it takes
+PARTS = {
     "corner": 2,  # top, left of the window, px, even
     "mirrored": 1,  # 0 or 1, as are the next and `palette`
     "photograph": 1,
@@ -31,8 +31,8 @@ _COLUMNS = {
     "palette": 1,  # 0 where it is dropped
     "hints": hints.COLUMNS,
 }
-COLUMNS = sum(_COLUMNS.values())
-_SLICES = {n: slice(end - _COLUMNS[n], end) for n, end in zip(_COLUMNS, accumulate(_COLUMNS.values()), strict=True)}
+COLUMNS = sum(PARTS.values())
+_SLICES = {n: slice(end - PARTS[n], end) for n, end in zip(PARTS, accumulate(PARTS.values()), strict=True)}
 INK_RISE, PAPER_FALL = 0.5, 0.25  # at tone 1: the most by which ink becomes lighter, and paper darker
 
 
@@ -97,7 +97,7 @@ def drawn(augmentation: Augmentation, size: tuple[int, int], places: np.ndarray,
         "palette": dice(PALETTE) >= augmentation.palette_drop,
         "hints": hints.drawn(dice(HINTS, hints.COLUMNS), augmentation.hints),
     }
-    columns = [np.broadcast_to(parts[name], (len(places), width)) for name, width in _COLUMNS.items()]
+    columns = [np.broadcast_to(parts[name], (len(places), width)) for name, width in PARTS.items()]
     return np.concatenate(columns, axis=1, dtype=np.float32)
 
 

@@ -38,9 +38,9 @@ def soft(ab: Tensor) -> tuple[Tensor, Tensor]:
     returns  the NEAREST bins (B, NEAREST, h, w) int64, nearest first, all different; their weights, the same shape,
              float32, positive sums of 1: a Gaussian of the distance
     """
-    bins, centres = _candidates(ab.device)
+    bins, a, b = _candidates(ab.device)
     cell = _cell(ab)
-    distance = (centres[cell] - ab.permute(0, 2, 3, 1)[..., None, :]).square().sum(-1)
+    distance = (a[cell] - ab[:, 0, ..., None]).square_().add_((b[cell] - ab[:, 1, ..., None]).square_())
     # Of equals the first, on every device: colours of 8 bits have many bins that are equally far.
     order = torch.arange(_MOST, device=ab.device) * 1e-4
     chosen = (distance + order).topk(NEAREST, dim=-1, largest=False).indices
@@ -75,9 +75,9 @@ def _centres(device: torch.device) -> Tensor:
 
 
 @cache
-def _candidates(device: torch.device) -> tuple[Tensor, Tensor]:
+def _candidates(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """For each cell of the grid (SIDE², a's in rows) the bins that can be among the NEAREST of a colour in it:
-    (cells, _MOST) int64, and their centres (cells, _MOST, 2) float32.
+    their numbers, int64, their a and their b, float32, (cells, _MOST) each.
 
     A bin that NEAREST others are nearer than, at all four corners of a cell, is farther than these all over the cell.
     """
@@ -90,7 +90,8 @@ def _candidates(device: torch.device) -> tuple[Tensor, Tensor]:
     nearer = (distance[:, None] <= distance[:, :, None]).all(-1).sum(-1)
     bins = np.take_along_axis(near, nearer.argsort(axis=1, kind="stable")[:, :_MOST], axis=1)
     with torch.inference_mode(False):
-        return torch.from_numpy(bins).to(device), CENTRES[torch.from_numpy(bins)].to(device)
+        a, b = CENTRES[torch.from_numpy(bins)].unbind(-1)
+        return torch.from_numpy(bins).to(device), a.contiguous().to(device), b.contiguous().to(device)
 
 
 # ---- how much a colour counts --------------------------------------------------------------------------
