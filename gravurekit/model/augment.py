@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import hints
-from gravurekit.model.chance import KEY_BITS, bell, chance
+from gravurekit.model.chance import KEY_BITS, chance, grain
 
 RADIUS = 3  # of the widest blur, px
 # Streams of chance. A stream for each, so that one that is switched on changes nothing of the others.
@@ -60,7 +60,7 @@ class Augmentation:
     hints: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, limit in (("tone", 1), ("blur", RADIUS / 3), ("noise", 50)):
+        for name, limit in (("tone", 1), ("blur", (RADIUS + 1) / 4), ("noise", 50)):
             if not 0 <= getattr(self, name) <= limit:
                 raise UsageError(f"bad augmentation: {name} must lie in 0..{limit}, not {getattr(self, name)}")
         for name in ("photographs", "palette_drop", "hints"):
@@ -85,7 +85,7 @@ def drawn(augmentation: Augmentation, size: tuple[int, int], places: np.ndarray,
         return chance(seed, places, stream, number)
 
     gamma, ink, paper = dice(TONE, 3).T * augmentation.tone
-    taps = _taps(dice(BLUR) * augmentation.blur)
+    taps = _taps(dice(BLUR) * augmentation.blur, _radius(augmentation.blur))
     noise = dice(NOISE, 2) * (augmentation.noise, 1 << KEY_BITS)
     parts = {
         "corner": 2 * np.floor(dice(CROP, 2) * (_room(augmentation.crop, size) // 2 + 1)),
@@ -112,10 +112,16 @@ def _room(crop: tuple[int, int] | None, size: tuple[int, int]) -> np.ndarray:
     return room
 
 
-def _taps(sigma: np.ndarray) -> np.ndarray:
-    """(B, 1) standard deviations, px → (B, RADIUS + 1) weights from the middle outwards; both sides add up to 1."""
+def _radius(blur: float) -> int:
+    """How far, px, a blur of up to so many px reaches: below 4 standard deviations, where hardly anything is left."""
+    return max(1, math.ceil(4 * blur) - 1)
+
+
+def _taps(sigma: np.ndarray, radius: int) -> np.ndarray:
+    """(B, 1) standard deviations, px → (B, RADIUS + 1) weights from the middle outwards, 0 beyond `radius`; both sides
+    add up to 1."""
     distance = np.arange(RADIUS + 1)
-    weights = np.exp(-0.5 * (distance / np.maximum(sigma, 1e-3)) ** 2)
+    weights = np.exp(-0.5 * (distance / np.maximum(sigma, 1e-3)) ** 2) * (distance <= radius)
     return weights / (2 * weights.sum(1, keepdims=True) - 1)
 
 
@@ -177,14 +183,18 @@ class Draws:
         """Another print of the same: L (B, 1, H, W) float32 0..100 → the same, new memory."""
         if self.augmentation.tone:
             gamma, ink, paper = _for_planes(self["tone"]).chunk(3, dim=1)
-            L = (L / 100).pow_(gamma).mul_(100 * (paper - ink)).add_(100 * ink)
+            L = torch.addcmul(100 * ink, L.pow(gamma), (paper - ink) * 100 ** (1 - gamma))
         if self.augmentation.blur:
-            taps = _for_planes(self["taps"][:, : math.ceil(3 * self.augmentation.blur) + 1])
-            L = _blurred(_blurred(L, taps, 2), taps, 3)
+            radius = _radius(self.augmentation.blur)
+            taps = _for_planes(self["taps"][:, : radius + 1])
+            wide = F.pad(L, (radius, radius, radius, radius), mode="replicate")
+            L = _blurred(_blurred(wide, taps, 2), taps, 3)
         if self.augmentation.noise:
             deviation, keys = self["noise"].chunk(2, dim=1)
-            L = bell(keys, *L.shape[-2:]).mul_(_for_planes(deviation)).add_(L)
-        return L.clamp_(0, 100)
+            # Equal chances of 256 values, whose variance is (256² − 1)/12
+            scale = _for_planes(deviation) / ((256**2 - 1) / 12) ** 0.5
+            L = torch.addcmul(L, grain(keys, *L.shape[-2:]).float().sub_(127.5), scale)
+        return L.clamp(0, 100)
 
 
 def _for_planes(columns: Tensor) -> Tensor:
@@ -192,13 +202,12 @@ def _for_planes(columns: Tensor) -> Tensor:
     return columns[:, :, None, None]
 
 
-def _blurred(L: Tensor, taps: Tensor, axis: int) -> Tensor:
-    """L (B, 1, H, W) smoothed along an axis, each sample by weights of its own (B, radius + 1, 1, 1); at the border the
-    outermost pixels go on. Shifted copies are added up: no convolution has a kernel a sample."""
+def _blurred(wide: Tensor, taps: Tensor, axis: int) -> Tensor:
+    """(B, 1, H, W) smoothed along an axis, which becomes shorter by the radius at both ends; each sample by weights of
+    its own (B, radius + 1, 1, 1). Shifted copies are added up, because no convolution has a kernel a sample."""
     radius = taps.shape[1] - 1
-    sides = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
-    wide, length = F.pad(L, sides, mode="replicate"), L.shape[axis]
-    result = L * taps[:, :1]
+    length = wide.shape[axis] - 2 * radius
+    result = wide.narrow(axis, radius, length) * taps[:, :1]
     for distance in range(1, radius + 1):
         both = wide.narrow(axis, radius - distance, length) + wide.narrow(axis, radius + distance, length)
         result.addcmul_(taps[:, distance : distance + 1], both)

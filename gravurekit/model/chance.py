@@ -10,7 +10,7 @@ from torch import Tensor
 
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
-KEY_BITS = 24  # of a key of `bell`: what a float32 holds exactly
+KEY_BITS = 24  # of a key of `grain`: what a float32 holds exactly
 
 
 def chance(seed: int, places: np.ndarray, stream: int, count: int) -> np.ndarray:
@@ -39,19 +39,17 @@ def _mixed(words: np.ndarray) -> np.ndarray:
     return words ^ (words >> np.uint64(31))
 
 
-def bell(keys: Tensor, height: int, width: int) -> Tensor:
+def grain(keys: Tensor, height: int, width: int) -> Tensor:
     """Noise, computed where the keys are: no generator, so the same on any device.
 
     keys     (B, 1) float32, whole numbers of at most KEY_BITS bits
-    returns  (B, 1, height, width) float32 of mean 0 and variance 1, nearly normal: a sum of four equal chances
+    width    a multiple of 4
+    returns  (B, 1, height, width) uint8, all values equally likely and each pixel's its own
     """
-    pixels = torch.arange(height * width, device=keys.device, dtype=torch.int32).reshape(height, width)
-    # The keys are spread over all bits: below them are the pixels'
-    words = _scrambled(keys.to(torch.int32)[:, :, None, None] * (0x9E3779B1 - (1 << 32)) ^ pixels)
-    # The four bytes of a word, added up two by two in its halves.
-    pairs = (words & 0x00FF00FF).add_((words >> 8).bitwise_and_(0x00FF00FF))
-    sums = (pairs & 0xFFFF).add_(pairs >> 16)
-    return sums.float().sub_(4 * 127.5).mul_((4 * (256**2 - 1) / 12) ** -0.5)
+    words = torch.arange(height * width // 4, device=keys.device, dtype=torch.int32).reshape(height, width // 4)
+    # The keys are spread over all bits, since below them are the words'. Of a word each byte is a pixel.
+    scrambled = _scrambled(keys.to(torch.int32)[:, :, None, None] * (0x9E3779B1 - (1 << 32)) ^ words)
+    return scrambled.view(torch.uint8)
 
 
 def _scrambled(words: Tensor) -> Tensor:

@@ -63,10 +63,32 @@ def test_what_counts_is_the_picture_not_the_padding_nor_the_place(
     white = torch.full((1, 2, height + above, width + beside), 99.0)
     padded, share = white, torch.zeros(1, 1, height + above, width + beside)
     padded[..., above:, beside:], share[..., above:, beside:] = ab, inside
-    assert palette.of(padded, share).numpy() == pytest.approx(alone.numpy(), abs=1e-5)
-    assert palette.of(ab.flip(-1), inside.flip(-1)).numpy() == pytest.approx(alone.numpy(), abs=1e-5)
+    assert torch.equal(palette.of(padded, share), alone)
+    assert torch.equal(palette.of(ab.flip(-1), inside.flip(-1)), alone)
     company = palette.of(torch.cat([ab.flip(1), ab]), torch.cat([inside, inside]))
-    assert company[1].numpy() == pytest.approx(alone[0].numpy(), abs=1e-6)
+    assert torch.equal(company[1], alone[0])
+
+
+@pytest.mark.parametrize("side", [112, 128, 256])
+def test_large_pictures_are_counted_as_exactly_as_small_ones(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two places of another colour on paper: nothing of them is lost among thousands, and nowhere else is anything."""
+    ab = torch.zeros(1, 2, side, side)
+    ab[0, :, 3, 4:6] = torch.tensor([60.0, -100.0])[:, None]
+    found = palette.of(ab, torch.ones(1, 1, side, side))[0]
+    expected = torch.zeros(palette.CELLS + 1)
+    expected[at(60, -100)], expected[at(0, 0)], expected[-1] = (2 / side**2) ** 0.5, (1 - 2 / side**2) ** 0.5, 1
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    monkeypatch.setattr(palette, "_EXACT", 100)
+    assert torch.equal(palette.of(ab, torch.ones(1, 1, side, side))[0], found)
+
+
+@quick
+@given(st.integers(-130, 130), st.integers(-130, 130))
+def test_a_colour_counts_by_its_nearness(a: int, b: int) -> None:
+    """Bilinear, worked out node by node."""
+    nodes = np.arange(-120, 121, 20)
+    rows, columns = (np.maximum(0, 1 - np.abs(np.clip(v, -120, 120) - nodes) / 20) for v in (a, b))
+    assert of_one(a, b)[:-1] == pytest.approx(np.sqrt(np.outer(rows, columns)).ravel(), abs=1e-6)
 
 
 @quick
