@@ -27,7 +27,7 @@ VERBS = {
     "colorize": "Colour prints of any size with a trained network.",
     "run": "The whole chain; stages that are fresh are skipped.",
     "evaluate": "Measure whether what a style draws is taken for a print.",
-    "report": "Write a contact sheet of a folder: what was kept, what was dropped and why.",
+    "report": "Write a page on a folder: what was kept, what was dropped and why; of a run its curves.",
     "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
     "export": "Write a folder of pictures or shards for other programs: webdataset, parquet, imagefolder.",
     "forget": "Take pictures and their copies out of the whole workspace, for good: an opt-out.",

@@ -19,7 +19,7 @@ from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERI
 from gravurekit.options import flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
-from gravurekit.reports import credits, sheet
+from gravurekit.reports import credits, sheet, training
 from gravurekit.settings import layered, parse_assignments
 from gravurekit.stages import evaluate as evaluating
 
@@ -289,15 +289,22 @@ _add(evaluate, "evaluate", [*_named(evaluate), *flags_of(evaluating.Settings)])
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A folder of pictures: raw/, clean/, styled/, coloured/, any other.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of pictures: raw/, clean/, styled/, coloured/, any other; or a run.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The page.", show_default="reports/FOLDER.html")] = None,
     **values: Any,
 ) -> None:
-    """A contact sheet."""
+    """A contact sheet, or the curves of a training."""
     out = out or Path("reports", f"{folder.resolve().name or 'folder'}.html")
     knobs = layered(sheet.Settings, "report", said(sheet.Settings, values))
     machine = {name: values[name] for name in ("executor", "jobs")}
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(values["config"])), {"machine": machine})
+    if training.is_run(folder):
+        with terminal.watching(values["quiet"]) as watch:
+            curves = training.write(folder, out, watch)
+        terminal.show_curves(curves, values["json"])
+        return
     with terminal.watching(values["quiet"]) as watch:
         made = sheet.write(folder, out, knobs, pipeline.executor_of(wishes), watch)
     terminal.show_sheet(made, values["json"])

@@ -24,7 +24,7 @@ from gravurekit.folder import Summary
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
 from gravurekit.reference import Knob
-from gravurekit.reports import Sheet
+from gravurekit.reports import Sheet, Training
 from gravurekit.reports.credits import Credits
 from gravurekit.stages import crawl
 from gravurekit.stages.evaluate import Evaluation
@@ -292,6 +292,16 @@ def show_sheet(made: Sheet, as_json: bool) -> None:
         return
     dropped = sum(made.dropped.values())
     RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}")
+
+
+def show_curves(made: Training, as_json: bool) -> None:
+    """Where the page of a training is, and what it shows, on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}) + "\n")
+        return
+    of = f" of {made.steps}" if made.steps else ""
+    best = f", best at {made.best_step}" if made.best_step is not None else ""
+    RESULTS.print(f"report: step {made.step}{of}{best}; {made.charts} charts, {made.panels} panels → {made.out}")
 
 
 def _print_table(lines: Sequence[Sequence[str]]) -> None:

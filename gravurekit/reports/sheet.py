@@ -9,12 +9,11 @@ import base64
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import Field
 
@@ -28,10 +27,9 @@ from gravurekit.foreign import folder_label, picture_files
 from gravurekit.metadata import DROPPED, METADATA, file_sha256, owner_of
 from gravurekit.parts import TASK_SIZE
 from gravurekit.progress import Watch
-from gravurekit.receipt import Receipt, flat, receipt_if_any
+from gravurekit.receipt import Receipt, receipt_if_any
 from gravurekit.record import Record
-from gravurekit.reports import Sheet
-from gravurekit.words import clean, short, web
+from gravurekit.reports import Sheet, _page
 
 QUALITY = 80  # of the thumbnails' JPEG
 
@@ -49,7 +47,7 @@ def write(source: Path, out: Path, settings: Settings, executor: Executor, watch
     Raises UsageError if there is no such folder, or it holds none of pictures; DataError if there is nothing in it, or
     a newer gravurekit made it.
     """
-    _refuse_to_overwrite(out)
+    _page.refuse_to_overwrite(out)
     content = _look(source)
     kept = _groups(content.in_order, content.group_of, settings.limit)
     dropped = _groups(content.dropped, lambda item: item.reason, settings.limit)
@@ -59,16 +57,9 @@ def write(source: Path, out: Path, settings: Settings, executor: Executor, watch
     thumbs = _thumbnails(list(files), settings.thumb, executor, watch)
     places = _fill([*kept, *dropped], content, thumbs)
     page = {"content": content, "kept": kept, "dropped": dropped, "places": places, "thumb": settings.thumb}
-    storage.write_lines(out, _lines(_template().generate(page)))
+    template = _page.template("sheet.html", host=_host, size=_size)
+    storage.write_lines(out, _page.lines(template.generate(page)))
     return Sheet(out, len(content.kept), {group.name: group.count for group in dropped}, len(chosen))
-
-
-def _refuse_to_overwrite(out: Path) -> None:
-    """Only a page of ours gives way to a new one."""
-    if out.exists():
-        ours = out.is_file() and b'content="gravurekit report"' in out.read_bytes()[:2000]
-        if not ours:
-            raise UsageError(f"{out} is there already, and no report: name another file with --out")
 
 
 # ---- what is in the folder -----------------------------------------------------------------------------
@@ -130,10 +121,7 @@ class _Content:
     @property
     def knobs(self) -> dict[str, str]:
         """The settings of the stage, by name; those of the table [NAME] as NAME.KNOB."""
-        plan = self.receipt.plan if self.receipt else None
-        if plan is None:
-            return {}
-        return {name: _said(value) for name, value in flat(plan.settings).items()} | {"revision": str(plan.revision)}
+        return _page.knobs(self.receipt.plan) if self.receipt else {}
 
     @property
     def seconds(self) -> float | None:
@@ -172,15 +160,6 @@ def _below(root: Path, name: str) -> str:
     except (OSError, ValueError, RuntimeError):  # a NUL in it; links that go in circles
         return ""
     return str(path) if root.resolve() in path.parents else ""
-
-
-def _said(value: Any) -> str:
-    """A knob's value in words."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value in (None, "") else str(value)
 
 
 def _look(path: Path) -> _Content:
@@ -385,35 +364,9 @@ def _thumbnail(file: _File, side: int) -> _Thumb:
 # ---- the page ------------------------------------------------------------------------------------------
 
 
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    room = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
-    )
-    room.filters.update(web=web, host=_host, short=short, size=_size, number="{:,}".format)
-    return room.from_string(Path(__file__).with_name("sheet.html").read_text("utf-8"))
-
-
-def _clean(value: Any) -> Any:
-    """What the template puts out: text without what is STRANGE; HTML (of a macro, made of such text) and numbers as
-    they are."""
-    return clean(value) if type(value) is str else value
-
-
 def _host(url: str) -> str:
     return re.split("[/?#]", url)[2].rpartition("@")[2] or url
 
 
 def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}\u00a0×\u00a0{size[1]}\u00a0px" if size[0] else "size unknown"
-
-
-def _lines(chunks: Iterable[str]) -> Iterator[str]:
-    """Text that comes in chunks, line by line, so that a page of thousands of thumbnails is never whole in memory."""
-    rest = ""
-    for chunk in chunks:
-        *whole, rest = (rest + str(chunk)).split("\n")  # str: Markup would escape whatever is joined to it
-        yield from whole
-    if rest:
-        yield rest

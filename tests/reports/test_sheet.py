@@ -4,12 +4,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pages import EVIL, Page, check_closed
 from workspace import patchwork
 
 from gravurekit import images, storage
@@ -20,34 +20,6 @@ from gravurekit.progress import SILENT, Silent
 from gravurekit.receipt import RECEIPT, Plan, Receipt
 from gravurekit.record import Record
 from gravurekit.reports import Sheet, sheet
-
-EVIL = "\"'><script>alert(1)</script><img src=https://evil.example/x.png onerror=alert(2)>"
-
-
-class Page(HTMLParser):
-    """What a browser would find in a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attrs for name, attrs in self.tags if name == tag]
-
-    def addresses(self) -> Iterator[tuple[str, str]]:
-        """Everything that could be fetched: the tag, and where it leads."""
-        loads = {"src", "href", "srcset", "data", "poster", "action", "formaction", "background", "ping", "xlink:href"}
-        for tag, attrs in self.tags:
-            yield from ((tag, value) for name, value in attrs.items() if name in loads)
 
 
 def made(
@@ -115,18 +87,8 @@ def test_every_picture_and_every_reason_is_on_the_page(folder: str, world: Path,
 def test_nothing_is_fetched(folder: str, world: Path, tmp_path: Path) -> None:
     page = see(world, folder, tmp_path)[1]
     check_closed(page)
+    assert not page.all("svg")
     assert any("default-src 'none'" in attrs.get("content", "") for attrs in page.all("meta"))
-
-
-def check_closed(page: Page) -> None:
-    for tag, address in page.addresses():
-        if not address.startswith(("data:image/jpeg;base64,", "#")):
-            assert tag == "a" and re.match("https?://", address), (tag, address)
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base", "form", "svg"}
-    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
-    assert all(attrs.get("rel") == "noopener noreferrer" for attrs in page.all("a") if attrs["href"][0] != "#")
-    assert not re.search(r"url\(|@import", "".join(page.words.partition("</head>")[0]))
-    assert not any(attrs.get("http-equiv", "").lower() == "refresh" for attrs in page.all("meta"))
 
 
 def test_within_the_page_every_link_arrives_and_no_name_is_given_twice(world: Path, tmp_path: Path) -> None:
