@@ -94,7 +94,7 @@ class Learner:
             return
         # at the beginning the average forgets quicker: the first weights are no good
         decay = min(self.recipe.average, (1 + step) / (10 + step))
-        blend = get_ema_multi_avg_fn(decay)
+        blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         kept, new = (list(net.state_dict().values()) for net in (self.average, self.network))
         floats = [(k, n) for k, n in zip(kept, new, strict=True) if k.is_floating_point()]
         blend([k for k, _ in floats], [n for _, n in floats], step)
