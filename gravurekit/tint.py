@@ -56,16 +56,21 @@ def margin(L: np.ndarray, radius: float = 0.008, blank: float = 0.03) -> np.ndar
     return cv2.GaussianBlur(cv2.dilate(outside, disc), (0, 0), max(0.5, 0.4 * sigma))
 
 
-def under_ink(pixels: np.ndarray, L: np.ndarray, ab: np.ndarray) -> np.ndarray:
+def under_ink(
+    pixels: np.ndarray, L: np.ndarray, ab: np.ndarray, wash_lightness: np.ndarray | None = None
+) -> np.ndarray:
     """A print with a colour wash on its paper: wash × print in linear light, (H, W, 3) uint8 sRGB.
 
     `pixels` (H, W, 3) uint8 sRGB; `L` (h, w) and `ab` (h, w, 2) float32 of its reduced copy. The wash gets darker as
-    its chroma grows, because chroma on white paper at unchanged lightness leaves the gamut and can't be seen; the
-    margin stays paper.
+    its chroma grows, because chroma on white paper at unchanged lightness leaves the gamut and can't be seen; it is
+    darker still where `wash_lightness` (h, w) float32 0..100 says so. The margin stays paper.
     """
-    ab = ab * (1 - margin(L))[..., None]
+    painted = 1 - margin(L)
+    ab = ab * painted[..., None]
     chroma = np.hypot(ab[..., 0], ab[..., 1])
     lightness = np.clip(100.0 - 0.55 * chroma, 55.0, 100.0)
+    if wash_lightness is not None:
+        lightness = np.minimum(lightness, 100 - painted * (100 - np.clip(wash_lightness, 0, 100)))
     wash = color.lab_to_rgb(np.dstack([lightness, ab]).astype(np.float32))
     return _in_bands(pixels, wash, color.multiply)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gravurekit import audit, crafts, folder, metadata, storage
+from gravurekit import audit, folder, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, ModelError, PictureError, UsageError
@@ -20,7 +20,7 @@ from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
-from gravurekit.stages._drawing import drawn_at
+from gravurekit.stages._colouring import on_sheet, redrawn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -225,7 +225,8 @@ def _colour(each: _Print, job: Job, colorizer: "Colorizer") -> Record:
         coloured = tint.on_photo(pixels, ab)
     else:
         ink = tint.print_ink(pixels)
-        fed = tint.grey_lightness(_redrawn(ink, colorizer, settings))
+        style = colorizer.about.get("style") if settings.feed == "style" else None
+        fed = tint.grey_lightness(redrawn(ink, style))
         ab, classes = _predict(fed, colorizer, settings)
         coloured = tint.under_ink(pixels, tint.grey_lightness(ink), ab)
     data = images.encode_png(coloured)
@@ -247,24 +248,6 @@ def _colour(each: _Print, job: Job, colorizer: "Colorizer") -> Record:
     return item
 
 
-def _redrawn(ink: "np.ndarray", colorizer: "Colorizer", settings: Settings) -> "np.ndarray":
-    """The print's ink, (H, W) uint8, as the style of the training pictures would have drawn it, at the size of those. A
-    network that has learnt one kind of line doesn't know what another means."""
-    from gravurekit import images
-
-    style = colorizer.about.get("style")
-    if settings.feed == "tone" or not style:
-        return ink
-    first = style.get("starts_from", style)  # a style that refines drawings has no lines of its own
-    craft = crafts.load("styles", first["name"])
-    knobs = craft.Settings.model_validate_json(json.dumps(first["settings"]))
-    height, width = ink.shape
-    wide, tall = images.fitted(width, height, style["short_side"], style["max_long_side"])
-    scale = drawn_at(craft, knobs, style["short_side"]) / style["short_side"]
-    drawn = craft.redraw(images.resize(ink, max(1, round(wide * scale)), max(1, round(tall * scale))), knobs)
-    return images.resize(images.resize(drawn, wide, tall), width, height)
-
-
 def _predict(
     L: "np.ndarray", colorizer: "Colorizer", settings: Settings
 ) -> "tuple[np.ndarray, list[tuple[str, float]]]":
@@ -275,14 +258,9 @@ def _predict(
     from gravurekit import images
 
     height, width = L.shape
-    across, down = _sheet(colorizer.trained_size, settings.work_size)
-    scale = min(across / width, down / height)
-    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (down - tall) // 2, (across - wide) // 2
-    sheet = np.full((down, across), 100, np.float32)
-    sheet[top : top + tall, left : left + wide] = images.resize(L, wide, tall)
+    sheet, place = on_sheet(L, *_sheet(colorizer.trained_size, settings.work_size))
     prediction = colorizer.predict(sheet)
-    ab = prediction.ab[top : top + tall, left : left + wide] * settings.saturation
+    ab = prediction.ab[place] * settings.saturation
     return images.resize(np.ascontiguousarray(ab), width, height), prediction.classes
 
 

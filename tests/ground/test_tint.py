@@ -47,6 +47,18 @@ def test_ink_is_as_black_as_before() -> None:
     assert coloured(page)[page == 0].max() == 0
 
 
+def test_the_wash_is_as_dark_as_the_network_says_but_for_the_margin() -> None:
+    page = drawing()
+    pixels, L = np.repeat(page[..., None], 3, axis=2), tint.grey_lightness(page)
+    none = np.zeros((*page.shape, 2), np.float32)
+    dark = tint.under_ink(pixels, L, none, np.full(page.shape, 40, np.float32))
+    assert color.rgb_to_lab(dark)[195:205, 195:205, 0] == pytest.approx(40, abs=1.5)
+    assert (dark[:60] == 255).all()
+    # never lighter than its chroma allows: it couldn't be seen
+    red = np.broadcast_to(RED, (*page.shape, 2))
+    assert np.array_equal(tint.under_ink(pixels, L, red, np.full(page.shape, 100, np.float32)), coloured(page))
+
+
 def test_the_papers_own_tone_stays() -> None:
     page = np.repeat(drawing()[..., None], 3, axis=2)
     toned = color.multiply(page, np.full(page.shape, (240, 225, 190), np.uint8))
