@@ -41,6 +41,9 @@ class Watch(Protocol):
     def advance(self, units: int = 1) -> None:
         """So many units more are done."""
 
+    def say(self, text: str) -> None:
+        """A few words on how the work is going, in the place of those before."""
+
     def rest(self) -> None:
         """Nothing is at work for now, so results can be printed."""
 
@@ -57,6 +60,8 @@ class Silent:
     def begin(self, what: str, total: int | None) -> None: ...
 
     def advance(self, units: int = 1) -> None: ...
+
+    def say(self, text: str) -> None: ...
 
     def rest(self) -> None: ...
 

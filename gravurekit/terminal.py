@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from gravurekit import reference
@@ -48,6 +48,8 @@ def still(text: str) -> str:
 RESULTS = Screen(highlight=False, soft_wrap=True)
 WIDEST = 200  # columns of a table whose output isn't a terminal
 DEVIATIONS = 10  # figures of texture that are told
+FIGURES = 14  # columns beside a bar: the time left, a stroke, and the gaps
+SHORTEST, LONGEST = 5, 40  # columns of a bar
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 MESSAGES = Screen(stderr=True, highlight=False, soft_wrap=True)
 
@@ -126,14 +128,15 @@ class Bar:
     def begin(self, what: str, total: int | None) -> None:
         """A bar takes the place of what was shown before."""
         columns = (
-            "{task.description:>16}",
-            BarColumn(),
+            "{task.description}",
+            BarColumn(LONGEST),
             MofNCompleteColumn(),
             "{task.fields[rate]}",
             TimeRemainingColumn(),
+            TextColumn("{task.fields[said]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         )
         bar = Progress(*columns, console=MESSAGES, transient=True)
-        bar.add_task(what, total=total, rate="")
+        bar.add_task(f"{what:>16}", total=total, rate="", said="")
         self._show(bar)
 
     def advance(self, units: int = 1) -> None:
@@ -141,7 +144,21 @@ class Bar:
         if isinstance(self._display, Progress):
             (task,) = self._display.tasks
             self._display.advance(task.id, units)
-            self._display.update(task.id, rate=f"{task.speed:.1f}/s" if task.speed else "")
+            rate = f"{task.speed:.1f}/s" if task.speed and not task.fields["said"] else ""
+            self._display.update(task.id, rate=rate)
+
+    def say(self, text: str) -> None:
+        """A few words beside the bar, in the place of the rate and of some of the bar; on a narrow terminal their end
+        is cut off."""
+        if isinstance(self._display, Progress):
+            (task,) = self._display.tasks
+            name = task.description.strip()
+            room = MESSAGES.width - len(name) - 2 * len(str(task.total or 0)) - FIGURES
+            words = short(still(text), max(1, room - SHORTEST))
+            for column in self._display.columns:
+                if isinstance(column, BarColumn):
+                    column.bar_width = max(SHORTEST, min(LONGEST, room - len(words)))
+            self._display.update(task.id, description=name, said=words, rate="")
 
     def note(self, text: str) -> None:
         """A line above what is shown."""

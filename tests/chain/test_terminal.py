@@ -87,3 +87,30 @@ def test_a_word_of_the_web_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -
     terminal.MESSAGES.print("note: \x1b[2J\r :x:")
     told = capsys.readouterr().err
     assert not {"\x1b", "\r"} & set(told) and ":x:" in told
+
+
+@pytest.mark.parametrize(("width", "cut"), [(130, False), (80, False), (60, True), (20, True)])
+def test_words_beside_a_bar_take_its_room_and_leave_the_figures(
+    width: int, cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = terminal.Screen(file=io.StringIO(), force_terminal=True, width=width, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(terminal, "MESSAGES", screen)
+    words = "loss 0.0213, 36.2 pictures/s, waiting 1.5 %"
+    with terminal.Bar() as bar:
+        bar.begin("train", 2000)
+        bar.advance(600)
+        bar.say("\x1b[2J\r" + words[:4])
+        bar.say(words)
+        bar._display.refresh()  # type: ignore[union-attr]
+        written = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.file.getvalue())  # type: ignore[attr-defined]
+        line = re.split(r"[\r\n]", written.rstrip())[-1].rstrip()
+    assert len(line) <= width and "\x1b[2J" not in screen.file.getvalue()  # type: ignore[attr-defined]
+    if width >= 60:
+        assert re.match(r"train \S+ +600/2000 ", line) and re.search(r"-:--:--|\d:\d\d:\d\d", line)
+        assert (words in line) != cut and words[:8] in line and (not cut or line.endswith("…"))
+
+
+def test_words_without_a_bar_are_passed_over() -> None:
+    bar = terminal.Bar()
+    bar.say("loss 1")
+    bar.advance()
