@@ -43,6 +43,14 @@ def _explained(path: Path) -> Iterator[None]:
         raise StorageError(f"can't write {path}: {todo}") from error
 
 
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """For what a library writes by itself below `path`: the system's refusal becomes a StorageError that says what to
+    do. Such files aren't whole at every moment, so nothing may depend on them."""
+    with _explained(path):
+        yield
+
+
 def make_folder(path: Path) -> Path:
     """Make `path` and its parents; nothing happens if it is there."""
     with _explained(path):
