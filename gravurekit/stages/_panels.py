@@ -26,11 +26,11 @@ from gravurekit.errors import PictureError, UsageError
 from gravurekit.model.batches import prepared
 from gravurekit.model.network import ColorizationNetwork, resized
 from gravurekit.record import Record
+from gravurekit.reports.training import PANELS, ROWS
 from gravurekit.shards import INDEX, index
 from gravurekit.shards.reader import ShardSet, read_manifest
 from gravurekit.stages._colouring import Place, on_sheet, redrawn
 
-FOLDER, ROWS = "panels", "pictures.jsonl"
 OURS = re.compile(r"\d{7,}\.png")
 PRINTS = 6  # real prints on a sheet, at most
 AT_ONCE = 4  # pictures that the network sees together: a training that just fits leaves little memory
@@ -78,7 +78,7 @@ class Panels:
     """Draws the sheets of a run. `samples`: the tensors of the first rows, as shards hold them."""
 
     def __init__(self, run: Path, rows: Sequence[Row], samples: Mapping[str, Tensor]) -> None:
-        self._folder, self._rows, self._samples = run / FOLDER, rows, dict(samples)
+        self._folder, self._rows, self._samples = run / PANELS, rows, dict(samples)
         self._begin()
 
     def look(self, network: ColorizationNetwork, step: int) -> np.ndarray:

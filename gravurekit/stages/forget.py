@@ -18,8 +18,9 @@ from gravurekit.folder import swept
 from gravurekit.metadata import EXPORTS, LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECEIPT
+from gravurekit.reports import training
 from gravurekit.shards import LEARNED
-from gravurekit.stages import _estate
+from gravurekit.stages import _boards, _estate
 from gravurekit.stages._estate import CACHE, Estate, Needles, Place, surveyed
 from gravurekit.stages._forgotten import hashes_of
 from gravurekit.stages._purge import STASH, Find, Purge, needles_of
@@ -184,7 +185,7 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
     hashes = circle.known | _looks(finds)
     tombstones.write(stone, tombstones.gathered(before.all | hashes))
     for path in reports:
-        storage.remove(path)
+        _remove(path)
     watch.begin("forget", len(finds))
     damaged: dict[str, str] = {}
     for find in finds:
@@ -260,8 +261,12 @@ def _gone(find: Find) -> Gone:
 
 
 def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Path]:
-    """Pages and sheets of ours that show the picture, or may show it. The credits of runs stay with them."""
+    """Pages and sheets of ours that show the picture, or may show it, and the panels of trainings, which the training
+    doesn't need. The credits of runs stay with them."""
     runs = {place.path for place in estate.places if place.is_copy}
+    for run in sorted(runs):
+        if needles.in_file(run / training.PANELS / training.ROWS):
+            yield from (run / name for name in (_boards.FOLDER, training.PANELS) if (run / name).exists())
     for path in estate.files:
         if path.parent in runs:
             continue
@@ -272,6 +277,14 @@ def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Pa
             yield path
         elif "stylize" in changed:
             yield from _estate.evaluation_of(path)
+
+
+def _remove(path: Path) -> None:
+    """Of panels their list goes last: a run that is killed finds by it what is left."""
+    if path.is_dir() and not path.is_symlink():
+        for child in sorted(path.iterdir(), key=lambda child: child.name == training.ROWS):
+            storage.remove(child)
+    storage.remove(path)
 
 
 def _yours(job: Job, estate: Estate, needles: Needles, circle: _Circle, known: Set[Path]) -> Iterator[str]:

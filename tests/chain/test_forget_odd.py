@@ -78,6 +78,27 @@ def test_a_coloured_print_goes_and_the_folder_that_only_grows_stays_whole(
     assert sorted(path.name for path in out.glob("*.png")) == sorted(files[2:])
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_panels_that_show_it_go_and_those_of_other_runs_stay(
+    dry: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures that are held back aren't learned from, so no list of the run tells of them but that of the panels."""
+    monkeypatch.chdir(tmp_path)
+    for name, key in (("a", "1" * 16), ("b", "2" * 16)):
+        run = tmp_path / "runs" / name
+        storage.write_text(run / metadata.MARKER, "train\n")
+        for file in ("panels/0000200.png", "panels/0000400.png", "tensorboard/events", "model.safetensors"):
+            storage.write_text(run / file, "x")
+        storage.write_lines(run / "panels/pictures.jsonl", [json.dumps({"key": key, "split": "val"})])
+    page = tmp_path / "reports/a.html"
+    storage.write_text(page, f'<meta name="generator" content="gravurekit report">{"1" * 16}')
+    removed = set(told("1" * 16, *(["--dry-run"] if dry else []))["reports"])
+    assert removed == {"reports/a.html", "runs/a/panels", "runs/a/tensorboard"}
+    gone = [*map(Path, removed)]
+    assert all(path.exists() == dry for path in gone)
+    assert (tmp_path / "runs/a/model.safetensors").exists() and (tmp_path / "runs/b/panels/0000400.png").exists()
+
+
 def test_a_file_is_forgotten_by_its_name_if_that_is_what_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

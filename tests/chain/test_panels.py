@@ -16,6 +16,7 @@ from gravurekit import color, images, shards, storage
 from gravurekit.errors import DataError, StorageError, UsageError
 from gravurekit.model import palette
 from gravurekit.model.network import NetworkConfig, build
+from gravurekit.reports import training
 from gravurekit.shards.reader import read_manifest
 from gravurekit.stages import _panels
 from gravurekit.stages._panels import Panels, prepare
@@ -55,7 +56,7 @@ def plate(path: Path, height: int = 60, width: int = 40, seed: int = 0) -> Path:
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
-    return storage.read_json_lines(run / _panels.FOLDER / _panels.ROWS)
+    return storage.read_json_lines(run / training.PANELS / training.ROWS)
 
 
 def shape_of(rows: int, columns: int) -> tuple[int, int, int]:
@@ -351,7 +352,7 @@ def test_of_many_sheets_some_are_kept_the_first_and_the_last_among_them(made: Pa
 def test_the_list_names_each_picture_once_also_those_of_before(made: Path, tmp_path: Path) -> None:
     plate(tmp_path / "prints/a.png")
     panels(tmp_path / "run", made, 2)
-    storage.append_line(tmp_path / "run/panels" / _panels.ROWS, '{"key": "to')
+    storage.append_line(tmp_path / "run/panels" / training.ROWS, '{"key": "to')
     storage.write_text(tmp_path / f"run/panels/0000040.png.x{storage.ASIDE}", "half")
     panels(tmp_path / "run", made, 3, tmp_path / "prints")
     panels(tmp_path / "run", made, 0, tmp_path / "prints")
