@@ -2,6 +2,7 @@
 
 Two halves. `drawn` throws the dice on the host, counted (`chance.py`): a few numbers for each sample. All the rest is
 done with these on the device, in shapes that depend on nothing that is drawn, so that a CUDA graph can hold it.
+What costs there is the bytes that are moved, so steps are joined where they can be: `bench/batches.py` counts them.
 """
 
 import math

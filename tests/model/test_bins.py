@@ -169,6 +169,8 @@ def test_the_mean_weight_of_the_pixels_is_one(seed: int, uniform: float, occupie
     assert weights.dtype == np.float32 and weights.shape == (27, 27)
     assert np.isfinite(weights).all() and weights.min() > 0
     assert (weights * histogram).sum() / histogram.sum() == pytest.approx(1, rel=1e-4)
+    cells = ((reachable() > 0) | (histogram > 0)).sum()
+    assert weights.max() / weights.min() <= (1 + cells * (1 - uniform) / uniform) * 1.001  # nobody's beside everybody's
 
 
 @pytest.mark.parametrize("flat", [np.full((27, 27), 7), 1000 * reachable()], ids=["all", "bins"])

@@ -103,6 +103,13 @@ def test_histograms_of_shards_say_the_same(seed: int, height: int, width: int) -
     assert found == pytest.approx(palette.of(ab, torch.ones(1, 1, height, width))[0].numpy(), abs=1e-5)
 
 
+def test_the_most_vivid_colours_count_as_much_as_others() -> None:
+    ab = torch.tensor([[-128.0, 0.0, 127.0, 127.0], [0.0, 0.0, -128.0, -128.0]])[None, :, None]
+    found = palette.of(ab, torch.ones(1, 1, 1, 4))[0].square()
+    shares = {at(-120, 0): 0.25, at(0, 0): 0.25, at(120, -120): 0.5}
+    assert {n: float(found[n]) for n in found[:-1].nonzero().flatten().tolist()} == pytest.approx(shares)
+
+
 def test_of_nothing_nothing_is_told() -> None:
     assert not of_one(30, 40, torch.zeros(1, 1, 3, 4)).any()
     assert not palette.from_histogram(np.zeros((27, 27), np.int64)).any()
