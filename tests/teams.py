@@ -3,11 +3,12 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,20 @@ import torch
 from torch import Tensor, nn
 
 from gravurekit.errors import DataError, GravurekitError
+from gravurekit.model import network
 from gravurekit.model.distributed import Team, team
 from gravurekit.model.gradients import Gradients
-from gravurekit.model.network import NetworkConfig
+from gravurekit.model.learner import Learner
+from gravurekit.model.network import NetworkConfig, build
+from gravurekit.model.order import share_of
 from gravurekit.model.ranks import Place
 from gravurekit.model.recipe import Recipe
 from gravurekit.model.trainer import train
+from gravurekit.model.validation import Examiner
 
 # The server imports torch once, and computes nothing, so that forking it is safe and takes no time.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["gravurekit.model.distributed", "gravurekit.model.trainer"])
+CONTEXT.set_forkserver_preload(["gravurekit.model.trainer", "torch._dynamo"])  # an optimizer imports the latter
 LONG = 60  # seconds after which a process hangs
 
 
@@ -70,7 +75,7 @@ def _end(worker: Any, pipe: Connection) -> End:
 def _work(pipe: Connection, here: Place, meeting: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
     try:
-        with team("cpu", here, meeting) as found:
+        with narrow(), team("cpu", here, meeting) as found:
             value = task(found, *arguments)
         pipe.send(End(value))
     except (GravurekitError, KeyboardInterrupt, ValueError) as error:
@@ -201,6 +206,9 @@ def end_by(mine: Team, how: str) -> None:
 # ---- trainings -----------------------------------------------------------------------------------------
 
 
+SIDE = 16  # px
+
+
 class Pictures:
     """Pictures of some patches each, drawn by chance; the last of them can be damaged."""
 
@@ -225,12 +233,12 @@ class Pictures:
 
     def _made(self, number: int) -> dict[str, np.ndarray]:
         chance = np.random.default_rng(number)
-        patches = np.kron(chance.integers(60, 200, (4, 4, 4), np.uint8), np.ones((8, 8), np.uint8))
-        box = np.array([0, 0, 32, 32 - number % 5])
+        patches = np.kron(chance.integers(60, 200, (4, 4, 4), np.uint8), np.ones((SIDE // 4, SIDE // 4), np.uint8))
+        box = np.array([0, 0, SIDE, SIDE - number % 5])
         return {"L": patches[:1], "wash": patches[1:], "label": np.array(number % 3 - 1), "box": box}
 
 
-CONFIG = NetworkConfig(("dress", "hat"), "average", 32, palette=True, hints=True, lightness=True, L_mean=0.5)
+CONFIG = NetworkConfig(("dress", "hat"), "average", SIDE, palette=True, hints=True, lightness=True, L_mean=0.5)
 
 
 def recipe(**values: Any) -> Recipe:
@@ -238,24 +246,93 @@ def recipe(**values: Any) -> Recipe:
     return Recipe(**wanted | values)
 
 
-def learn(
-    mine: Team, folder: Path, plan: Recipe, ends: Mapping[int, str] = MappingProxyType({})
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A training; the reports that were heard. `ends`: by rank what happens to it in its second step."""
-    heard: list[dict[str, Any]] = []
-    how, asked = ends.get(mine.rank, ""), 0
+def _narrow(width: int) -> int:
+    return width // 16 if width in (32, 64, 128, 256, 512, 1024) else width
+
+
+class _Conv2d(nn.Conv2d):
+    def __init__(self, inputs: int, outputs: int, *rest: Any, **more: Any) -> None:
+        super().__init__(_narrow(inputs), _narrow(outputs), *rest, **more)
+
+
+class _Linear(nn.Linear):
+    def __init__(self, inputs: int, outputs: int, **more: Any) -> None:
+        super().__init__(_narrow(inputs), _narrow(outputs), **more)
+
+
+class _BatchNorm1d(nn.BatchNorm1d):
+    def __init__(self, width: int) -> None:
+        super().__init__(_narrow(width))
+
+
+class _BatchNorm2d(nn.BatchNorm2d):
+    def __init__(self, width: int) -> None:
+        super().__init__(_narrow(width))
+
+
+@contextmanager
+def narrow() -> Iterator[None]:
+    """The network as it is, but of a sixteenth of its width: it learns in milliseconds, and its states are small."""
+    layers = {"Conv2d": _Conv2d, "Linear": _Linear, "BatchNorm1d": _BatchNorm1d, "BatchNorm2d": _BatchNorm2d}
+    network.nn = SimpleNamespace(**vars(nn) | layers)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        network.nn = nn
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """In float64, whatever asks for float32. BN and Adam make much of the last digits of a number: after a step or two
+    in float32, what is wrong couldn't be told from what is rounded."""
+    narrow, shared = torch.Tensor.float, torch.from_numpy
+
+    def wide(array: np.ndarray) -> Tensor:
+        return shared(array.astype(np.float64) if array.dtype == np.float32 else array)
+
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float, torch.from_numpy = torch.Tensor.double, wide  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.Tensor.float, torch.from_numpy = narrow, shared  # type: ignore[method-assign]
+
+
+def step_exactly(mine: Team, plan: Recipe) -> dict[str, list[float]]:
+    """The steps of a training without the trainer, in float64: their losses, some weights out of each tensor, some of
+    the averaged ones, and the figures of a validation."""
+    with exactly():
+        learner = Learner(build(CONFIG, plan.seed), plan, False, team=mine)
+        share, pictures, found = share_of(plan.batch, plan.accumulate, mine.rank, mine.world), Pictures(20), {}
+        for step in range(plan.steps):
+            places = plan.batch * step + share.places
+            samples = {name: torch.from_numpy(array) for name, array in pictures.batch(places % 20).items()}
+            found[f"loss {step}"] = list(learner.step(samples, places, share.sizes, step).values())
+        for name, tensor in learner.network.state_dict().items():
+            found[name] = tensor.flatten()[:: 1 + tensor.numel() // 50].tolist()
+        found["average"] = learner.average.colorization.C5.weight.flatten()[:50].tolist()
+        figures = Examiner(Pictures(4), plan, False, 2, team=mine).figures(learner.average.eval(), None)
+        return found | {"figures": [value or 0.0 for value in figures.values()]}
+
+
+def learn(mine: Team, folder: Path, plan: Recipe, ends: Mapping[int, str] = MappingProxyType({})) -> list[str]:
+    """A training in `folder`, which only rank 0 is told of; the kinds of reports that were heard. `ends`: by rank, what
+    happens to it after its second step, or to one that is killed after its third."""
+    heard: list[str] = []
+    how, steps = ends.get(mine.rank, ""), 0
 
     def should_stop() -> bool:
-        nonlocal asked
-        asked += 1
-        if asked == 2 and how == "kill":
+        nonlocal steps
+        steps += 1
+        if steps == 3 and how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if asked == 2 and how == "ctrl-c":
+        if steps == 2 and how == "ctrl-c":
             signal.raise_signal(signal.SIGINT)
-        return asked == 2 and how == "stop"
+        return steps == 2 and how == "stop"
 
-    done = train(
-        Pictures(20, how == "damaged"), Pictures(5), CONFIG, plan, folder, heard.append, should_stop,
-        about={"shards": "abc"}, team=mine,
+    train(
+        Pictures(20, how == "damaged"), Pictures(5), CONFIG, plan, folder if mine.leads else folder / "nowhere",
+        lambda report: heard.append(report["kind"]), should_stop, about={"shards": f"abc{how == 'others'}"}, team=mine,
     )  # fmt: skip
-    return done, heard
+    return heard

@@ -217,7 +217,8 @@ class _Run:
         while self.step < self.recipe.steps and not stopped and not self._no_better():
             self._one_step(next(feed))
             self._report(progress, self._figures(first, begin, feed))
-            leave, stop = self.team.any(interrupted() > 0, should_stop())  # nobody goes on alone
+            stop = should_stop()
+            leave, stop = self.team.any(interrupted() > 0, stop)  # nobody goes on alone
             if leave:
                 raise KeyboardInterrupt
             stopped = self.step < self.recipe.steps and stop

@@ -1,7 +1,7 @@
 """Several processes do what one does: shared BN, summed gradients, what they agree on, and how they end."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from teams import NormCase, together
 from torch import nn
 
-from gravurekit.errors import DataError, FailedElsewhere, TrainingError, UsageError
-from gravurekit.model import losses
+from gravurekit.errors import DataError, FailedElsewhere, ModelError, TrainingError, UsageError
+from gravurekit.model import trainer
 from gravurekit.model.checkpoint import load_state
 from gravurekit.model.collectives import Lost
 from gravurekit.model.distributed import ALONE, team
@@ -23,17 +23,16 @@ from gravurekit.model.gradients import _buckets
 from gravurekit.model.network import NetworkConfig, build
 from gravurekit.model.ranks import Place, place
 from gravurekit.model.shared_norm import share_norms
-from gravurekit.model.trainer import read_log
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def _small_and_alike() -> Iterator[None]:
+    """As in the other processes: a narrow network, and one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
+    with teams.narrow():
         yield
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(before)
 
 
 # ---- BN ------------------------------------------------------------------------------------------------
@@ -191,54 +190,92 @@ def test_ctrl_c_is_told_by_rank_0(tmp_path: Path) -> None:
 # ---- trainings -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training by one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    with one_thread():
-        teams.learn(ALONE, folder, teams.recipe())
-    return folder
+STEPS = {
+    "by halves": (2, {}, {}),
+    "by unequal shares": (2, {"batch": 7}, {}),
+    "three, in parts": (3, {"batch": 14, "accumulate": 2}, {}),
+    "as in the paper": (2, {"name": "paper", "average": 0.0}, {}),
+    "BN of each its own": (2, {"sync_batch_norm": False}, {"accumulate": 2}),  # as if each share were a part
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_several_processes_learn_what_one_does_with_the_whole_batch(name: str, tmp_path: Path) -> None:
+    world, plan, alike = STEPS[name]
+    wanted = teams.step_exactly(ALONE, teams.recipe(**{"steps": 2} | plan | alike))
+    for end in together(tmp_path, world, teams.step_exactly, teams.recipe(**{"steps": 2} | plan)):
+        assert end.error is None and end.value.keys() == wanted.keys()
+        for part, values in end.value.items():
+            if "running" in part or "tracked" in part or part == "figures":
+                if alike:
+                    continue  # they are the mean of the processes', not of one after another
+            assert values == pytest.approx(wanted[part], rel=1e-6, abs=1e-9), part
+
+
+PLAN = {"steps": 4, "average": 0.0, "checkpoint_every": 2, "validate_every": 3}
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same training by two processes."""
-    place = tmp_path_factory.mktemp("two")
-    assert [end.error for end in together(place, 2, teams.learn, place / "run", teams.recipe())] == [None, None]
+    """A training by two processes."""
+    place = tmp_path_factory.mktemp("unbroken")
+    ends = together(place, 2, teams.learn, place / "run", teams.recipe(**PLAN))
+    assert [end.error for end in ends] == [None, None]
+    assert ends[0].value == ["feed", *["train"] * 3, "validation", "train", "validation"] and ends[1].value == []
     return place / "run"
 
 
-def lines(folder: Path, kind: str) -> list[dict[str, Any]]:
-    return [line for line in read_log(folder) if line["kind"] == kind]
+def same_bytes(one: Path, other: Path) -> None:
+    for name in (trainer.STATE, trainer.MODEL):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
-def apart(one: Path, other: Path) -> float:
-    """How far two trainings' weights are from each other, as a share of the way that they went."""
-    begin = build(teams.CONFIG, 0).state_dict()
-    a, b = (load_state(folder / "state.safetensors").tensors for folder in (one, other))
-    assert a.keys() == b.keys()
-    names = [name for name in begin if begin[name].is_floating_point()]
-    way = sum(float((a[f"network.{name}"] - begin[name]).square().sum()) for name in names)
-    between = sum(float((a[f"network.{name}"] - b[f"network.{name}"]).square().sum()) for name in names)
-    return (between / way) ** 0.5
+@pytest.mark.parametrize(("how", "who"), [("stop", 1), ("ctrl-c", 1), ("ctrl-c", 0), ("kill", 1), ("kill", 0)])
+def test_what_ends_one_ends_all_and_they_go_on_to_the_same_bytes(
+    how: str, who: int, unbroken: Path, tmp_path: Path
+) -> None:
+    plan = teams.recipe(**PLAN)
+    ends = together(tmp_path, 2, teams.learn, tmp_path / "run", plan, {who: how})
+    if how == "stop":
+        assert [end.error for end in ends] == [None, None]
+    elif how == "ctrl-c":
+        assert isinstance(ends[0].error, KeyboardInterrupt) and isinstance(ends[1].error, FailedElsewhere)
+    else:
+        assert ends[who].code == -9 and "run the same command again" in str(ends[1 - who].error)
+    state = tmp_path / "run" / trainer.STATE
+    assert load_state(state).about["step"] == 2
+    assert [end.error for end in together(tmp_path, 2, teams.learn, tmp_path / "run", plan)] == [None, None]
+    same_bytes(tmp_path / "run", unbroken)
+    assert not (tmp_path / "run/nowhere").exists()
 
 
-def test_two_processes_do_what_one_does_with_the_whole_batch(alone: Path, unbroken: Path) -> None:
-    for kind, names in (("train", losses.TERMS), ("validation", ("loss", "delta_e_palette", "train_top1", "score"))):
-        ours, theirs = lines(unbroken, kind), lines(alone, kind)
-        assert [line["step"] for line in ours] == [line["step"] for line in theirs]
-        for one, other in zip(ours, theirs, strict=True):
-            assert one.keys() == other.keys()
-            assert [one[name] for name in names] == pytest.approx([other[name] for name in names], rel=1e-4)
-    assert apart(alone, unbroken) < 1e-3
+def test_a_sample_that_one_cannot_read_ends_all(tmp_path: Path) -> None:
+    plan = teams.recipe(steps=20, batch=8, average=0.0)
+    ends = together(tmp_path, 2, teams.learn, tmp_path / "run", plan, {1: "damaged"})
+    assert isinstance(ends[1].error, DataError) and "row 19 is damaged" in str(ends[1].error)
+    assert isinstance(ends[0].error, FailedElsewhere) and ends[0].error.exit_code == DataError.exit_code
 
 
-def test_the_parts_of_a_step_are_those_of_one_process(tmp_path: Path) -> None:
-    plan = teams.recipe(accumulate=2, batch=7, name="paper")
-    with one_thread():
-        teams.learn(ALONE, tmp_path / "one", plan)
-    assert [end.error for end in together(tmp_path, 3, teams.learn, tmp_path / "three", plan)] == [None] * 3
-    assert apart(tmp_path / "one", tmp_path / "three") < 1e-3
+def test_processes_that_learn_from_other_shards_are_told(tmp_path: Path) -> None:
+    errors = [end.error for end in together(tmp_path, 2, teams.learn, tmp_path / "run", teams.recipe(), {1: "others"})]
+    assert any("differ in shards, settings or precision" in str(error) for error in errors)
+    assert all(isinstance(error, TrainingError) for error in errors) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("shared", "said"), [(True, ""), (False, "processes: 2 → 1")])
+def test_the_number_of_processes_may_change_where_it_changes_nothing(shared: bool, said: str, tmp_path: Path) -> None:
+    plan = teams.recipe(**PLAN | {"sync_batch_norm": shared})
+    ends = together(tmp_path, 2, teams.learn, tmp_path / "run", plan, {0: "stop"})
+    assert [end.error for end in ends] == [None, None]
+    with nullcontext() if shared else pytest.raises(ModelError, match=said):
+        teams.learn(ALONE, tmp_path / "run", plan)
+
+
+@pytest.mark.parametrize(("values", "least"), [({"batch": 2}, 3), ({"batch": 5, "sync_batch_norm": False}, 6)])
+def test_a_batch_that_is_too_small_for_so_many_is_refused(values: dict[str, Any], least: int, tmp_path: Path) -> None:
+    for end in together(tmp_path, 3, teams.learn, tmp_path / "run", teams.recipe(**values)):
+        if not isinstance(end.error, FailedElsewhere):
+            assert isinstance(end.error, UsageError) and f"--batch {least}" in str(end.error)
 
 
 # ---- the place among the others ------------------------------------------------------------------------
