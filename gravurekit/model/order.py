@@ -10,20 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
-SHUFFLE, MIRROR = 0, 1  # streams of chance of an epoch
-
-
-@dataclass(frozen=True)
-class _Epoch:
-    """numbers (n,) uint32 or uint64, a permutation; mirrored (n,) bool: the place's sample is seen in a mirror."""
-
-    numbers: np.ndarray
-    mirrored: np.ndarray
+SHUFFLE = 0  # the stream of chance of an epoch's order
 
 
 @dataclass(frozen=True)
 class Order:
-    """The order in which `count` samples are taken, and which of them are mirrored, for one seed."""
+    """The order in which `count` samples are taken, for one seed."""
 
     count: int
     seed: int
@@ -31,28 +23,19 @@ class Order:
     def take(self, seen: int, count: int) -> np.ndarray:
         """The numbers of the next `count` samples after `seen` of them: (count,) int64. An epoch's last batch ends in
         the next epoch, so each sample comes exactly once an epoch."""
-        return self._places(seen, count)[0]
-
-    def mirrored(self, seen: int, count: int) -> np.ndarray:
-        """Which of these samples are mirrored: (count,) bool, each by a chance of a half."""
-        return self._places(seen, count)[1]
+        numbers = [np.zeros(0, np.int64)]
+        while count > 0:
+            epoch, place = divmod(seen, self.count)
+            here = min(count, self.count - place)
+            numbers.append(_epoch(self.seed, epoch, self.count)[place : place + here].astype(np.int64))
+            seen, count = seen + here, count - here
+        return np.concatenate(numbers)
 
     def batches(self, seen: int, end: int, batch: int, share: "Share | None" = None) -> Iterator[np.ndarray]:
         """The global batches of `batch` samples between `seen` and `end`, or what of each is somebody's `share`."""
         places = slice(None) if share is None else share.places
         for first in range(seen, end, batch):
             yield self.take(first, batch)[places]
-
-    def _places(self, seen: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        numbers, mirrored = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
-        while count > 0:
-            epoch, place = divmod(seen, self.count)
-            here = min(count, self.count - place)
-            found = _epoch(self.seed, epoch, self.count)
-            numbers.append(found.numbers[place : place + here].astype(np.int64))
-            mirrored.append(found.mirrored[place : place + here])
-            seen, count = seen + here, count - here
-        return np.concatenate(numbers), np.concatenate(mirrored)
 
 
 @dataclass(frozen=True)
@@ -81,9 +64,9 @@ def part_of(count: int, rank: int, world: int) -> slice:
 
 
 @lru_cache(maxsize=4)  # of two trainings at most: a batch may end in the next epoch
-def _epoch(seed: int, epoch: int, count: int) -> _Epoch:
+def _epoch(seed: int, epoch: int, count: int) -> np.ndarray:
+    """An epoch's permutation: (count,) uint32 or uint64."""
     numbers = np.arange(count, dtype=np.uint32 if count < 2**32 else np.uint64)
     np.random.default_rng([seed, epoch, SHUFFLE]).shuffle(numbers)
-    mirrored = np.random.default_rng([seed, epoch, MIRROR]).integers(0, 2, count, np.uint8).astype(bool)
-    numbers.flags.writeable = mirrored.flags.writeable = False
-    return _Epoch(numbers, mirrored)
+    numbers.flags.writeable = False
+    return numbers

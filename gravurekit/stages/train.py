@@ -73,7 +73,7 @@ class Settings(base.Settings):
     )
     crop: float = Field(1.0, ge=0.25, le=1, description="A window of so much of each side, elsewhere each time.")
     tone: float = Field(0.2, ge=0, le=1, description="Up to how far lightness is bent, lightened, and darkened.")
-    blur: float = Field(0.5, ge=0, le=2, description="Up to how far pictures are blurred, px.")
+    blur: float = Field(0.5, ge=0, le=1, description="Up to how far pictures are blurred, px.")
     noise: float = Field(2.0, ge=0, le=50, description="Up to how much noise, in units of L.")
     photographs: float = Field(
         0.15, ge=0, le=1, description="Share of photographs seen as such (shards made with --photo)."
