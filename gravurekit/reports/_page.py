@@ -45,6 +45,8 @@ def said(value: Any) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "none" if value in (None, "") else str(value)
 
 

@@ -7,6 +7,7 @@ nothing needs a script. It shows what can be read of a training that hasn't ende
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -84,8 +85,12 @@ class _Content:
 
     @property
     def steps(self) -> int:
-        """The steps that there will be; 0 if nobody can tell."""
-        return _whole(self.knobs.get("steps"))
+        """The steps that there will be; 0 if nobody can tell. Settings may say how often each picture is seen
+        instead."""
+        epochs, batch = _number(self.knobs.get("epochs")), _whole(self.knobs.get("batch"))
+        if epochs and batch and self.learnt_from:
+            return max(1, math.ceil(epochs * self.learnt_from / min(batch, self.learnt_from)))
+        return 0 if epochs else _whole(self.knobs.get("steps"))
 
     @property
     def learnt_from(self) -> int:
@@ -151,6 +156,10 @@ def _is_tally(numbers: Any) -> bool:
 
 def _whole(word: str | None) -> int:
     return int(word) if word and re.fullmatch(r"\d{1,15}", word) else 0
+
+
+def _number(word: str | None) -> float:
+    return float(word) if word and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", word) else 0.0
 
 
 def _look(run: Path) -> _Content:

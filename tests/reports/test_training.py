@@ -235,6 +235,15 @@ def test_a_finished_training_is_told_whole(tmp_path: Path) -> None:
     assert "wrong" not in words and "To know" not in words
 
 
+@pytest.mark.parametrize(
+    ("knobs", "steps"),
+    [({}, 100), ({"epochs": 0.0}, 100), ({"epochs": 20.0}, 20), ({"epochs": 2.5, "batch": 2}, 9), ({"epochs": 1.5}, 2)],
+)
+def test_how_many_steps_there_are_follows_from_the_settings(knobs: Any, steps: int, tmp_path: Path) -> None:
+    card = {"splits": {"train": tally()}}
+    assert look(run_of(tmp_path / "run", lines([1], loss=1), True, card=card, knobs=knobs))[0].steps == steps
+
+
 def test_the_same_bytes_again(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", whole_log())
     pages = []
