@@ -212,9 +212,13 @@ def train(
     init: Annotated[
         str | None, typer.Option(help="A run, or a model file, to begin from.", show_default="nothing")
     ] = None,
+    watch: Annotated[
+        str | None,
+        typer.Option(metavar="PRINTS", help="A folder of real prints, shown in the panels.", show_default="none"),
+    ] = None,
 ) -> Paths:
     """shards/ → runs/."""
-    return {"shards": source, "runs": runs, "init": init}
+    return {"shards": source, "runs": runs, "init": init, "watch": watch}
 
 
 @verb("colorize")

@@ -61,6 +61,7 @@ class Paths(settings.Settings):
     splits: str = Field("", description="A shards folder whose splits are kept; empty: the one that is made anew.")
     runs: str = Field("runs", description="Trainings.")
     init: str = Field("", description="A run, or a model file, that a training begins from; empty: from nothing.")
+    watch: str = Field("", description="Real prints that are shown in a training's panels; empty: none.")
     prints: tuple[str, ...] = Field((), description="Pictures or folders to colour.")
     model: str = Field("", description="The run that colours; empty: the newest finished one.")
     coloured: str = Field("coloured", description="What was coloured.")
@@ -197,7 +198,7 @@ def take_out(
     """Take pictures out of all that the settings name and of what lies below; or only tell what would go."""
     paths: Paths = wishes.settings("paths")
     folders = (paths.raw, paths.clean, paths.styled, paths.shards, paths.runs, paths.coloured, paths.like, paths.unlike,
-               paths.photographs, paths.splits, paths.model, paths.decisions, paths.preview)  # fmt: skip
+               paths.photographs, paths.splits, paths.watch, paths.model, paths.decisions, paths.preview)  # fmt: skip
     several = (*paths.against, *paths.prints, *paths.style_images)
     named = tuple(dict.fromkeys(Path(name) for name in (*folders, *several) if name))
     return forget.run(forget.Job(words, listed, named=named, dry_run=dry_run), watch)
@@ -266,7 +267,8 @@ def _shard(knobs: shard.Settings, tables: Tables, paths: Paths) -> shard.Job:
 
 
 def _train(knobs: train.Settings, tables: Tables, paths: Paths) -> train.Job:
-    return train.Job(Path(paths.shards), Path(paths.runs), knobs, Path(paths.init) if paths.init else None)
+    init, watched = (Path(name) if name else None for name in (paths.init, paths.watch))
+    return train.Job(Path(paths.shards), Path(paths.runs), knobs, init, watched)
 
 
 def _colorize(knobs: colorize.Settings, tables: Tables, paths: Paths) -> colorize.Job:

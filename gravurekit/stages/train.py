@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from gravurekit.folder import NEW, State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECEIPT, Plan, differences, newest_finished, read_receipt
 from gravurekit.stages import _data_card
+from gravurekit.stages._listening import Listener, Shown
 
 if TYPE_CHECKING:
     from gravurekit.model.network import ColorizationNetwork, NetworkConfig
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 REVISION = 3
 # what changes nothing of the result
-FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples"}
+FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples", "panels"}
 INIT = "init"  # the side input: the model that it begins from
 SHOWN = (
     "samples_per_second",
@@ -88,6 +90,9 @@ class Settings(base.Settings):
     checkpoint_every: int = Field(200, ge=1, description="Steps between two saved states.")
     keep: int = Field(2, ge=1, le=100, description="Saved states that are kept, the last ones.")
     readers: int = Field(2, ge=1, le=64, description="Threads that read samples ahead.")
+    panels: int = Field(
+        6, ge=0, le=64, description="Held-back pictures on the sheet that each validation draws of them; 0: none."
+    )
     check_samples: bool = Field(True, description="Prove each sample's checksum at its first use.")
 
     @model_validator(mode="before")
@@ -99,12 +104,14 @@ class Settings(base.Settings):
 @dataclass(frozen=True)
 class Job:
     """What is to be learnt: the shards in `source`; beginning from the trained network of the run `init`, or from
-    nothing. The run's folder below `runs` follows from their names and from the settings."""
+    nothing. The run's folder below `runs` follows from their names and from the settings. `watched`: a folder of prints
+    that are shown in its panels."""
 
     source: Path
     runs: Path
     settings: Settings
     init: Path | None = None
+    watched: Path | None = None
 
     @property
     def out(self) -> Path:
@@ -113,9 +120,11 @@ class Job:
 
 
 def check(job: Job) -> None:
-    """Raises UsageError if the trainings would lie among the shards."""
+    """Raises UsageError if the trainings would lie among the shards, or there are no prints to watch."""
     if job.runs.resolve() == job.source.resolve():
         raise UsageError(f"trainings can't lie in {job.source} itself: choose another --runs")
+    if job.watched and not job.watched.is_dir():
+        raise UsageError(f"--watch {job.watched}: no such folder; name one with real prints in it")
 
 
 def look(job: Job) -> State:
@@ -153,8 +162,9 @@ def run(job: Job, watch: Watch) -> Summary:
     if state.done:
         return state.done
     out, plan = _place(job)
-    with folder.opened(out, "train", state.reasons, watch, job.source):
-        samples, figures = _train(job, out, plan, watch)
+    shown = Shown(out, job.source, job.settings.panels, job.watched, job.settings.check_samples)
+    with folder.opened(out, "train", state.reasons, watch, job.source), closing(Listener(watch, shown)) as listener:
+        samples, figures = _train(job, out, plan, listener)
         facts = {name: figures[name] for name in SHOWN if name in figures}
         from gravurekit.model.trainer import MODEL
 
@@ -162,7 +172,7 @@ def run(job: Job, watch: Watch) -> Summary:
         return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
 
 
-def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str, Any]]:
+def _train(job: Job, out: Path, plan: Plan, listener: Listener) -> tuple[int, dict[str, Any]]:
     """The number of pictures it was trained on, and the trainer's figures."""
     from gravurekit.model import trainer, warm_start
     from gravurekit.shards import palette
@@ -171,7 +181,6 @@ def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str
     card = _data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"])
     if _manifest_digest(job.source) != plan.inputs["manifest"]:
         raise DataError(f"{job.source} was made anew while the training began: run the same command again")
-    watch.begin("train", job.settings.steps)
     config, init = _network(job.settings, samples), _init(job)
     figures = trainer.train(
         samples,
@@ -179,10 +188,11 @@ def _train(job: Job, out: Path, plan: Plan, watch: Watch) -> tuple[int, dict[str
         warm_start.scaled_like(config, init.config) if init else config,
         _recipe(job.settings, samples),
         out,
-        _Listener(watch).hear,
+        listener.hear,
         about=_about(card) | {name: plan.inputs[name] for name in (INIT,) if name in plan.inputs},
         histogram=palette.from_text(samples.manifest["ab_histogram"]),
         init=init,
+        look=listener.look,
     )
     return len(samples), figures
 
@@ -274,28 +284,10 @@ def _window(settings: Settings, samples: "ShardSet") -> tuple[int, int]:
 def _recipe(settings: Settings, samples: "ShardSet") -> "Recipe":
     from gravurekit.model.recipe import Recipe
 
-    ours = {"recipe", "head", "epochs", "palette", "hints", "lightness", "bins", "check_samples", "crop"}
+    ours = {"recipe", "head", "epochs", "palette", "hints", "lightness", "bins", "check_samples", "crop", "panels"}
     knobs = settings.model_dump(exclude=ours)
     if settings.epochs:
         batch = min(settings.batch, max(1, len(samples)))
         knobs["steps"] = max(1, math.ceil(settings.epochs * len(samples) / batch))
     crop = _window(settings, samples) if settings.crop < 1 else None
     return Recipe(name=settings.recipe, crop=crop, **knobs)
-
-
-class _Listener:
-    """Turns the trainer's figures into progress."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._step = 0
-
-    def hear(self, figures: dict[str, Any]) -> None:
-        """One report of the trainer."""
-        self._watch.advance(figures["step"] - self._step)
-        self._step = figures["step"]
-        if figures["kind"] == "feed":
-            self._watch.note(f"train: {figures['said']}")
-        if figures["kind"] == "validation":
-            error, loss = figures["ab_error"], figures["loss"]
-            self._watch.note(f"step {figures['step']}: ab error {error:.2f}, loss {loss:.4f} on held-back pictures")
