@@ -110,6 +110,7 @@ PATHS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("shard", "x", "y"), {"styled": "x", "shards": "y"}),
     (("shard", "--photographs", "x", "--splits", "y"), {"photographs": "x", "splits": "y"}),
     (("train", "x", "--runs", "y"), {"shards": "x", "runs": "y"}),
+    (("train", "--init", "x", "--watch", "y"), {"init": "x", "watch": "y"}),
     (("colorize", "x", "--out", "y"), {"prints": ("x",), "coloured": "y"}),
     (("colorize", "--model", "x", "--runs", "y"), {"model": "x", "runs": "y"}),
 ]
