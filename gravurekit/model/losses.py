@@ -14,7 +14,7 @@ from gravurekit.model.network import ColorizationNetwork
 from gravurekit.model.recipe import Recipe
 
 TERMS = ("colour_loss", "lightness_loss", "class_loss")
-SOFT = 20.0  # ab or L units: the smooth-L1 is quadratic below, linear above
+SOFT = 4.0  # ab or L units: the smooth-L1 is quadratic below, linear above
 LEAST = 1e-6
 BINS_SHARE = 0.01  # of the cross-entropy of bins, so that it begins about as large as the smooth-L1
 

@@ -35,7 +35,7 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     name: str = "default"
-    rebalance: float = 0.5
+    rebalance: float = 0.02
     class_weight: float = 1 / 300
     lightness_weight: float = 0.5
     sync_batch_norm: bool = True

@@ -67,7 +67,7 @@ class Settings(base.Settings):
     bins: bool = Field(False, description="The network says how likely each colour is, in place of one colour.")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate; the paper's recipe has its own.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decay of the weights; not in the paper's recipe.")
-    rebalance: float = Field(0.5, ge=0, lt=1, description="How far rare colours weigh more than common ones; 0: not.")
+    rebalance: float = Field(0.02, ge=0, lt=1, description="How far rare colours weigh more than common ones; 0: not.")
     class_weight: float = Field(1 / 300, ge=0, description="Weight of the classification beside the colour loss.")
     lightness_weight: float = Field(0.5, ge=0, description="Weight of the wash's lightness beside the colour loss.")
     average: float = Field(
