@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from gravurekit.errors import ModelError
 from gravurekit.model import bins
+from gravurekit.model.convolution import Convolution
 from gravurekit.model.palette import CELLS
 
 HEADS = ("paper", "average")
@@ -115,15 +116,15 @@ def _is_number(value: Any, low: float, high: float) -> bool:
 def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """3×3 convolution, BN, ReLU: (B, inputs, h, w) → (B, outputs, ceil(h/stride), ceil(w/stride))."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        Convolution(inputs, outputs, stride),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
+        nn.ReLU(),
     )
 
 
 def dense(inputs: int, outputs: int) -> nn.Sequential:
     """Fully connected layer, BN, ReLU: (B, inputs) → (B, outputs)."""
-    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU())
 
 
 def chain(**layers: nn.Module) -> nn.Sequential:
