@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     learns = learner(given.network, given.side, given.batch)
     batch = samples(given.side, given.batch, len(learns.network.config.classes))
-    factor = torch.randn(2048, 2048).bfloat16()
+    places, factor = np.arange(given.batch), torch.randn(2048, 2048).bfloat16()
     ways = {
         "as it is": (True, False, FEW),
         "memory given back": (False, False, FEW),
@@ -85,8 +86,8 @@ def main() -> None:
                     module.inplace = in_place
             convolution.FEW = few
             with freed_memory_kept() if kept else nullcontext():
-                step = lambda: learns.step(batch, np.arange(given.batch), [given.batch], number)  # noqa: E731
-                step()
+                step = partial(learns.step, batch, places, [given.batch], number)
+                step()  # finds memory as the way before left it
                 found[name].append(used(step))
             found["matmul"].append(used(lambda: factor @ factor))
     for name, seconds in found.items():

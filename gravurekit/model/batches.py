@@ -98,13 +98,21 @@ def prepared(
     places  (B,) int64, which samples of the endless stream of a training they are: what is changed is decided by
             that and by the seed alone. Needed unless the pictures are taken as they are.
     """
+    return on_device(samples, thrown(samples, augmentation, places, seed), config, augmentation)
+
+
+def thrown(
+    samples: dict[str, Tensor], augmentation: Augmentation, places: np.ndarray | None, seed: int
+) -> Tensor | None:
+    """The half of `prepared` that is done on the host: the draws of these samples, (B, augment.COLUMNS) float32, on
+    their device; None if they are taken as they are."""
     if augmentation == PLAIN:
-        return on_device(samples, None, config, augmentation)
+        return None
     if places is None:
         raise ValueError("who augments must say which samples of the stream these are")
     height, width = samples["L"].shape[-2:]
-    draws = torch.from_numpy(drawn(augmentation, (height, width), places, seed))
-    return on_device(samples, draws.to(samples["L"].device, non_blocking=True), config, augmentation)
+    draws, device = torch.from_numpy(drawn(augmentation, (height, width), places, seed)), samples["L"].device
+    return draws.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else draws.to(device)
 
 
 @torch.no_grad()

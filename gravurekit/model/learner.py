@@ -1,8 +1,9 @@
 """The learner: a network, its averaged weights and its optimizer, and what one step of training does to them."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gravurekit.model import bins, losses
+from gravurekit.model import bins, capture, losses
 from gravurekit.model.augment import Augmentation
-from gravurekit.model.batches import Batch, prepared
+from gravurekit.model.batches import Batch, on_device, prepared, thrown
 from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.network import ColorizationNetwork
+from gravurekit.model.readings import Reading
 from gravurekit.model.recipe import Recipe, learning_rate
 
+DRAWS = "draws"  # the name of these among the tensors of a step
 TRANSFORMS = ("crop", "tone", "blur", "noise", "photographs", "palette_drop")
 
 
@@ -49,22 +52,57 @@ class Learner:
         self.augmentation = augmentation_of(recipe)
         self.rebalancing = _rebalancing(recipe, histogram, self.device)
         self._factors = torch.tensor(losses.factors(recipe), device=self.device)
+        self._rate = torch.zeros((), device=self.device)  # of learning, where a recorded step finds it
+        self._replayed: capture.Replayed | None = None
+        self._averaging = _floats(self.average), _floats(self.network)
 
-    def step(self, samples: dict[str, Tensor], places: np.ndarray, sizes: Sequence[int], step: int) -> dict[str, float]:
+    def settle(self, steps: int, tell: Callable[[str], None]) -> None:
+        """Choose how the `steps` steps that are left are done: recipe.py, `compile`. `tell` hears what is to be said of
+        it, now or later. Raises UsageError if they are to be compiled and can't be."""
+        if self.recipe.compile == "inductor":
+            capture.prove_compiler(self.device)
+            self.network.compile()
+        hindrance = capture.hindrance(self.recipe.compile, self.device, steps, self.team.world)
+        if hindrance:
+            tell(hindrance)
+        elif hindrance is None:
+            self._replayed = capture.Replayed(
+                capture.CudaGraphs(self.device), partial(capture.recordable, self.optimizer), self._drop_gradients, tell
+            )
+
+    def release(self) -> None:
+        """Give back what memory a recorded step takes; the next are done as they are."""
+        if self._replayed:
+            self._replayed.release()
+
+    def step(self, samples: dict[str, Tensor], places: np.ndarray, sizes: Sequence[int], step: int) -> Reading:
         """Do step number `step` (from 0) on `samples`, this process's share of the batch, which have `places` (B,) in
         the order of training, and are seen in parts of these `sizes`. Returns the terms of the whole batch's loss. They
         may be infinite or NaN, and then the weights are lost too."""
-        batch = prepared(samples, self.network.config, self.augmentation, places, self.recipe.seed)
+        draws = thrown(samples, self.augmentation, places, self.recipe.seed)
+        self._rate.fill_(learning_rate(step, self.recipe))
+        work = partial(self._update, sizes=list(sizes))
+        tensors = samples if draws is None else samples | {DRAWS: draws}
+        terms = self._replayed(work, tensors) if self._replayed else work(tensors)
+        self._average(step)
+        return Reading(terms)
+
+    def _update(self, tensors: dict[str, Tensor], sizes: list[int]) -> Tensor:
+        """What of a step a device can replay: from samples and draws to new weights; the terms of the loss (3,)."""
+        samples = {name: tensor for name, tensor in tensors.items() if name != DRAWS}
+        batch = on_device(samples, tensors.get(DRAWS), self.network.config, self.augmentation)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(step, self.recipe)
+            group["lr"] = self._rate if "betas" in group else 1.0  # Adadelta's never changes
         self.network.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        terms = self._gradients(batch, list(sizes))
+        self._drop_gradients()
+        terms = self._gradients(batch, sizes)
         self.optimizer.step()
         if not self.recipe.sync_batch_norm:
             self.team.level([buffer for buffer in self.network.buffers() if buffer.is_floating_point()])
-        self._average(step)
-        return dict(zip(losses.TERMS, terms.tolist(), strict=True))
+        return terms
+
+    def _drop_gradients(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _gradients(self, batch: Batch, sizes: list[int]) -> Tensor:
         """Add up the gradients of the parts of a batch, and of all processes; the terms of its loss (3,)."""
@@ -73,7 +111,8 @@ class Learner:
         terms, left = torch.zeros_like(amounts), len(sizes)
         for part, own in zip(parts_of(batch, sizes), torch.split(weight, sizes), strict=True):
             left -= 1
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            # No cache: a recorded step must not find in it what was cast before it was recorded
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
                 colour, logits = self.network(part.L, palette=part.palette, hints=part.hints)
             found = losses.sums(colour, logits, part, own, self.network, self.recipe.name) / amounts
             with self._summing(left == 0):
@@ -94,14 +133,16 @@ class Learner:
             return
         # at the beginning the average forgets quicker: the first weights are no good
         decay = min(self.recipe.average, (1 + step) / (10 + step))
-        blend = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-        kept, new = (list(net.state_dict().values()) for net in (self.average, self.network))
-        floats = [(k, n) for k, n in zip(kept, new, strict=True) if k.is_floating_point()]
-        blend([k for k, _ in floats], [n for _, n in floats], step)
+        blend, (kept, new) = get_ema_multi_avg_fn(decay), self._averaging  # type: ignore[no-untyped-call]
+        blend(kept, new, step)
 
     def finite(self) -> bool:
         """Whether all weights are numbers."""
         return all(bool(torch.isfinite(tensor).all()) for tensor in self.network.state_dict().values())
+
+
+def _floats(network: ColorizationNetwork) -> list[Tensor]:
+    return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
 
 
 def augmentation_of(recipe: Recipe) -> Augmentation:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from gravurekit.errors import UsageError
 
+COMPILE = ("auto", "off", "graph", "inductor")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -21,6 +23,9 @@ class Recipe:
     average            the averaged weights, which are validated and kept at the end, forget with this factor a step;
                        0: they are the last weights
     precision          "bf16", "fp32", or "auto": bf16 where the device is fast at it
+    compile            how steps are done: "off", as they are; "graph", replayed from a CUDA graph; "auto", that if it
+                       pays; "inductor", compiled by torch, which rounds in another order
+    deterministic      the same bits every time on CUDA too, which is slower
     patience           ends the training when the score hasn't become better in so many validations; 0: never
     keep               states that are kept, the last ones
     readers            threads that read samples ahead
@@ -55,6 +60,8 @@ class Recipe:
     keep: int = 2
     device: str = "auto"
     readers: int = 2
+    compile: str = "auto"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         shares = ("photographs", "palette_drop", "hint_share")
@@ -70,6 +77,7 @@ class Recipe:
             (self.learning_rate > 0, f"learning_rate must be above 0, not {self.learning_rate}"),
             (self.name in ("default", "paper"), f"name must be 'default' or 'paper', not {self.name!r}"),
             (self.precision in ("auto", "bf16", "fp32"), f"precision can't be {self.precision!r}"),
+            (self.compile in COMPILE, f"compile must be one of {', '.join(COMPILE)}, not {self.compile!r}"),
             *(
                 (0 <= getattr(self, name) < 1, f"{name} must lie in 0..1, below 1: {getattr(self, name)}")
                 for name in part

@@ -12,11 +12,9 @@ random generator: weights, their average, the optimizer's tensors, the step and 
 
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -27,20 +25,23 @@ import torch
 
 from gravurekit import storage
 from gravurekit.errors import TrainingError, UsageError
-from gravurekit.model import memory, states, warm_start
+from gravurekit.model import losses, memory, states, warm_start
 from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Samples, prove
 from gravurekit.model.checkpoint import State, restore, save_model
+from gravurekit.model.computing import computing
 from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
+from gravurekit.model.interrupts import held_interrupts
 from gravurekit.model.learner import Learner, augmentation_of, fast_bf16
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order, Share, share_of
+from gravurekit.model.readings import Unread
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.validation import Examiner
 
 STATE, LOG, MODEL, BEST = states.STATE, "log.jsonl", "model.safetensors", "best.safetensors"
-FREE = ("checkpoint_every", "keep", "device", "readers")  # may change between a run and its resumption
+FREE = ("checkpoint_every", "keep", "device", "readers", "compile")  # may change between a run and its resumption
 SHARDS, INIT = states.SHARDS, states.INIT
 LOG_LINES = 1000  # of a run at most, besides validations
 
@@ -80,12 +81,13 @@ def train(
     """
     run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init, called, team)
     try:
-        with _held_interrupts() as interrupted, _deterministic(run.device, run.learner.bf16):
+        with held_interrupts() as interrupted, run.computing():
             return run.go(progress if team.leads else _unheard, should_stop, look, interrupted)
     except RuntimeError as error:
         if not memory.is_short(error):
             raise
     # only now: as long as the error is known, what its frames hold is held
+    run.learner.release()
     raise run.too_large()
 
 
@@ -139,6 +141,8 @@ class _Run:
         self.step = 0
         self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
+        self.unread = Unread(self.device)
+        self.report: Callable[[int], None] = lambda step: None
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float | None] | None = None
         self.validated = 0  # the last step after which it was
@@ -182,6 +186,11 @@ class _Run:
             "precision": "bf16" if self.learner.bf16 else "fp32",
         }
 
+    def computing(self) -> AbstractContextManager[None]:
+        """How torch computes in this training."""
+        deterministic, left = self.recipe.deterministic, self.recipe.steps - self.step
+        return computing(self.device, bf16=self.learner.bf16, deterministic=deterministic, steps=left)
+
     def _feed(self, interrupted: Callable[[], int]) -> Feed:
         """The batches that are left."""
         left = (self.recipe.steps - self.step) * self.batch
@@ -199,8 +208,13 @@ class _Run:
     def _begin(self, feed: Feed, progress: Callable[[dict[str, Any]], None]) -> None:
         precision = "bf16" if self.learner.bf16 else "fp32"
         self._log("start", {"device": str(self.device), "precision": precision, "feed": feed.way})
-        for said in (*self.notes, str(feed)):
+
+        def tell(said: str) -> None:
             progress({"kind": "feed", "step": self.step, "steps": self.recipe.steps, "way": feed.way, "said": said})
+
+        for said in (*self.notes, str(feed)):
+            tell(said)
+        self.learner.settle(self.recipe.steps - self.step, tell)
 
     def _steps(
         self,
@@ -211,12 +225,12 @@ class _Run:
         interrupted: Callable[[], int],
     ) -> bool:
         """Do the steps that are left; True if it was stopped before the last."""
-        first, begin, stopped = self.step, time.perf_counter(), False
+        stopped, self.report = False, partial(self._report, progress, feed, self.step, time.perf_counter())
         if self.step:  # it may have been ended between a step and its validation
             self._validate_if_due(progress, look)
         while self.step < self.recipe.steps and not stopped and not self._no_better():
             self._one_step(next(feed))
-            self._report(progress, self._figures(first, begin, feed))
+            self._read(all_of_them=False)
             stop = should_stop()
             leave, stop = self.team.any(interrupted() > 0, stop)  # nobody goes on alone
             if leave:
@@ -228,33 +242,42 @@ class _Run:
                 self._save()
         return stopped
 
-    def _figures(self, first: int, begin: float, feed: Feed) -> dict[str, Any]:
-        return {
-            **self.losses,
-            "learning_rate": learning_rate(self.step - 1, self.recipe),
-            "samples_per_second": round((self.step - first) * self.batch / (time.perf_counter() - begin), 2),
-            "waiting": round(feed.waiting, 4),
-        }
-
     def _one_step(self, samples: dict[str, torch.Tensor]) -> None:
         self.whole = False
-        self.losses = self.learner.step(samples, self.seen + self.share.places, self.share.sizes, self.step)
-        if not all(map(math.isfinite, self.losses.values())):
-            said = ", ".join(f"{name} {value:g}" for name, value in self.losses.items())
-            raise self._spoilt(f"the loss isn't finite ({said}); pictures: {', '.join(self._pictures())}")
+        terms = self.learner.step(samples, self.seen + self.share.places, self.share.sizes, self.step)
         self.step += 1
         self.seen += self.batch
+        self.unread.add(self.step, terms)
         self.whole = True
 
-    def _pictures(self) -> list[str]:
-        """What the pictures of the step that is being done are called."""
-        return self.called(sorted(set(self.order.take(self.seen, self.batch).tolist())))
+    def _read(self, all_of_them: bool = True) -> None:
+        """Look at the losses of steps, and report them; of all, before anything is made of the weights."""
+        for step, terms in self.unread.read(all_of_them):
+            self.losses = dict(zip(losses.TERMS, terms, strict=True))
+            if not all(map(math.isfinite, terms)):
+                said = ", ".join(f"{name} {value:g}" for name, value in self.losses.items())
+                pictures = ", ".join(self._pictures(step))
+                raise self._spoilt(f"the loss isn't finite ({said}); pictures: {pictures}", step)
+            self.report(step)
 
-    def _report(self, progress: Callable[[dict[str, Any]], None], figures: dict[str, Any]) -> None:
-        last = self.step == self.recipe.steps
-        if last or self.step % max(1, self.recipe.steps // LOG_LINES) == 0:
+    def _pictures(self, step: int) -> list[str]:
+        """What the pictures of a step are called."""
+        return self.called(sorted(set(self.order.take((step - 1) * self.batch, self.batch).tolist())))
+
+    def _report(
+        self, progress: Callable[[dict[str, Any]], None], feed: Feed, first: int, begin: float, step: int
+    ) -> None:
+        """Of a step whose losses were looked at last; the training began with step `first`, at the time `begin`."""
+        figures = {
+            "step": step,
+            **self.losses,
+            "learning_rate": learning_rate(step - 1, self.recipe),
+            "samples_per_second": round((step - first) * self.batch / (time.perf_counter() - begin), 2),
+            "waiting": round(feed.waiting, 4),
+        }
+        if step == self.recipe.steps or step % max(1, self.recipe.steps // LOG_LINES) == 0:
             self._log("train", figures)
-        progress({"kind": "train", "step": self.step, "steps": self.recipe.steps, **figures})
+        progress({"kind": "train", "steps": self.recipe.steps, **figures})
 
     def _validate_if_due(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
         due = self.step < self.recipe.steps and self.step % self.recipe.validate_every == 0
@@ -263,6 +286,7 @@ class _Run:
 
     def _validate(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
         """Examine the averaged network; keep it if none was better."""
+        self._read()
         network, rebalancing = self.learner.average.eval(), self.learner.rebalancing
         figures: dict[str, float | None] = {}
         for prefix, examiner, augmentation in self.examiners:
@@ -315,7 +339,8 @@ class _Run:
 
     def _decisive(self) -> dict[str, Any]:
         """The recipe less what may change on resuming: such a run must still end in the same bytes."""
-        return {k: v for k, v in asdict(self.recipe).items() if k not in FREE}
+        knobs = {k: v for k, v in asdict(self.recipe).items() if k not in FREE}
+        return knobs | {"inductor": self.recipe.compile == "inductor"}  # it rounds in another order
 
     def _identity(self) -> dict[str, Any]:
         """All that decides the result, flat, to compare with a state's."""
@@ -327,9 +352,10 @@ class _Run:
         return recipe | network | whence | alone | {"number of pictures": len(self.train)}
 
     def _save(self) -> None:
+        self._read()
         # A finite loss may have had infinite gradients; the last good state must not be overwritten by these.
         if not self.learner.finite():
-            raise self._spoilt("the weights aren't finite any more")
+            raise self._spoilt("the weights aren't finite any more", self.step)
         self.team.same_tensors(self.learner.network.state_dict())
         said = {"step": self.step, "seen": self.seen, "losses": self.losses, "best": self.best}
         examined = {"validation": self.validation, "validated": self.validated}
@@ -337,10 +363,10 @@ class _Run:
         if self.team.leads:
             states.save(self.folder, self.learner, about, self.recipe.keep)
 
-    def _spoilt(self, what: str) -> TrainingError:
+    def _spoilt(self, what: str, step: int) -> TrainingError:
         kept = "the last good state is kept" if (self.folder / STATE).exists() else "no state was saved yet"
         return TrainingError(
-            f"at step {self.step + (not self.whole)} {what}; {kept} in {self.folder}. "
+            f"at step {step} {what}; {kept} in {self.folder}. "
             "Train in a new folder with a smaller learning rate or precision fp32"
         )
 
@@ -403,36 +429,3 @@ def _examiners(
     held_back = Examiner(val, recipe, bf16, batch, team=team)
     learnt = Examiner(train, recipe, bf16, batch, most=len(val), team=team)
     return [("", held_back, PLAIN), ("augmented_", held_back, augmentation_of(recipe)), ("train_", learnt, PLAIN)]
-
-
-@contextmanager
-def _deterministic(device: torch.device, bf16: bool) -> Iterator[None]:
-    """On cuda: the same sums in the same order, and fp32 that is fp32 (no TF32)."""
-    if device.type == "cuda":
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=bf16):
-            yield
-    else:
-        yield
-
-
-@contextmanager
-def _held_interrupts() -> Iterator[Callable[[], int]]:
-    """Ctrl-C waits for the end of the step: in its middle the weights are of no step. A second one acts. Gives how many
-    there were."""
-    caught: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield lambda: 0  # only the main thread gets signals; one that ignores Ctrl-C goes on so
-        return
-
-    def hold(number: int, frame: Any) -> None:
-        caught.append(number)
-        if len(caught) > 1:
-            signal.signal(signal.SIGINT, before)
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield lambda: len(caught)
-    finally:
-        signal.signal(signal.SIGINT, before)

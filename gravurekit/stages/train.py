@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 REVISION = 3
 # what changes nothing of the result
-FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples", "panels"}
+FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples", "panels", "compile"}
 INIT = "init"  # the side input: the model that it begins from
 SHOWN = (
     "samples_per_second",
@@ -85,6 +85,12 @@ class Settings(base.Settings):
     seed: int = Field(0, ge=0, description="Seed of the first weights, the order, and what is done to pictures.")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to train.")
+    compile: Literal["auto", "off", "graph", "inductor"] = Field(
+        "auto",
+        description="graph: steps are replayed from a CUDA graph; inductor: compiled by torch, which takes minutes; "
+        "auto: graph where it pays.",
+    )
+    deterministic: bool = Field(False, description="The same bits every time on CUDA too, which is slower.")
     validate_every: int = Field(200, ge=1, description="Steps between two validations.")
     patience: int = Field(0, ge=0, description="End when so many validations brought nothing better; 0: never.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between two saved states.")
@@ -231,6 +237,8 @@ def _place(job: Job) -> tuple[Path, Plan]:
         raise DataError(str(fault))
     read_manifest(job.source)
     knobs = job.settings.model_dump(mode="json", exclude=FREE)
+    if job.settings.compile == "inductor":  # of the ways to do a step the one that rounds otherwise
+        knobs["compile"] = "inductor"
     inputs = {"manifest": _manifest_digest(job.source)}
     if job.init:
         inputs[INIT] = folder.side_digest(_model_file(job.init), "model")

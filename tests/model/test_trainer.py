@@ -292,7 +292,13 @@ def test_a_loss_that_is_not_finite_names_step_and_pictures(tmp_path: Path, monke
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="at step 1 the weights aren't finite.*no state was saved"):
-        train(Blocks(), None, CONFIG, recipe(learning_rate=1e39, checkpoint_every=1, steps=40), tmp_path)
+        train(
+            Blocks(),
+            None,
+            CONFIG,
+            recipe(learning_rate=3e38, weight_decay=10.0, checkpoint_every=1, steps=40),
+            tmp_path,
+        )
     assert not (tmp_path / "state.safetensors").exists()
 
 
