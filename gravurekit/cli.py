@@ -9,13 +9,15 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gravurekit import __version__
-from gravurekit.errors import GravurekitError, Interrupted, UsageError
+from gravurekit.errors import FailedElsewhere, GravurekitError, Interrupted, UsageError
+from gravurekit.model.ranks import place
 
 VERBS = {
     "init": "Make a workspace: gravurekit.toml with every knob explained, and keywords/.",
@@ -57,6 +59,8 @@ class Verbs(typer.core.TyperGroup):
             from gravurekit.settings import did_you_mean
 
             raise UsageError(f"no verb is called {args[0]!r}{did_you_mean(args[0], VERBS)}")
+        if args and args[0] != "train" and place().world > 1:
+            raise UsageError(f"{args[0]} works in one process: torchrun is for train only")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -136,9 +140,12 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without our arrows is no reason to fail
     _watch_interrupts()
     try:
-        app()
+        with nullcontext() if place().leads else redirect_stdout(io.StringIO()):  # of several processes one answers
+            app()
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
+    except FailedElsewhere as error:
+        sys.exit(error.exit_code)
     except GravurekitError as error:
         from gravurekit import terminal
 

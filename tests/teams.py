@@ -4,8 +4,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from gravurekit.errors import DataError, GravurekitError
-from gravurekit.model import network
+from gravurekit.model import distributed, network
 from gravurekit.model.distributed import Team, team
 from gravurekit.model.gradients import Gradients
 from gravurekit.model.learner import Learner
@@ -26,6 +27,8 @@ from gravurekit.model.ranks import Place
 from gravurekit.model.recipe import Recipe
 from gravurekit.model.trainer import train
 from gravurekit.model.validation import Examiner
+from gravurekit.progress import Silent
+from gravurekit.stages import train as stage
 
 # The server imports torch once, and computes nothing, so that forking it is safe and takes no time.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -42,12 +45,15 @@ class End:
     code: int | None = None
 
 
-def together(tmp_path: Path, world: int, task: Callable[..., Any], *arguments: Any) -> list[End]:
-    """Run `task(team, *arguments)` in so many processes; what became of each, by rank."""
-    meeting = f"file://{tmp_path}/meeting-{len(list(tmp_path.iterdir()))}"
+def together(
+    tmp_path: Path, world: int, task: Callable[..., Any], *arguments: Any, meet: bool = True, where: str = ""
+) -> list[End]:
+    """Run `task(team, *arguments)` in so many processes; what became of each, by rank. If they are not to `meet`, the
+    task is given how they can, the arguments of `team` after the first one. `where`: a file that they share."""
+    meeting = f"file://{tmp_path}/{where or f'meeting-{len(list(tmp_path.iterdir()))}'}"
     pipes = [CONTEXT.Pipe(duplex=False) for _ in range(world)]
     workers = [
-        CONTEXT.Process(target=_work, args=(pipe, Place(rank, world, rank, world), meeting, task, arguments))
+        CONTEXT.Process(target=_work, args=(pipe, Place(rank, world, rank, world), meeting, task, arguments, meet))
         for rank, (_, pipe) in enumerate(pipes)
     ]
     for worker in workers:
@@ -72,10 +78,12 @@ def _end(worker: Any, pipe: Connection) -> End:
     return found
 
 
-def _work(pipe: Connection, here: Place, meeting: str, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _work(
+    pipe: Connection, here: Place, meeting: str, task: Callable[..., Any], arguments: tuple[Any, ...], meet: bool
+) -> None:
     torch.set_num_threads(1)
     try:
-        with narrow(), team("cpu", here, meeting) as found:
+        with narrow(), team("cpu", here, meeting) if meet else nullcontext((here, meeting)) as found:
             value = task(found, *arguments)
         pipe.send(End(value))
     except (GravurekitError, KeyboardInterrupt, ValueError) as error:
@@ -336,3 +344,23 @@ def learn(mine: Team, folder: Path, plan: Recipe, ends: Mapping[int, str] = Mapp
         lambda report: heard.append(report["kind"]), should_stop, about={"shards": f"abc{how == 'others'}"}, team=mine,
     )  # fmt: skip
     return heard
+
+
+class Notes(Silent):
+    """A Watch that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+def train_shards(way: tuple[Place, str], source: Path, runs: Path, values: dict[str, Any]) -> tuple[Any, list[str]]:
+    """The stage, as `torchrun` starts it: its Summary, and what was told."""
+    here, meeting = way
+    distributed.team = partial(team, here=here, meeting=meeting)  # type: ignore[assignment]
+    stage.place = lambda: here
+    notes = Notes()
+    knobs = stage.Settings(**{"batch": 4, "steps": 2, "device": "cpu", "average": 0.0} | values)
+    return stage.run(stage.Job(source, runs, knobs), notes), notes.told

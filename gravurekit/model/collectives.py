@@ -3,6 +3,7 @@
 A process that waits here for one that has died gets the error Lost.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,8 +18,9 @@ class Lost(TrainingError):
     """Another process of the training has died, or didn't answer in time."""
 
     def __init__(self, cause: str) -> None:
+        said = re.sub(r"^\[\S+\] ", "", cause.strip()).partition("\n")[0].partition(". ")[0]  # not where in gloo it was
         super().__init__(
-            f"another process of the training died, or didn't answer in time ({cause.splitlines()[0]}); "
+            f"another process of the training died, or didn't answer in time ({said}); "
             "run the same command again to go on from the last saved state"
         )
 

@@ -7,11 +7,13 @@ says why and ends; the others notice at the next thing that is done together, an
 
 import hashlib
 import json
+import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -20,7 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from gravurekit.errors import FailedElsewhere, GravurekitError, Interrupted, TrainingError, UsageError
 from gravurekit.model.checkpoint import pick_device
-from gravurekit.model.collectives import answered, gathered, handed_out, summed
+from gravurekit.model.collectives import Lost, answered, gathered, handed_out, summed
 from gravurekit.model.gradients import Gradients
 from gravurekit.model.ranks import Place, place
 from gravurekit.model.shared_norm import share_norms
@@ -132,8 +134,10 @@ class Several(Team):
             torch.cuda.set_device(self._device)
             backend = "cpu:gloo,cuda:nccl"  # flags and other small things needn't wait for the GPU
         with answered():
-            self._store, *_ = next(iter(rendezvous(self._meeting, self.rank, self.world, timeout=PATIENCE)))
-            self._store.set_timeout(PATIENCE)
+            shared, *_ = next(iter(rendezvous(self._meeting, self.rank, self.world, timeout=PATIENCE)))
+            shared.set_timeout(PATIENCE)
+            name = _roll_call(shared, self.rank, self.world)
+            self._store = dist.PrefixStore(name, shared)  # type: ignore[attr-defined]
             dist.init_process_group(
                 backend, store=self._store, rank=self.rank, world_size=self.world, timeout=PATIENCE,
                 device_id=self._device if self._device.type == "cuda" else None,
@@ -220,6 +224,35 @@ class Several(Team):
 
     def barrier(self) -> None:
         summed(torch.zeros(1))
+
+
+def _roll_call(store: Any, rank: int, world: int) -> str:
+    """A name for these processes together that no others have had.
+
+    torchrun's store outlives the processes: those that are started again find what those before them left there, among
+    it the addresses of the dead (pytorch issue 135712; TORCHELASTIC_RESTART_COUNT isn't the same on all machines). So
+    each says who it is, rank 0 reads the list out until all have answered to the same one, and that is the name.
+    """
+    me, deadline = uuid.uuid4().hex, time.monotonic() + PATIENCE.total_seconds()
+    store.set(f"gravurekit/rank {rank}", me)
+    while time.monotonic() < deadline:
+        if rank == 0 and all(_said(store, f"gravurekit/rank {number}") for number in range(world)):
+            names = " ".join(_said(store, f"gravurekit/rank {number}") for number in range(world))
+            store.set("gravurekit/list", names)
+        names = _said(store, "gravurekit/list")
+        if me in names:
+            store.set(f"gravurekit/{me}", names)
+            if rank == 0 and all(_said(store, f"gravurekit/{name}") == names for name in names.split()):
+                store.set(f"gravurekit/all of {names}", "here")
+            if _said(store, f"gravurekit/all of {names}"):
+                return hashlib.sha256(names.encode()).hexdigest()[:16]
+        time.sleep(0.01)
+    raise Lost("not all of them came")
+
+
+def _said(store: Any, key: str) -> str:
+    """What is in the store under that key, or nothing."""
+    return store.get(key).decode() if store.check([key]) else ""
 
 
 def _bytes(data: bytes) -> Tensor:

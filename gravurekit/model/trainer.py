@@ -184,6 +184,7 @@ class _Run:
             "best": self.best.get("step"),
             "device": str(self.device),
             "precision": "bf16" if self.learner.bf16 else "fp32",
+            "processes": self.team.world,
         }
 
     def computing(self) -> AbstractContextManager[None]:
@@ -207,12 +208,14 @@ class _Run:
 
     def _begin(self, feed: Feed, progress: Callable[[dict[str, Any]], None]) -> None:
         precision = "bf16" if self.learner.bf16 else "fp32"
-        self._log("start", {"device": str(self.device), "precision": precision, "feed": feed.way})
+        world = self.team.world
+        self._log("start", {"device": str(self.device), "precision": precision, "feed": feed.way, "processes": world})
 
         def tell(said: str) -> None:
             progress({"kind": "feed", "step": self.step, "steps": self.recipe.steps, "way": feed.way, "said": said})
 
-        for said in (*self.notes, str(feed)):
+        together = [f"{world} processes, each with its share of every batch"] if world > 1 else []
+        for said in (*self.notes, *together, str(feed)):
             tell(said)
         self.learner.settle(self.recipe.steps - self.step, tell)
 

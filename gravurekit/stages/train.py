@@ -1,10 +1,11 @@
 """train: shards/ → runs/NAME-DIGEST/. Trains the colorization network; run again: resumes."""
 
+import json
 import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,12 +15,14 @@ from gravurekit import audit, folder, metadata, shards
 from gravurekit import settings as base
 from gravurekit.errors import DataError, UsageError
 from gravurekit.folder import NEW, State, Summary
-from gravurekit.progress import Watch
+from gravurekit.model.ranks import place
+from gravurekit.progress import SILENT, Watch
 from gravurekit.receipt import RECEIPT, Plan, differences, newest_finished, read_receipt
 from gravurekit.stages import _data_card
 from gravurekit.stages._listening import Listener, Shown
 
 if TYPE_CHECKING:
+    from gravurekit.model.distributed import Team
     from gravurekit.model.network import ColorizationNetwork, NetworkConfig
     from gravurekit.model.recipe import Recipe
     from gravurekit.shards.reader import ShardSet
@@ -32,6 +35,7 @@ SHOWN = (
     "samples_per_second",
     "device",
     "precision",
+    "processes",
     "validation",
     "best",
     "feed",
@@ -70,6 +74,11 @@ class Settings(base.Settings):
     rebalance: float = Field(0.02, ge=0, lt=1, description="How far rare colours weigh more than common ones; 0: not.")
     class_weight: float = Field(1 / 300, ge=0, description="Weight of the classification beside the colour loss.")
     lightness_weight: float = Field(0.5, ge=0, description="Weight of the wash's lightness beside the colour loss.")
+    sync_batch_norm: bool = Field(
+        True,
+        description="Several processes take batch normalisation's statistics from the whole batch, as one does; off: "
+        "each from its own share, which is quicker between GPUs, and another result.",
+    )
     average: float = Field(
         0.999, ge=0, lt=1, description="Of each step, how much the averaged weights keep; 0: no average."
     )
@@ -157,34 +166,63 @@ def _stranded(job: Job, plan: Plan) -> Iterator[str]:
 
 
 def run(job: Job, watch: Watch) -> Summary:
-    """Train, or go on with a training that was ended.
+    """Train, or go on with a training that was ended. Each process that `torchrun` started calls this; only the first
+    one needs to see the folder of the run, and only its Summary says something.
 
     Raises DataError if the shards are missing or damaged, ModelError for a state that doesn't fit, TrainingError if
-    the training can't go on.
+    the training can't go on; of several processes one raises that, and the others FailedElsewhere.
     """
-    began = time.monotonic()
     check(job)
+    if place().world == 1:
+        return _led(job, watch, None)
+    from gravurekit.model.distributed import team
+
+    with team(job.settings.device) as several:
+        return _led(job, watch, several) if several.leads else _followed(job, several)
+
+
+def _followed(job: Job, team: "Team") -> Summary:
+    """What a process does that doesn't lead: it writes nothing, and looks at no run."""
+    if done := team.told(""):
+        found = json.loads(done)
+        return Summary(**found | {"out": Path(found["out"])})
+    out, plan = _place(job)
+    samples, facts = _train(job, out, plan, _listener(job, out, SILENT), team)
+    return Summary("train", out, samples, samples, facts=facts)
+
+
+def _led(job: Job, watch: Watch, team: "Team | None") -> Summary:
+    """What the first process does, or the only one."""
+    began = time.monotonic()
     state = look(job)
+    if team:
+        team.told(json.dumps(asdict(state.done), default=str) if state.done else "")
     if state.done:
         return state.done
     out, plan = _place(job)
-    shown = Shown(out, job.source, job.settings.panels, job.watched, job.settings.check_samples)
-    with folder.opened(out, "train", state.reasons, watch, job.source), closing(Listener(watch, shown)) as listener:
-        samples, figures = _train(job, out, plan, listener)
-        facts = {name: figures[name] for name in SHOWN if name in figures}
+    with folder.opened(out, "train", state.reasons, watch, job.source), closing(_listener(job, out, watch)) as listener:
+        samples, facts = _train(job, out, plan, listener, team)
         from gravurekit.model.trainer import MODEL
 
         files = {name: metadata.file_sha256(out / name) for name in (MODEL, shards.LEARNED, _data_card.CARD)}
         return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
 
 
-def _train(job: Job, out: Path, plan: Plan, listener: Listener) -> tuple[int, dict[str, Any]]:
-    """The number of pictures it was trained on, and the trainer's figures."""
+def _listener(job: Job, out: Path, watch: Watch) -> Listener:
+    """What hears the trainer's reports and draws its panels: nothing is made ready before there is one."""
+    return Listener(watch, Shown(out, job.source, job.settings.panels, job.watched, job.settings.check_samples))
+
+
+def _train(job: Job, out: Path, plan: Plan, listener: Listener, team: "Team | None") -> tuple[int, dict[str, Any]]:
+    """The number of pictures it was trained on, and those of the trainer's figures that are shown."""
     from gravurekit.model import trainer, warm_start
+    from gravurekit.model.distributed import ALONE
     from gravurekit.shards import palette
 
     samples, held_back = _open(job, "train"), _open(job, "val")
-    card = _data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"])
+    about = {name: plan.inputs[name] for name in (INIT,) if name in plan.inputs} | {"shards": plan.inputs["manifest"]}
+    if team is None or team.leads:
+        about |= _about(_data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"]))
     if _manifest_digest(job.source) != plan.inputs["manifest"]:
         raise DataError(f"{job.source} was made anew while the training began: run the same command again")
     config, init = _network(job.settings, samples), _init(job)
@@ -195,12 +233,13 @@ def _train(job: Job, out: Path, plan: Plan, listener: Listener) -> tuple[int, di
         _recipe(job.settings, samples),
         out,
         listener.hear,
-        about=_about(card) | {name: plan.inputs[name] for name in (INIT,) if name in plan.inputs},
+        about=about,
         histogram=palette.from_text(samples.manifest["ab_histogram"]),
         init=init,
         look=listener.look,
+        team=team or ALONE,
     )
-    return len(samples), figures
+    return len(samples), {name: figures[name] for name in SHOWN if name in figures}
 
 
 def _init(job: Job) -> "ColorizationNetwork | None":

@@ -181,6 +181,15 @@ def test_one_that_is_killed_ends_all_and_one_says_so(tmp_path: Path) -> None:
     assert all(isinstance(error, TrainingError) and error.exit_code == Lost.exit_code for error in left)
 
 
+def test_those_that_are_started_again_arent_led_astray_by_what_the_dead_left_in_the_store(tmp_path: Path) -> None:
+    """torchrun's store is the same for all restarts."""
+    for how in ("kill", "kill", "ctrl-c"):
+        ends = together(tmp_path, 3, teams.end_by, how, where="store")
+        assert [end.code for end in ends] == [0, -9 if how == "kill" else 0, 0]
+    ends = together(tmp_path, 3, teams.talk, where="store")
+    assert [end.error for end in ends] == [None] * 3 and ends[2].value["any"] == [False, True, True]
+
+
 def test_ctrl_c_is_told_by_rank_0(tmp_path: Path) -> None:
     ends = together(tmp_path, 3, teams.end_by, "ctrl-c")
     assert isinstance(ends[0].error, KeyboardInterrupt)
@@ -221,7 +230,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("unbroken")
     ends = together(place, 2, teams.learn, place / "run", teams.recipe(**PLAN))
     assert [end.error for end in ends] == [None, None]
-    assert ends[0].value == ["feed", *["train"] * 3, "validation", "train", "validation"] and ends[1].value == []
+    assert ends[0].value == ["feed"] * 2 + [*["train"] * 3, "validation", "train", "validation"] and ends[1].value == []
     return place / "run"
 
 
