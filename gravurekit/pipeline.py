@@ -198,7 +198,8 @@ def take_out(
     """Take pictures out of all that the settings name and of what lies below; or only tell what would go."""
     paths: Paths = wishes.settings("paths")
     folders = (paths.raw, paths.clean, paths.styled, paths.shards, paths.runs, paths.coloured, paths.like, paths.unlike,
-               paths.photographs, paths.splits, paths.watch, paths.model, paths.decisions, paths.preview)  # fmt: skip
+               paths.photographs, paths.splits, paths.watch, paths.model, paths.init, paths.decisions,
+               paths.preview)  # fmt: skip
     several = (*paths.against, *paths.prints, *paths.style_images)
     named = tuple(dict.fromkeys(Path(name) for name in (*folders, *several) if name))
     return forget.run(forget.Job(words, listed, named=named, dry_run=dry_run), watch)

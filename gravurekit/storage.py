@@ -26,7 +26,8 @@ _NUMBERS = itertools.count()  # of files aside: threads may put the same file at
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path, size: int = 0) -> Iterator[None]:
+    """What the disk refuses becomes one StorageError; `size`: the bytes that are to be written, if that is known."""
     try:
         yield
     except OSError as error:
@@ -40,7 +41,18 @@ def _explained(path: Path) -> Iterator[None]:
             errno.EISDIR: "a folder stands where a file is needed: move it away",
             errno.EEXIST: "a file stands where a folder is needed: choose another output folder",
         }.get(error.errno or 0, error.strerror or str(error))
-        raise StorageError(f"can't write {path}: {todo}") from error
+        raise StorageError(f"can't write {path}{_needed(error, path, size)}: {todo}") from error
+
+
+def _needed(error: OSError, path: Path, size: int) -> str:
+    """How much room was asked for, and how much there is, where it's that what is wanting."""
+    if not size or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    free = ""
+    if error.errno == errno.ENOSPC:
+        with suppress(OSError):
+            free = f", of which {shutil.disk_usage(path.parent).free:,} are free"
+    return f", {size:,} bytes{free}"
 
 
 @contextmanager
@@ -59,11 +71,12 @@ def make_folder(path: Path) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
+def writing(path: Path, size: int = 0) -> Iterator[IO[bytes]]:
     """A file to write into, also for a library that seeks in it, which takes the name `path` at the end, whole or not
-    at all: aside, fsync, rename. Makes the parent folders."""
+    at all: aside, fsync, rename. Makes the parent folders. `size`: how many bytes it will have, for a full disk to be
+    told by."""
     make_folder(path.parent)
-    with _explained(path):
+    with _explained(path, size):
         handle, aside = tempfile.mkstemp(prefix=path.name + ".", suffix=ASIDE, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -79,12 +92,12 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` under `path`, whole or not at all."""
-    write_chunks(path, [data])
+    write_chunks(path, [data], len(data))
 
 
-def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write bytes that come piece by piece and are never all in memory, whole or not at all."""
-    with writing(path) as file:
+def write_chunks(path: Path, chunks: Iterable[bytes], size: int = 0) -> None:
+    """Write bytes that come piece by piece and are never all in memory, whole or not at all; `size`: how many."""
+    with writing(path, size) as file:
         file.writelines(chunks)
 
 

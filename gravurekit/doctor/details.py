@@ -2,19 +2,21 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from gravurekit import storage
 from gravurekit.audit import Fault
+from gravurekit.doctor.diagnosis import in_units
 from gravurekit.doctor.trouble import MISSHAPEN, reason
 from gravurekit.receipt import Receipt
 from gravurekit.stages._journal import INCOMING
 from gravurekit.stages.crawl import JOURNAL
 
 # names that a training has; model/trainer.py and model/checkpoint.py define them, but need torch
-STATE, LOG, KEY = "state.safetensors", "log.jsonl", "gravurekit"
+STATE, EARLIER, LOG, KEY = "state.safetensors", "earlier", "log.jsonl", "gravurekit"
 
 
 def of(stage: str, path: Path, faults: list[Fault], receipt: Receipt | None) -> tuple[list[Fault], str]:
@@ -51,17 +53,44 @@ def _unfetched(journal: Path) -> int:
 
 def _train(path: Path, kinds: set[str], receipt: Receipt | None) -> tuple[list[Fault], str]:
     if receipt:
-        steps = receipt.plan.settings.get("steps")
-        return [], f"{steps} steps" if steps else ""
+        return [], _finished(path, receipt)
     running, logged = "running" in kinds, _last_step(path / LOG)
-    if not os.path.lexists(path / STATE):
-        return [], (f"step {logged}" if running else f"step {logged}, but no state is saved yet") if logged else ""
-    try:
-        step, steps = _saved(path / STATE)
-    except (SafetensorError, *MISSHAPEN) as error:
-        todo = f"remove {path / STATE} to train from the beginning"
-        return [Fault("state", f"{path / STATE} is damaged ({reason(error)})", todo)], ""
-    return [], f"step {max(step, logged) if running else step} of {steps}"
+    faults, found = [], None
+    for state in _states(path):
+        try:
+            found = state, *_saved(state)
+            break
+        except (SafetensorError, *MISSHAPEN) as error:
+            faults.append(f"{state} is damaged ({reason(error)})")
+    if found:
+        state, step, steps = found
+        todo = f"nothing; the next run goes on from {state}"
+        told = [Fault("state", fault, todo, minor=True) for fault in faults]
+        return told, f"step {max(step, logged) if running else step} of {steps}"
+    if faults:
+        these = f"{path / STATE} and {path / EARLIER}" if (path / EARLIER).exists() else f"{path / STATE}"
+        return [Fault("state", faults[0], f"remove {these} to train from the beginning")], ""
+    return [], (f"step {logged}" if running else f"step {logged}, but no state is saved yet") if logged else ""
+
+
+def _finished(path: Path, receipt: Receipt) -> str:
+    """The steps there were, and what of the folder nobody needs any more."""
+    facts = receipt.measured.get("facts")
+    steps = facts.get("steps") if isinstance(facts, dict) else None
+    steps = steps or receipt.plan.settings.get("steps")
+    said = [f"{steps} steps"] if steps else []
+    if (path / STATE).is_file():
+        said.append(f"{STATE} ({in_units((path / STATE).stat().st_size)}) could be removed")
+    return "; ".join(said)
+
+
+def _states(path: Path) -> Iterator[Path]:
+    """The states of a training that are there, whatever they are, the newest first."""
+    if os.path.lexists(path / STATE):
+        yield path / STATE
+    names = os.listdir(path / EARLIER) if (path / EARLIER).is_dir() else []
+    numbers = {name: int(stem) for name in names if (stem := name.removesuffix(".safetensors")).isdecimal()}
+    yield from (path / EARLIER / name for name in sorted(numbers, key=numbers.__getitem__, reverse=True))
 
 
 def _saved(path: Path) -> tuple[int, int]:

@@ -148,3 +148,8 @@ def printable(value: Value) -> Value:
         changes = {field.name: printable(getattr(value, field.name)) for field in dataclasses.fields(value)}
         new = dataclasses.replace(value, **changes)
     return new
+
+
+def in_units(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from gravurekit.doctor.diagnosis import Diagnosis, Engine, Machine, Place, SettingsFile, Versions
+from gravurekit.doctor.diagnosis import Diagnosis, Engine, Machine, Place, SettingsFile, Versions, in_units
 
 Row = tuple[str, str]  # the subject of a finding, what is said of it
 
@@ -47,22 +47,17 @@ def _versions(versions: Versions) -> Iterator[Row]:
 
 def _machine(machine: Machine) -> Iterator[Row]:
     yield "cores", str(machine.cores)
-    available = "" if machine.memory_available is None else f", {_size(machine.memory_available)} available"
-    yield "memory", _size(machine.memory) + available
-    yield "disk", _size(machine.disk_free) + (" free" if machine.writable else " free, but can't be written")
+    available = "" if machine.memory_available is None else f", {in_units(machine.memory_available)} available"
+    yield "memory", in_units(machine.memory) + available
+    yield "disk", in_units(machine.disk_free) + (" free" if machine.writable else " free, but can't be written")
     words = [machine.device_name or machine.device or "torch is broken"]
     if machine.device_memory and machine.device_memory_free is not None:
-        words.append(f"{_size(machine.device_memory)}, {_size(machine.device_memory_free)} free")
+        words.append(f"{in_units(machine.device_memory)}, {in_units(machine.device_memory_free)} free")
     if machine.device == "cpu":
         words.append(f"{machine.threads} threads")
     if machine.bf16 is not None:
         words.append("fast bf16" if machine.bf16 else "no fast bf16")
     yield "training on", ", ".join(words)
-
-
-def _size(size: int) -> str:
-    """Bytes for people."""
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"
 
 
 def _many(count: int, noun: str) -> str:

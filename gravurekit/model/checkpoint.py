@@ -5,6 +5,8 @@
 
 A file is replaced by rename, so a kill leaves the old one or the new one. A digest over the tensors catches
 what happens later on the disk.
+
+Models of version 1, of a network that had no options yet, are read as well; states of that version are not.
 """
 
 import hashlib
@@ -25,6 +27,17 @@ from gravurekit.model.network import OPTIONS, ColorizationNetwork, NetworkConfig
 VERSION = 2
 READ = {"model": (1, 2), "state": (2,)}  # models of version 1 have none of the network's options
 KEY = "gravurekit"  # ONE metadata entry: safetensors writes several in no fixed order
+
+
+class Damaged(ModelError):
+    """A file that isn't as it was written. `what` is wrong, without what to do about it."""
+
+    def __init__(self, what: str, todo: str) -> None:
+        super().__init__(f"{what}; {todo}")
+        self.what, self.todo = what, todo
+
+    def __reduce__(self) -> tuple[type["Damaged"], tuple[str, str]]:
+        return type(self), (self.what, self.todo)  # the default would call __init__ with one argument
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,11 @@ def load_model(path: Path, device: str | torch.device = "auto") -> tuple[Coloriz
     return network.to(place).eval(), about
 
 
+def about_model(path: Path) -> dict[str, Any]:
+    """The `about` of a model file that is whole; no network is made. Raises ModelError."""
+    return _read(path, "model")[2]
+
+
 def save_state(
     path: Path,
     network: ColorizationNetwork,
@@ -86,6 +104,16 @@ def load_state(path: Path) -> State:
     return State(path, *_read(path, "state"))
 
 
+def step_of(path: Path) -> int | None:
+    """The step of a training state, from its header alone: its tensors may be damaged. None if it doesn't say it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            step = json.loads(file.metadata()[KEY])["about"]["step"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return step if type(step) is int and step >= 0 else None
+
+
 def restore(
     state: State,
     network: ColorizationNetwork,
@@ -99,10 +127,14 @@ def restore(
             _check_shapes(state.path, weights, module.state_dict())
             module.load_state_dict(weights)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    moments: dict[int, dict[str, Tensor]] = {}
+    moments: dict[int, dict[str, Tensor]] = {number: {} for number in range(len(parameters))}
     for full_name, tensor in _named(state, "optimizer").items():
-        index, name = full_name.split(".")
-        moments.setdefault(int(index), {})[name] = _like(tensor, parameters[int(index)])
+        index, _, name = full_name.partition(".")
+        if not index.isdecimal() or int(index) not in moments:
+            raise ModelError(f"{state.path} is of another optimizer ({full_name}); remove it, or choose another folder")
+        moments[int(index)][name] = _like(tensor, parameters[int(index)])
+    if len({frozenset(found) for found in moments.values()}) != 1:
+        raise ModelError(f"{state.path} lacks tensors of its optimizer; remove it, or choose another folder")
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -153,23 +185,27 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Tensor], NetworkConfig, dict
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(KEY, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError, ValueError) as error:
-        raise ModelError(f"{path} is damaged or no safetensors file ({error}); {todo}") from error
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
+        raise Damaged(f"{path} is damaged or no safetensors file ({error})", todo) from error
     if not isinstance(header, dict) or header.get("kind") != kind:
         raise ModelError(f"{path} is a safetensors file, but no {kind} file of gravurekit; {todo}")
     version = header.get("version")
-    if version not in READ[kind]:
-        raise ModelError(
-            f"{path} has format version {version}, this gravurekit reads version {VERSION}: "
-            f"use the gravurekit that wrote it, or {todo}"
-        )
+    if type(version) is not int or version not in READ[kind]:
+        raise ModelError(f"{path} has format version {version!r:.20}, {_other(version)}, or {todo}")
     if header.get("digest") != _digest(tensors) or not isinstance(header.get("about"), dict):
-        raise ModelError(f"{path} is damaged: its tensors don't match the digest in its header; {todo}")
+        raise Damaged(f"{path} is damaged: its tensors don't match the digest in its header", todo)
     try:
         config = NetworkConfig.from_dict(_complete(header.get("config"), version))
     except ModelError as error:
         raise ModelError(f"{path}: {error}; {todo}") from error
     return tensors, config, header["about"]
+
+
+def _other(version: Any) -> str:
+    """What to do about a version that can't be read."""
+    newer = type(version) is int and version > VERSION
+    use = "pip install --upgrade gravurekit" if newer else "use the gravurekit that wrote it"
+    return f"this gravurekit reads version {VERSION}: {use}"
 
 
 def _complete(config: Any, version: int) -> Any:

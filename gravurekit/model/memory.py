@@ -2,26 +2,26 @@
 
 import gc
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from gravurekit.model.learner import Learner
 
 
-def is_short(error: RuntimeError) -> bool:
-    """Whether an error of torch says that memory was out; of the processor's own it has no class."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def is_short(error: Exception) -> bool:
+    """Whether an error of torch or NumPy says that memory was out; for the processor's own torch has no class."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
-def fitting(learner: Learner, samples: dict[str, Tensor], batch: int) -> int:
+def fitting(learner: Learner, samples: dict[str, np.ndarray], batch: int) -> int:
     """The largest of batch/2, batch/4, … whose gradients find room, taken from `samples`; 0 if not even 2 do. The
     weights stay as they are."""
     size = batch // 2
     while size >= 2:
         _tidy(learner)
         try:
-            learner.rehearse({name: tensor[:size] for name, tensor in samples.items()})
-        except RuntimeError as error:
+            _rehearse(learner, samples, size)
+        except (RuntimeError, MemoryError) as error:
             if not is_short(error):
                 raise
         else:
@@ -30,6 +30,10 @@ def fitting(learner: Learner, samples: dict[str, Tensor], batch: int) -> int:
             _tidy(learner)
         size //= 2
     return 0
+
+
+def _rehearse(learner: Learner, samples: dict[str, np.ndarray], size: int) -> None:
+    learner.rehearse({name: torch.from_numpy(array[:size]).to(learner.device) for name, array in samples.items()})
 
 
 def _tidy(learner: Learner) -> None:

@@ -4,7 +4,7 @@ Order, mirroring and all other chance are functions of the seed and of how many 
 random generator: weights, their average, the optimizer's tensors, the step and the samples seen say all. In the folder:
 
     state.safetensors   the training state, every `checkpoint_every` steps, at the end and when interrupted
-    earlier/            the states before it, by their step
+    earlier/            the states before it, by their step; they go when the training is over
     log.jsonl           losses and validation figures; read it with `read_log`
     best.safetensors    the averaged network with the best score so far
     model.safetensors   the finished network: the best one, or without pictures to validate on the last
@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,11 @@ from gravurekit.model.readings import Unread
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.validation import Examiner
 
-STATE, LOG, MODEL, BEST = states.STATE, "log.jsonl", "model.safetensors", "best.safetensors"
+STATE, LOG, MODEL, BEST = states.STATE, "log.jsonl", "model.safetensors", states.BEST
 FREE = ("checkpoint_every", "keep", "device", "readers", "compile")  # may change between a run and its resumption
 SHARDS, INIT = states.SHARDS, states.INIT
 LOG_LINES = 1000  # of a run at most, besides validations
+NAMED = 8  # pictures in a message at most
 
 Look = Callable[[ColorizationNetwork, int], None]
 
@@ -79,16 +80,22 @@ def train(
     Raises ModelError for a state of another training or of other shards, TrainingError if the training can't go on, and
     whatever the samples raise, at the step that they were read for.
     """
-    run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init, called, team)
+    run: _Run | None = None
     try:
+        run = _Run(train, val, network_config, recipe, folder, dict(about or {}), histogram, init, called, team)
         with held_interrupts() as interrupted, run.computing():
             return run.go(progress if team.leads else _unheard, should_stop, look, interrupted)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not memory.is_short(error):
             raise
     # only now: as long as the error is known, what its frames hold is held
-    run.learner.release()
-    raise run.too_large()
+    raise run.too_large() if run else _no_room(team.device(recipe.device))
+
+
+def _no_room(device: torch.device) -> TrainingError:
+    return TrainingError(
+        f"{device} has no room for the network and its optimizer; use head 'average', or another device"
+    )
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -127,13 +134,17 @@ class _Run:
         self.called = called
         self.order = Order(len(train), recipe.seed)
         self.batch = min(recipe.batch, len(train))
-        self.team, self.share = team, _share(self.batch, recipe, team)
+        # BN needs at least 2 pictures in each part
+        parts = replace(recipe, accumulate=min(recipe.accumulate, self.batch // 2))
+        self.team, self.share = team, _share(self.batch, parts, team)
         self.device = team.device(recipe.device)
         bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and fast_bf16(self.device))
         network = build(config, recipe.seed)
         found, self.notes = states.newest_of(team, folder)
         if init is not None and found is None:
             self.notes = warm_start.begin_from(init, network)
+        if self.batch < recipe.batch:
+            self.notes.append(f"a step sees all {self.batch} pictures: there are no {recipe.batch}")
         if found is None:
             network.load_state_dict(team.handed_out(network.state_dict()))
         self.learner = Learner(network.to(self.device), recipe, bf16, histogram, team)
@@ -241,7 +252,8 @@ class _Run:
             stopped = self.step < self.recipe.steps and stop
             if not stopped:
                 self._validate_if_due(progress, look)
-            if stopped or self.step == self.recipe.steps or self.step % self.recipe.checkpoint_every == 0:
+            over = self.step == self.recipe.steps or self._no_better()
+            if stopped or over or self.step % self.recipe.checkpoint_every == 0:
                 self._save()
         return stopped
 
@@ -259,13 +271,15 @@ class _Run:
             self.losses = dict(zip(losses.TERMS, terms, strict=True))
             if not all(map(math.isfinite, terms)):
                 said = ", ".join(f"{name} {value:g}" for name, value in self.losses.items())
-                pictures = ", ".join(self._pictures(step))
-                raise self._spoilt(f"the loss isn't finite ({said}); pictures: {pictures}", step)
+                raise self._spoilt(f"the loss isn't finite ({said}); {self._pictures(step)}", step)
             self.report(step)
 
-    def _pictures(self, step: int) -> list[str]:
-        """What the pictures of a step are called."""
-        return self.called(sorted(set(self.order.take((step - 1) * self.batch, self.batch).tolist())))
+    def _pictures(self, step: int) -> str:
+        """What the pictures of a step are called; of many, all stand in the log."""
+        names = self.called(sorted(set(self.order.take((step - 1) * self.batch, self.batch).tolist())))
+        self._log("spoilt", {"step": step, "pictures": names})
+        more = f" and {len(names) - NAMED} more, which {LOG} names" if len(names) > NAMED else ""
+        return f"pictures: {', '.join(names[:NAMED])}{more}"
 
     def _report(
         self, progress: Callable[[dict[str, Any]], None], feed: Feed, first: int, begin: float, step: int
@@ -299,6 +313,8 @@ class _Run:
             self._log("validation", figures)
             progress({"kind": "validation", "step": self.step, "steps": self.recipe.steps, **figures})
             self.validation = figures
+        if not all(math.isfinite(value) for value in figures.values() if value is not None):
+            raise self._spoilt("the averaged network's answers to held-back pictures aren't finite", self.step)
         if "score" in figures:
             self._compare(figures["score"] or 0.0)
         self.validated = self.step
@@ -324,6 +340,8 @@ class _Run:
             storage.link_or_copy(self.folder / BEST, self.folder / MODEL)
         elif not self.best:
             self._save_model(MODEL)
+        if self.team.leads:
+            states.settle(self.folder)
 
     def _save_model(self, name: str) -> None:
         origin = {
@@ -352,13 +370,15 @@ class _Run:
         whence = {name: self.about.get(name) for name in (SHARDS, INIT)}
         # Without shared statistics each process's share of a batch is a batch of its own to BN
         alone = {} if self.recipe.sync_batch_norm else {"processes": self.team.world}
-        return recipe | network | whence | alone | {"number of pictures": len(self.train)}
+        size = [*self.train.buffers(1)["L"].shape[2:]]
+        pictures = {"number of pictures": len(self.train), "size of pictures": size}
+        return recipe | network | whence | alone | pictures
 
     def _save(self) -> None:
         self._read()
         # A finite loss may have had infinite gradients; the last good state must not be overwritten by these.
         if not self.learner.finite():
-            raise self._spoilt("the weights aren't finite any more", self.step)
+            raise self._spoilt(f"the weights aren't finite any more; {self._pictures(self.step)}", self.step)
         self.team.same_tensors(self.learner.network.state_dict())
         said = {"step": self.step, "seen": self.seen, "losses": self.losses, "best": self.best}
         examined = {"validation": self.validation, "validated": self.validated}
@@ -381,16 +401,15 @@ class _Run:
             return TrainingError(
                 f"{what}, {mine} of it in this process; start more processes, or give accumulate {parts}"
             )
-        arrays = self.train.batch(self.order.take(self.seen, self.batch))
-        samples = {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
-        fits = memory.fitting(self.learner, samples, self.batch)
+        self.learner.release()
+        fits = memory.fitting(self.learner, self.train.batch(self.order.take(self.seen, self.batch)), self.batch)
         if not fits:
             return TrainingError(f"{what}, and not even 2 pictures fit; make smaller shards, or use head 'average'")
         parts = -(-self.batch // fits)
-        return TrainingError(
-            f"{what}; batch {fits} would fit. Train with it, or with accumulate {parts}, which sees batches of "
-            f"{self.batch} in {parts} parts"
-        )
+        told = f"{what}; batch {fits} would fit. Train with it"
+        if parts <= self.batch // 2:
+            told += f", or with accumulate {parts}, which sees batches of {self.batch} in {parts} parts"
+        return TrainingError(told)
 
     def _resume(self, state: State) -> None:
         states.refuse_others(state, self._identity())
@@ -398,13 +417,14 @@ class _Run:
         restore(
             state, learner.network, None if learner.average is learner.network else learner.average, learner.optimizer
         )
-        if self.team.leads and state.path != self.folder / STATE:  # that one is damaged, and worth nothing any more
-            storage.copy(state.path, self.folder / STATE)
+        if self.team.leads:
+            states.put_first(self.folder, state)
         self.step, self.seen = state.about["step"], state.about["seen"]
-        self.losses, self.validation = state.about.get("losses", {}), state.about.get("validation")
-        self.validated = state.about.get("validated", 0)
-        if self.team.told("kept" if (self.folder / BEST).exists() else ""):
-            self.best = state.about.get("best", {})
+        self.losses, self.validation = state.about["losses"], state.about.get("validation")
+        self.validated = state.about["validated"]
+        best, missing = states.best_of(self.folder, state.about) if self.team.leads else ({}, "")
+        self.best = json.loads(self.team.told(json.dumps(best)))
+        self.notes += [missing] if missing else []
 
 
 def _unheard(report: dict[str, Any]) -> None:

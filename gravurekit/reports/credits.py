@@ -19,7 +19,7 @@ from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import DROPPED, file_sha256, owner_of
 from gravurekit.receipt import read_receipt
 from gravurekit.record import Record
-from gravurekit.shards import INDEX, LEARNED, MANIFEST, index
+from gravurekit.shards import INDEX, INHERITED, LEARNED, MANIFEST, index
 from gravurekit.words import clean, short, web
 
 PAGE, TABLE = "CREDITS.md", "CREDITS.csv"
@@ -128,9 +128,11 @@ def _read(source: Path) -> tuple[str, list[Record]]:
 
 
 def _learned_from(run: Path) -> list[Record]:
-    """What the network of a run learned from. Runs of early versions keep no list: the shards may still lie beside."""
+    """What the network of a run learned from, that which it began from included. Runs of early versions keep no list:
+    the shards may still lie beside."""
     if (run / LEARNED).exists():
-        return list(_entries(run / LEARNED))
+        before = list(_entries(run / INHERITED)) if (run / INHERITED).exists() else []
+        return [*before, *_entries(run / LEARNED)]
     receipt = read_receipt(run)
     home = run.resolve()
     shards = home.parent.parent / home.name.rpartition("-")[0]

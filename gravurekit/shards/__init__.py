@@ -27,6 +27,7 @@ PARQUET = "index.parquet"  # the same, if it was asked for
 TABLE = "splits.jsonl"
 OURS = re.compile(r"(train|val|test)-\d{5,}(-[0-9a-f]{8})?\.safetensors")  # how shards are named, also older ones
 LEARNED = "learned_from.jsonl"  # in the folder of a training: the lines of the index that the network learned from
+INHERITED = "learned_before.jsonl"  # … and those that the network it began from had learned from
 
 PLANES = {"L": 1, "wash": 3, "L_photo": 1}  # the tensors that are pictures, and how many planes each has
 ENCODING = {

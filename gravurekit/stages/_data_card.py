@@ -9,7 +9,7 @@ Nobody's name is in the card: those are in the list, whose sha256 it holds.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,26 @@ def _learned_from(path: Path, manifest: Mapping[str, Any], tallies: Mapping[str,
     written = manifest.get("files", {}).get(shards.INDEX)
     if written and metadata.file_sha256(path) != written:
         raise DataError(f"{path} isn't the file that was written: run `gravurekit shard` again")
+
+
+def called(run: Path, manifest: Mapping[str, Any], numbers: Sequence[int]) -> list[str]:
+    """What samples of the training split are called in messages, by their numbers: key and link; or "sample" and the
+    number of one that the list in `run` doesn't tell of."""
+    first, begins = 0, {}
+    for shard in manifest["shards"]:
+        if shard["split"] == "train":
+            begins[shard["file"]] = first
+            first += shard["samples"]
+    wanted = set(numbers)
+    found: dict[int, str] = {}
+    try:
+        for entry in index.read(run / shards.LEARNED, ("shard", "row", "key")):
+            number = begins.get(entry["shard"], -1) + entry["row"]
+            if entry["shard"] in begins and number in wanted:
+                found[number] = f"{entry['key']} ({entry['url']})" if entry.get("url") else entry["key"]
+    except DataError:  # what went wrong with the training is what has to be told
+        pass
+    return [found.get(number, f"sample {number}") for number in numbers]
 
 
 def manifest_of(run: Path) -> str:

@@ -16,8 +16,9 @@ DEPTH = 4  # folders below the workspace in which folders of ours are looked for
 CACHE = ".gravurekit-cache"
 WORDS = {".html", ".json", ".jsonl", ".md", ".csv", ".tsv", ".txt", ".toml"}  # files that may name a picture
 PASSED_OVER = {"images", PARTS, INCOMING, "node_modules", "__pycache__"}
+# of stages, which are seen to by themselves
 OWN = {METADATA, "dropped.jsonl", "receipt.json", "journal.jsonl", "index.jsonl", "splits.jsonl", "manifest.json",
-       "learned_from.jsonl", EXPORTS, "log.jsonl"}  # fmt: skip  # of stages, which are seen to by themselves
+       "learned_from.jsonl", "learned_before.jsonl", EXPORTS, "log.jsonl"}  # fmt: skip
 
 
 @dataclass(frozen=True)

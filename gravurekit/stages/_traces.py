@@ -16,13 +16,13 @@ from typing import Any
 from gravurekit import record as records
 from gravurekit.errors import UsageError
 from gravurekit.metadata import DROPPED, METADATA
-from gravurekit.shards import INDEX, LEARNED
+from gravurekit.shards import INDEX, INHERITED, LEARNED
 from gravurekit.sources._text import link
 from gravurekit.stages._journal import GONE, INCOMING
 from gravurekit.tombstones import REASON, Hash, fits, hash_of
 
 JOURNAL = "journal.jsonl"
-LINES = (METADATA, DROPPED, INDEX, LEARNED)  # files of lines with the fields of a Record
+LINES = (METADATA, DROPPED, INDEX, LEARNED, INHERITED)  # files of lines with the fields of a Record
 LONGEST = 8192  # characters of a line in a list
 KEYS = ("key", "photo_key", "kept_key", "cluster")
 DRAWN = ("stylize", "colorize", "shard", "train")  # stages whose files are no longer the picture that was crawled

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,25 +14,28 @@ from pydantic import Field, model_validator
 
 from gravurekit import audit, folder, metadata, shards
 from gravurekit import settings as base
-from gravurekit.errors import DataError, UsageError
+from gravurekit.errors import DataError, TrainingError, UsageError
 from gravurekit.folder import NEW, State, Summary
 from gravurekit.model.ranks import place
 from gravurekit.progress import SILENT, Watch
 from gravurekit.receipt import RECEIPT, Plan, differences, newest_finished, read_receipt
-from gravurekit.stages import _data_card
+from gravurekit.stages import _beginning, _data_card
+from gravurekit.stages._beginning import INIT, Beginning
 from gravurekit.stages._listening import Listener, Shown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gravurekit.model.distributed import Team
-    from gravurekit.model.network import ColorizationNetwork, NetworkConfig
+    from gravurekit.model.network import NetworkConfig
     from gravurekit.model.recipe import Recipe
     from gravurekit.shards.reader import ShardSet
 
 REVISION = 3
 # what changes nothing of the result
 FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples", "panels", "compile"}
-INIT = "init"  # the side input: the model that it begins from
 SHOWN = (
+    "steps",
     "samples_per_second",
     "device",
     "precision",
@@ -135,11 +139,18 @@ class Job:
 
 
 def check(job: Job) -> None:
-    """Raises UsageError if the trainings would lie among the shards, or there are no prints to watch."""
+    """Raises UsageError if the trainings would lie among the shards, there are no prints to watch, or settings don't go
+    together."""
     if job.runs.resolve() == job.source.resolve():
         raise UsageError(f"trainings can't lie in {job.source} itself: choose another --runs")
     if job.watched and not job.watched.is_dir():
         raise UsageError(f"--watch {job.watched}: no such folder; name one with real prints in it")
+    batch, parts = job.settings.batch, job.settings.accumulate
+    if parts > batch // 2:
+        raise UsageError(
+            f"[train] accumulate = {parts} would leave parts of one picture of a batch of {batch}, which batch "
+            f"normalisation can't learn from: at most {batch // 2}"
+        )
 
 
 def look(job: Job) -> State:
@@ -169,8 +180,9 @@ def run(job: Job, watch: Watch) -> Summary:
     """Train, or go on with a training that was ended. Each process that `torchrun` started calls this; only the first
     one needs to see the folder of the run, and only its Summary says something.
 
-    Raises DataError if the shards are missing or damaged, ModelError for a state that doesn't fit, TrainingError if
-    the training can't go on; of several processes one raises that, and the others FailedElsewhere.
+    Raises UsageError if there is no network to begin from, DataError if the shards are missing or damaged, ModelError
+    for a state or a network that doesn't fit, TrainingError if the training can't go on; of several processes one
+    raises that, and the others FailedElsewhere.
     """
     check(job)
     if place().world == 1:
@@ -187,7 +199,8 @@ def _followed(job: Job, team: "Team") -> Summary:
         found = json.loads(done)
         return Summary(**found | {"out": Path(found["out"])})
     out, plan = _place(job)
-    samples, facts = _train(job, out, plan, _listener(job, out, SILENT), team)
+    init = _beginning.read(job.init, plan.inputs[INIT]) if job.init else None
+    samples, facts = _train(job, out, plan, init, _listener(job, out, SILENT), team)
     return Summary("train", out, samples, samples, facts=facts)
 
 
@@ -200,11 +213,16 @@ def _led(job: Job, watch: Watch, team: "Team | None") -> Summary:
     if state.done:
         return state.done
     out, plan = _place(job)
+    _refuse_too_few(job)
+    init = _beginning.read(job.init, plan.inputs[INIT]) if job.init else None
     with folder.opened(out, "train", state.reasons, watch, job.source), closing(_listener(job, out, watch)) as listener:
-        samples, facts = _train(job, out, plan, listener, team)
+        if job.init and (lack := _beginning.inherit(job.init, out)):
+            watch.note(f"train: {lack}")
+        samples, facts = _train(job, out, plan, init, listener, team)
         from gravurekit.model.trainer import MODEL
 
-        files = {name: metadata.file_sha256(out / name) for name in (MODEL, shards.LEARNED, _data_card.CARD)}
+        made = (MODEL, shards.LEARNED, shards.INHERITED, _data_card.CARD)
+        files = {name: metadata.file_sha256(out / name) for name in made if (out / name).exists()}
         return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
 
 
@@ -213,43 +231,61 @@ def _listener(job: Job, out: Path, watch: Watch) -> Listener:
     return Listener(watch, Shown(out, job.source, job.settings.panels, job.watched, job.settings.check_samples))
 
 
-def _train(job: Job, out: Path, plan: Plan, listener: Listener, team: "Team | None") -> tuple[int, dict[str, Any]]:
+def _train(
+    job: Job, out: Path, plan: Plan, init: Beginning | None, listener: Listener, team: "Team | None"
+) -> tuple[int, dict[str, Any]]:
     """The number of pictures it was trained on, and those of the trainer's figures that are shown."""
     from gravurekit.model import trainer, warm_start
     from gravurekit.model.distributed import ALONE
-    from gravurekit.shards import palette
 
     samples, held_back = _open(job, "train"), _open(job, "val")
-    about = {name: plan.inputs[name] for name in (INIT,) if name in plan.inputs} | {"shards": plan.inputs["manifest"]}
+    about = (init.about if init else {}) | {"shards": plan.inputs["manifest"]}
     if team is None or team.leads:
         about |= _about(_data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"]))
     if _manifest_digest(job.source) != plan.inputs["manifest"]:
         raise DataError(f"{job.source} was made anew while the training began: run the same command again")
-    config, init = _network(job.settings, samples), _init(job)
+    config, recipe = _network(job.settings, samples), _recipe(job.settings, samples)
     figures = trainer.train(
         samples,
         held_back if len(held_back) else None,
-        warm_start.scaled_like(config, init.config) if init else config,
-        _recipe(job.settings, samples),
+        warm_start.scaled_like(config, init.network.config) if init else config,
+        recipe,
         out,
         listener.hear,
         about=about,
-        histogram=palette.from_text(samples.manifest["ab_histogram"]),
-        init=init,
+        histogram=_histogram(samples.manifest, job.source),
         look=listener.look,
+        init=init.network if init else None,
+        called=partial(_data_card.called, out, samples.manifest),
         team=team or ALONE,
     )
     return len(samples), {name: figures[name] for name in SHOWN if name in figures}
 
 
-def _init(job: Job) -> "ColorizationNetwork | None":
-    from gravurekit.model.checkpoint import load_model
+def _histogram(manifest: Mapping[str, Any], source: Path) -> "np.ndarray":
+    """How many pixels of the training split have which a and b."""
+    from gravurekit.shards import palette
 
-    return load_model(_model_file(job.init), "cpu")[0] if job.init else None
+    try:
+        return palette.from_text(manifest["ab_histogram"])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        told = f"{source / shards.MANIFEST} doesn't say which colours there are ({error!r:.60})"
+        raise DataError(f"{told}: run `gravurekit shard` again") from None
 
 
-def _model_file(run: Path) -> Path:
-    return run / "model.safetensors" if run.is_dir() else run
+def _refuse_too_few(job: Job) -> None:
+    """Before there is a folder: BN learns from at least two pictures."""
+    from gravurekit.shards.reader import read_manifest
+
+    counts = dict.fromkeys(shards.SPLITS, 0)
+    for shard in read_manifest(job.source)["shards"]:
+        counts[shard["split"]] += shard["samples"]
+    if counts["train"] < 2:
+        said = ", ".join(f"{split} {count}" for split, count in counts.items())
+        raise TrainingError(
+            f"training needs at least 2 pictures in the split train of {job.source} ({said}): shard more pictures, or "
+            "with a smaller --val-share and --test-share"
+        )
 
 
 def _open(job: Job, split: str) -> "ShardSet":
@@ -280,7 +316,7 @@ def _place(job: Job) -> tuple[Path, Plan]:
         knobs["compile"] = "inductor"
     inputs = {"manifest": _manifest_digest(job.source)}
     if job.init:
-        inputs[INIT] = folder.side_digest(_model_file(job.init), "model")
+        inputs[INIT] = _beginning.digest_of(job.init)
     receipt = read_receipt(job.source)
     if receipt and receipt.outputs.get(shards.MANIFEST, inputs["manifest"]) != inputs["manifest"]:
         raise DataError(f"{job.source / shards.MANIFEST} isn't the file that was written: run `gravurekit shard` again")

@@ -437,13 +437,13 @@ def test_a_crawl_without_its_memory_is_told(look: Callable[..., Diagnosis], here
     assert [item.kind for item in found.findings] == ["journal"]
 
 
-def state(path: Path, step: int, steps: int) -> None:
+def state(path: Path, step: int, steps: int, name: str = details.STATE) -> None:
     """A training state without weights, as `checkpoint.py` writes it."""
     import numpy as np
     from safetensors.numpy import save
 
     about = {"kind": "state", "about": {"step": step, "identity": {"recipe.steps": steps}}}
-    write_bytes(path / details.STATE, save({"x": np.zeros(9)}, {"gravurekit": json.dumps(about)}))
+    write_bytes(path / name, save({"x": np.zeros(9)}, {"gravurekit": json.dumps(about)}))
 
 
 def log(path: Path, steps: int) -> None:
@@ -452,9 +452,10 @@ def log(path: Path, steps: int) -> None:
 
 
 def test_the_names_of_a_training_are_the_trainers() -> None:
-    from gravurekit.model import checkpoint, trainer
+    from gravurekit.model import checkpoint, states, trainer
 
     assert (trainer.STATE, trainer.LOG, checkpoint.KEY) == (details.STATE, details.LOG, details.KEY)
+    assert states._named(Path(states.EARLIER), 3) == Path(details.EARLIER) / "00000003.safetensors"
 
 
 def test_a_state_of_the_trainer_can_be_read(here: Path) -> None:
@@ -492,12 +493,43 @@ def test_a_training_says_its_step(look: Callable[..., Diagnosis], here: Path, ho
     assert found.exit_code == 5
 
 
+def test_a_training_whose_newest_state_is_damaged_goes_on_from_an_earlier_one(
+    look: Callable[..., Diagnosis], here: Path
+) -> None:
+    for name in ("cut", "both", "gone"):
+        run = here / "runs" / name
+        folder.claim(run, "train")
+        state(run, 5, 20)
+        for step in (3, 4):
+            state(run, step, 20, f"{details.EARLIER}/{step:08d}.safetensors")
+        write_text(run / details.EARLIER / "notes.safetensors", "mine")
+        write_bytes(run / details.EARLIER / f"00000004.safetensors.x{storage.ASIDE}", b"half")
+        write_bytes(run / "best.safetensors", b"weights")
+        write_bytes(run / "panels" / "5.png", b"a sheet")
+    for path in (here / "runs" / "cut" / details.STATE, here / "runs" / "both" / details.STATE,
+                 *(here / "runs" / "both" / details.EARLIER).glob("0*.safetensors")):  # fmt: skip
+        write_bytes(path, path.read_bytes()[:-8])
+    (here / "runs" / "gone" / details.STATE).unlink()
+    found = look(deep=True)
+    told = {item.path: (item.state, item.detail) for item in found.workspace if item.name == "run"}
+    assert told == {
+        "runs/both": ("damaged", ""),
+        "runs/cut": ("unfinished", "step 4 of 20"),
+        "runs/gone": ("unfinished", "step 4 of 20"),
+    }
+    (damage,) = [item for item in found.findings if item.damage]
+    assert damage.todo == "remove runs/both/state.safetensors and runs/both/earlier to train from the beginning"
+
+
 def test_pipes_in_a_training_are_not_waited_for(look: Callable[..., Diagnosis], here: Path) -> None:
     run = here / "runs" / "1"
     folder.claim(run, "train")
     os.mkfifo(run / details.LOG)
     assert place(look(), "runs/1").state == "unfinished"
     os.mkfifo(run / details.STATE)
+    assert [(item.kind, item.damage) for item in look().findings] == [("state", True)]
+    storage.make_folder(run / details.EARLIER)
+    os.mkfifo(run / details.EARLIER / "00000001.safetensors")
     assert [(item.kind, item.damage) for item in look().findings] == [("state", True)]
 
 
@@ -513,6 +545,9 @@ def test_a_finished_training_and_other_things_among_the_runs(look: Callable[...,
     assert not found.findings
     assert (place(found, "runs/shards-1").state, place(found, "runs/shards-1").detail) == ("finished", "8 steps")
     assert place(found, "runs/old").state == "yours"
+    state(run, 8, 8)
+    write_bytes(run / "panels" / "8.png", b"a sheet")
+    assert place(look(deep=True), "runs/shards-1").detail == "8 steps; state.safetensors (0 MiB) could be removed"
     storage.remove(here / "runs")
     write_text(here / "runs", "")
     assert place(look(), "runs").state == "damaged"

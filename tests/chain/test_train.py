@@ -51,14 +51,24 @@ class Trainer:
     def __init__(self) -> None:
         self.about: dict[str, Any] = {}
         self.recipe: Any = None
+        self.config: Any = None
+        self.more: dict[str, Any] = {}
         self.ends: BaseException | None = None
 
     def train(
-        self, samples: Any, val: Any, config: Any, recipe: Any, folder: Path, hear: Any, about: dict[str, Any]
+        self,
+        samples: Any,
+        val: Any,
+        config: Any,
+        recipe: Any,
+        folder: Path,
+        hear: Any,
+        about: dict[str, Any],
+        **more: Any,
     ) -> dict[str, Any]:
-        self.about, self.recipe = about, recipe
+        self.about, self.recipe, self.config, self.more = about, recipe, config, more
         hear({"kind": "feed", "step": 0, "said": "two threads"})
-        assert samples.batch(np.arange(len(samples))).keys() == {"L", "ab", "label", "box"}
+        assert samples.batch(np.arange(len(samples))).keys() == {"L", "wash", "label", "box"}
         if self.ends:
             storage.write_bytes(folder / trainer.STATE, b"half")
             raise self.ends

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from training import narrow, retold
 
 from gravurekit.errors import ModelError, UsageError
 from gravurekit.model import checkpoint
 from gravurekit.model.checkpoint import load_model, load_state, save_model
 from gravurekit.model.colorizer import Colorizer
-from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
+from gravurekit.model.network import OPTIONS, ColorizationNetwork, NetworkConfig, build
 
 CONFIG = NetworkConfig(("dress", "hat", "coat"), "average", 64, L_mean=0.6)
 ABOUT = {"training": {"steps": 3}, "source": "Würzburg"}
@@ -150,7 +151,7 @@ def test_another_version_or_shape_is_named(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "VERSION", 99)
         save_model(path, network, {})
-    with pytest.raises(ModelError, match="version 99"):
+    with pytest.raises(ModelError, match="version 99, this .* reads version 2: pip install --upgrade gravurekit, or"):
         load_model(path, "cpu")
     other = ColorizationNetwork.__new__(ColorizationNetwork)
     torch.nn.Module.__init__(other)
@@ -158,6 +159,27 @@ def test_another_version_or_shape_is_named(
     save_model(path, other, {})
     with pytest.raises(ModelError, match="classification.*absent"):
         load_model(path, "cpu")
+
+
+def test_a_model_of_version_1_is_read_and_one_of_version_2_must_say_all(tmp_path: Path) -> None:
+    """The first one knew none of the network's options."""
+    path = tmp_path / "model.safetensors"
+    older = {name: value for name, value in CONFIG.to_dict().items() if name not in OPTIONS}
+    with narrow():
+        network = build(CONFIG, 3)
+        save_model(path, network, ABOUT)
+        retold(path, {"version": 1, "config": older})
+        loaded, about = load_model(path, "cpu")
+        assert loaded.config == CONFIG and about == ABOUT
+        assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
+        for facts in ({"config": older | {"colour": 3}}, {"version": 2}):
+            retold(path, facts)
+            with pytest.raises(ModelError, match="bad network config"):
+                load_model(path, "cpu")
+        for version in (True, "2", None, [2], 2.0, 0, -1):
+            retold(path, {"version": version})
+            with pytest.raises(ModelError, match="use the gravurekit that wrote it, or train again"):
+                load_model(path, "cpu")
 
 
 def test_an_about_that_is_no_json_is_our_fault_not_a_file(tmp_path: Path, network: Any) -> None:

@@ -1,30 +1,41 @@
 """Training: it learns, it stops at any moment, it goes on to the same bytes, and it says what went wrong."""
 
+import gc
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from blocks import CONFIG, Blocks, recipe
 from torch import Tensor
+from training import CONFIG, Blocks, narrow, recipe
 
 from gravurekit import storage
 from gravurekit.errors import DataError, ModelError, TrainingError, UsageError
-from gravurekit.model import learner, losses
+from gravurekit.model import learner, losses, network
 from gravurekit.model.checkpoint import load_model, load_state, save_state
-from gravurekit.model.network import NetworkConfig, build
+from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.trainer import read_log, train
 
 BF16 = learner.fast_bf16(torch.device("cpu"))
+
+
+class Lonely(Blocks):
+    """Pictures of which one alone is a dress."""
+
+    def made(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        return super().made(indices) | {"label": (indices != 3).astype(np.int64)}
 
 
 class Failing(Blocks):
@@ -54,6 +65,12 @@ def model_bytes(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _narrow() -> Iterator[None]:
+    with narrow():
+        yield
+
+
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unbroken")
@@ -65,7 +82,8 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_it_learns_colours_and_classes(tmp_path: Path) -> None:
+def test_it_learns_colours_and_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "nn", torch.nn)  # the whole network
     seen: list[dict[str, Any]] = []
     plan = recipe(20, precision="auto", class_weight=0.5)
     summary = train(Blocks(), Blocks(5), CONFIG, plan, tmp_path, seen.append)
@@ -108,7 +126,6 @@ def assert_equal_states(one: Path, other: Path) -> None:
     assert all(torch.equal(t, states[1].tensors[name]) for name, t in states[0].tensors.items())
 
 
-@pytest.mark.slow
 def test_stopped_and_resumed_in_bf16_with_the_papers_recipe_on_a_set_smaller_than_the_batch(
     tmp_path: Path,
 ) -> None:
@@ -125,12 +142,13 @@ def test_stopped_and_resumed_in_bf16_with_the_papers_recipe_on_a_set_smaller_tha
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from blocks import CONFIG, Blocks, recipe
 from test_trainer import at
+from training import CONFIG, Blocks, narrow, recipe
 from gravurekit.model.trainer import train
 killer = at(4, lambda: os.kill(os.getpid(), signal.SIGKILL))
 plan = recipe(checkpoint_every=3, validate_every=3)
-train(Blocks(), Blocks(5), CONFIG, plan, Path(sys.argv[1]), killer, about={"shards": "abc"})
+with narrow():
+    train(Blocks(), Blocks(5), CONFIG, plan, Path(sys.argv[1]), killer, about={"shards": "abc"})
 """
 
 
@@ -161,7 +179,6 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.slow
 def test_ctrl_c_finishes_the_step_saves_it_and_resumes_exactly(tmp_path: Path, unbroken: Path) -> None:
     handler = signal.getsignal(signal.SIGINT)
     rest = (CONFIG, recipe(validate_every=3), tmp_path)
@@ -198,7 +215,6 @@ def test_the_log_keeps_each_step_once(tmp_path: Path) -> None:
     assert read_log(tmp_path / "nowhere") == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [7, 8])
 def test_epochs_that_end_within_a_batch_and_any_number_of_readers(count: int, tmp_path: Path) -> None:
     plans = [recipe(readers=readers) for readers in (1, 3)]
@@ -224,6 +240,7 @@ def test_epochs_that_end_within_a_batch_and_any_number_of_readers(count: int, tm
         (CONFIG, recipe(8), 8, "recipe.steps: 6 → 8"),
         (CONFIG, recipe(seed=4), 8, "recipe.seed: 0 → 4"),
         (CONFIG, recipe(), 9, "number of pictures: 8 → 9"),
+        (replace(CONFIG, palette=True), recipe(), 8, "network.palette: False → True"),
         (NetworkConfig(("a", "b"), "average", 32, L_mean=0.5), recipe(), 8, "classes: .*dress.* → .*'a'"),
     ],
 )
@@ -242,6 +259,12 @@ def test_other_shards_are_never_gone_on_with(unbroken: Path, about: dict[str, An
     with pytest.raises(ModelError, match="the shards changed since; train in a new folder, or put the old shards back"):
         train(Blocks(count), None, CONFIG, recipe(validate_every=3), unbroken, about=about)
     assert (unbroken / "state.safetensors").read_bytes() == before
+
+
+def test_pictures_of_another_size_are_never_gone_on_with(unbroken: Path) -> None:
+    """The network would take them."""
+    with pytest.raises(ModelError, match=r"size of pictures: \[32, 32\] → \[40, 32\]"):
+        train(Blocks(size=(40, 32)), Blocks(5), CONFIG, recipe(validate_every=3), unbroken, about={"shards": "abc"})
 
 
 def test_a_state_that_knows_no_samples_seen_is_refused(tmp_path: Path, unbroken: Path) -> None:
@@ -302,17 +325,54 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     assert not (tmp_path / "state.safetensors").exists()
 
 
+def test_many_pictures_are_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "sums", lambda *given, honest=losses.sums: honest(*given) * float("inf"))
+    with pytest.raises(TrainingError, match="at step 1 .* and 4 more, which log.jsonl names; no state was saved"):
+        train(Blocks(12), None, CONFIG, recipe(batch=12), tmp_path, called=lambda numbers: [f"k{n}" for n in numbers])
+    (line,) = [line for line in read_log(tmp_path) if line["kind"] == "spoilt"]
+    assert line["step"] == 1 and sorted(line["pictures"]) == sorted(f"k{n}" for n in range(12))
+
+
+def test_a_validation_that_is_not_finite_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = ColorizationNetwork.ab
+    monkeypatch.setattr(
+        ColorizationNetwork, "ab", lambda self, colour: honest(self, colour) * (1 if self.training else float("nan"))
+    )
+    with pytest.raises(
+        TrainingError, match="at step 2 the averaged network's answers .* aren't finite; .* state is kept"
+    ):
+        train(Blocks(), Blocks(5), CONFIG, recipe(validate_every=2, checkpoint_every=1), tmp_path)
+    assert (
+        load_state(tmp_path / "state.safetensors").about["step"] == 1 and not (tmp_path / "best.safetensors").exists()
+    )
+
+
 @pytest.mark.parametrize(
-    ("room", "message"),
+    ("room", "batch", "accumulate", "message"),
     [
-        (2, "at step 1 with batch 8; batch 2 would fit. .* or with accumulate 4, which sees batches of 8 in 4 parts"),
-        (4, "batch 4 would fit. .* accumulate 2"),
-        (1, "not even 2 pictures fit"),
+        (
+            2,
+            8,
+            1,
+            "at step 1 with batch 8; batch 2 would fit. .* or with accumulate 4, which sees batches of 8 in 4 parts",
+        ),
+        (4, 8, 1, "batch 4 would fit. .* accumulate 2"),
+        (2, 8, 2, "batch 2 would fit. .* accumulate 4"),
+        (2, 5, 1, "batch 2 would fit. Train with it$"),  # 3 parts of 5 would leave one picture alone
+        (1, 8, 1, "not even 2 pictures fit"),
     ],
 )
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce] can't allocate memory")])
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce] can't allocate memory"), MemoryError()]
+)
 def test_out_of_memory_says_which_batch_would_fit(
-    room: int, message: str, error: RuntimeError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: int,
+    batch: int,
+    accumulate: int,
+    message: str,
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     honest = losses.sums
 
@@ -322,11 +382,21 @@ def test_out_of_memory_says_which_batch_would_fit(
         return honest(colour, *rest)
 
     monkeypatch.setattr(losses, "sums", cramped)
+    monkeypatch.setattr(gc, "collect", lambda: 0)  # of all that the tests hold
     with pytest.raises(TrainingError, match=message):
-        train(Blocks(), None, CONFIG, recipe(batch=8), tmp_path)
-    plan = recipe(batch=8, accumulate=8 // room, steps=1) if room > 1 else None
-    if plan:
+        train(Blocks(), None, CONFIG, recipe(batch=batch, accumulate=accumulate), tmp_path)
+    if advice := re.search("accumulate ([0-9]+)", message):
+        plan = recipe(batch=batch, accumulate=int(advice[1]), steps=1)
         assert train(Blocks(), None, CONFIG, plan, tmp_path)["finished"]
+
+
+def test_no_room_for_the_network_itself_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA")
+
+    monkeypatch.setattr("gravurekit.model.trainer.Learner", full)
+    with pytest.raises(TrainingError, match="cpu has no room for the network and its optimizer; use head 'average'"):
+        train(Blocks(), None, CONFIG, recipe(), tmp_path)
 
 
 def test_other_errors_of_torch_are_not_taken_for_lack_of_memory(
@@ -357,3 +427,81 @@ def test_samples_that_cannot_be_trained_on_are_named(tmp_path: Path, samples: Bl
 def test_a_bad_recipe_is_a_usage_error(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="bad training recipe"):
         Recipe(**{"steps": 5} | bad)
+
+
+# ---- odd sets ------------------------------------------------------------------------------------------
+
+SETS: dict[str, tuple[Blocks, Blocks | None, NetworkConfig]] = {
+    "one class": (Blocks(label=np.zeros(4, np.int64)), Blocks(4, label=np.zeros(4, np.int64)),
+                  replace(CONFIG, classes=("a",))),
+    "a class with one sample": (Lonely(), Blocks(3), CONFIG),
+    "no labels": (Blocks(label=np.full(4, -1)), Blocks(4, label=np.full(4, -1)), replace(CONFIG, classes=("picture",))),
+    "nothing held back": (Blocks(), Blocks(0), CONFIG),
+    "one held back": (Blocks(), Blocks(1), CONFIG),
+    "two pictures": (Blocks(2), Blocks(2), CONFIG),
+    "all grey": (Blocks(wash=np.full((4, 3, 32, 32), 128, np.uint8)), Blocks(4), CONFIG),
+    "no picture within its box": (Blocks(box=np.zeros((4, 4), np.int64)), Blocks(4), CONFIG),
+    "8 px": (Blocks(size=(8, 8)), Blocks(5, (8, 8)), replace(CONFIG, global_size=8)),
+    "8 px and the paper's head": (Blocks(size=(8, 16)), Blocks(5, (8, 16)),
+                                  replace(CONFIG, head="paper", global_size=224)),
+    "one part of bins": (Blocks(), Blocks(5), replace(CONFIG, bins=True, palette=True, hints=True, lightness=True)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["default", "paper"])
+@pytest.mark.parametrize("odd", SETS)
+def test_odd_sets_are_trained_on(odd: str, name: str, tmp_path: Path) -> None:
+    samples, val, config = SETS[odd]
+    plan = recipe(2, name=name, validate_every=1, accumulate=2)
+    summary = train(samples, val, config, plan, tmp_path)
+    assert summary["finished"] and load_model(tmp_path / "model.safetensors", "cpu")[0].config == config
+    state = load_state(tmp_path / "state.safetensors")
+    assert all(bool(tensor.isfinite().all()) for tensor in state.tensors.values())
+    told = [line for line in read_log(tmp_path) if line["kind"] == "validation"]
+    if odd == "nothing held back":
+        assert not told and summary["best"] is None and not (tmp_path / "best.safetensors").exists()
+        average = {name: state.tensors[f"average.{name}"] for name in build(config, 0).state_dict()}
+        kept = load_model(tmp_path / "model.safetensors", "cpu")[0].state_dict()
+        assert all(torch.equal(tensor, average[name]) for name, tensor in kept.items())
+    else:
+        assert len(told) == 2 and all(math.isfinite(line["score"]) for line in told)
+    if odd == "no labels":
+        assert all(line["top1"] is None for line in told)
+
+
+@pytest.mark.parametrize("crop", [(8, 8), (16, 8), (32, 32)])
+@pytest.mark.parametrize("head", ["paper", "average"])
+def test_windows_as_small_as_can_be(crop: tuple[int, int], head: str, tmp_path: Path) -> None:
+    config = replace(CONFIG, head=head, global_size=224 if head == "paper" else 8)
+    assert train(Blocks(), Blocks(3), config, recipe(1, crop=crop), tmp_path)["finished"]
+
+
+@pytest.mark.parametrize(("count", "batch", "accumulate"), [(2, 64, 32), (3, 64, 2), (5, 8, 4), (8, 8, 4)])
+def test_a_batch_is_cut_to_the_set_and_never_into_parts_of_one(
+    count: int, batch: int, accumulate: int, tmp_path: Path
+) -> None:
+    seen: list[dict[str, Any]] = []
+    plan = recipe(2, batch=batch, accumulate=accumulate, checkpoint_every=1)
+    asked = iter([True])
+    train(Blocks(count), None, CONFIG, plan, tmp_path, seen.append, should_stop=lambda: next(asked))
+    summary = train(Blocks(count), None, CONFIG, plan, tmp_path)
+    assert summary["seen"] == 2 * min(count, batch)
+    assert (f"a step sees all {count} pictures: there are no {batch}" in {r.get("said") for r in seen}) == (
+        count < batch
+    )
+
+
+def test_patience_without_pictures_held_back_never_ends_a_training(tmp_path: Path) -> None:
+    assert train(Blocks(), None, CONFIG, recipe(4, validate_every=1, patience=1), tmp_path)["steps"] == 4
+
+
+def test_a_training_that_ends_early_saves_its_last_state_and_is_not_gone_on_with(tmp_path: Path) -> None:
+    plan = recipe(9, validate_every=1, patience=2, learning_rate=0.1, checkpoint_every=50)
+    summary = train(Blocks(), Blocks(4), CONFIG, plan, tmp_path)
+    before = model_bytes(tmp_path)
+    assert summary["finished"] and summary["steps"] < 9
+    assert load_state(tmp_path / "state.safetensors").about["step"] == summary["steps"]
+    assert (
+        train(Blocks(), Blocks(4), CONFIG, plan, tmp_path)["steps"] == summary["steps"]
+        and model_bytes(tmp_path) == before
+    )

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import CONFIG, Blocks, recipe
 from skimage.color import deltaE_ciede2000
 from torch import Tensor, nn
+from training import CONFIG, Blocks, recipe
 
 from gravurekit.model.network import NetworkConfig
 from gravurekit.model.validation import Examiner, score
