@@ -15,6 +15,7 @@ from torch import nn
 
 from gravurekit.model import network
 from gravurekit.model.checkpoint import KEY
+from gravurekit.model.convolution import Convolution
 from gravurekit.model.network import NetworkConfig
 from gravurekit.model.recipe import Recipe
 
@@ -83,6 +84,10 @@ class Conv2d(nn.Conv2d):
         super().__init__(_less(inputs), _less(outputs), *rest, **more)
 
 
+class Narrow(Convolution, Conv2d):
+    """The network's own, which asks the one above for its weights."""
+
+
 class Linear(nn.Linear):
     def __init__(self, inputs: int, outputs: int, **more: Any) -> None:
         super().__init__(_less(inputs), _less(outputs), **more)
@@ -107,4 +112,5 @@ def narrow() -> Iterator[None]:
     takes milliseconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "nn", SimpleNamespace(**{**vars(nn), **{kind.__name__: kind for kind in OURS}}))
+        patch.setattr(network, "Convolution", Narrow)
         yield
