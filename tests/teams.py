@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gravurekit.errors import DataError, GravurekitError
 from gravurekit.model import distributed, network
+from gravurekit.model.convolution import Convolution
 from gravurekit.model.distributed import Team, team
 from gravurekit.model.gradients import Gradients
 from gravurekit.model.learner import Learner
@@ -263,6 +264,10 @@ class _Conv2d(nn.Conv2d):
         super().__init__(_narrow(inputs), _narrow(outputs), *rest, **more)
 
 
+class _Convolution(Convolution, _Conv2d):
+    pass
+
+
 class _Linear(nn.Linear):
     def __init__(self, inputs: int, outputs: int, **more: Any) -> None:
         super().__init__(_narrow(inputs), _narrow(outputs), **more)
@@ -283,10 +288,11 @@ def narrow() -> Iterator[None]:
     """The network as it is, but of a sixteenth of its width: it learns in milliseconds, and its states are small."""
     layers = {"Conv2d": _Conv2d, "Linear": _Linear, "BatchNorm1d": _BatchNorm1d, "BatchNorm2d": _BatchNorm2d}
     network.nn = SimpleNamespace(**vars(nn) | layers)  # type: ignore[assignment]
+    network.Convolution = _Convolution  # type: ignore[misc]
     try:
         yield
     finally:
-        network.nn = nn
+        network.nn, network.Convolution = nn, Convolution  # type: ignore[misc]
 
 
 @contextmanager
@@ -316,7 +322,7 @@ def step_exactly(mine: Team, plan: Recipe) -> dict[str, list[float]]:
         for step in range(plan.steps):
             places = plan.batch * step + share.places
             samples = {name: torch.from_numpy(array) for name, array in pictures.batch(places % 20).items()}
-            found[f"loss {step}"] = list(learner.step(samples, places, share.sizes, step).values())
+            found[f"loss {step}"] = learner.step(samples, places, share.sizes, step).numbers()
         for name, tensor in learner.network.state_dict().items():
             found[name] = tensor.flatten()[:: 1 + tensor.numel() // 50].tolist()
         found["average"] = learner.average.colorization.C5.weight.flatten()[:50].tolist()
