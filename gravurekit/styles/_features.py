@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from gravurekit.errors import UsageError
 
 FORMS = "random:SEED, model:runs/NAME, vgg19:FILE or vgg19:torchvision"
-MODEL_FILE, MODEL_VERSION = "model.safetensors", 1
+FIRST = "low_level.L1.0.weight"
+MODEL_FILE, MODEL_VERSIONS = "model.safetensors", (1, 2)
 RANDOM_SCALES, RANDOM_CHANNELS, RANDOM_SIDE = 3, 48, 7
 # torchvision's `features`: output channels of the 3×3 convolutions, "M" where the picture is halved
 VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512)
@@ -196,9 +197,13 @@ def _of_model(path: Path, depth: int) -> Features:
         raise UsageError(
             f"{path} is damaged or no safetensors file ({error}): train again, or name another run"
         ) from None
-    if not isinstance(header, dict) or (header.get("kind"), header.get("version")) != ("model", MODEL_VERSION):
+    kinds = [("model", version) for version in MODEL_VERSIONS]
+    if not isinstance(header, dict) or (header.get("kind"), header.get("version")) not in kinds:
         raise UsageError(f"{path} is no model file of this gravurekit: name a run that `gravurekit train` has finished")
     mean = float(header["config"]["L_mean"])
+    first = weights.get(FIRST)
+    if first is not None and first.ndim == 4:  # what follows lightness are hints, of which there are none here
+        weights[FIRST] = first[:, :1].contiguous()
     stages = [
         nn.Sequential(_normed(weights, f"L{n}", 2, path), _normed(weights, f"L{n + 1}", 1, path)) for n in (1, 3, 5)
     ]

@@ -80,7 +80,8 @@ def side(prints: Path) -> Side:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder with a small colorizer that has seen some pictures."""
-    network = build(NetworkConfig(("a", "b"), head="average", global_size=32, L_mean=0.7), seed=2).train()
+    options = {"hints": True, "palette": True, "lightness": True}  # what `train` makes where nothing else is said
+    network = build(NetworkConfig(("a", "b"), "average", 32, L_mean=0.7, **options), seed=2).train()
     for seed in range(2):
         network(torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(seed)) * 100)
     folder = tmp_path_factory.mktemp("runs") / "one"
@@ -287,7 +288,7 @@ def test_features_of_a_model_are_what_its_own_network_sees(run: Path) -> None:
     levels = np.random.default_rng(3).integers(0, 256, (64, 96), np.uint8)
     lab = color.rgb_to_lab(np.repeat(levels[..., None], 3, axis=2))
     with torch.no_grad():
-        theirs = network._low(torch.from_numpy(lab[..., 0].copy())[None, None])
+        theirs = network._low(torch.from_numpy(lab[..., 0].copy())[None, None], None)
         ours = _features.load(_features.parsed(f"model:{run}"), 5)(torch.from_numpy(levels / 255.0).float()[None, None])
     assert [f.shape[1] for f in ours] == [128, 256, 512]
     assert torch.allclose(ours[-1], theirs, atol=0.01 * float(theirs.abs().max()))
