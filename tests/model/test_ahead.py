@@ -1,0 +1,137 @@
+"""A training that is ahead of what it has looked at, and replays its steps, as on CUDA: nothing else is different."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from blocks import CONFIG, Blocks, recipe
+from torch import Tensor
+
+from gravurekit.errors import TrainingError
+from gravurekit.model import capture, losses, readings
+from gravurekit.model.checkpoint import load_state
+from gravurekit.model.order import Order
+from gravurekit.model.readings import Reading, Unread
+from gravurekit.model.trainer import read_log, train
+
+PLAN = recipe(validate_every=3, checkpoint_every=4)
+TIMES = ("samples_per_second", "waiting")
+
+
+class Tape:
+    """A recorder that a CPU has: what was recorded is called again."""
+
+    def __init__(self, device: object) -> None:
+        pass
+
+    def beside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+        output = torch.empty(3)
+
+        def replay() -> None:
+            output.copy_(work())
+
+        return replay, output
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "behind", lambda device: readings.AHEAD)
+    monkeypatch.setattr(capture, "hindrance", lambda *arguments: None)
+    monkeypatch.setattr(capture, "CudaGraphs", Tape)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plain")
+    train(Blocks(), Blocks(5), CONFIG, PLAN, folder)
+    return folder
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in read_log(folder)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for name in ("model.safetensors", "best.safetensors", "state.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert logged(one) == logged(other)
+
+
+def test_the_run_is_the_same(tmp_path: Path, plain: Path, ahead: None) -> None:
+    seen: list[dict[str, Any]] = []
+    summary = train(Blocks(), Blocks(5), CONFIG, PLAN, tmp_path, seen.append)
+    assert_same_run(tmp_path, plain)
+    told = [(report["kind"], report["step"]) for report in seen if "said" not in report]
+    kinds = [("train", 1), ("train", 2), ("train", 3), ("validation", 3), ("train", 4), ("train", 5), ("train", 6)]
+    assert told == [*kinds, ("validation", 6)]
+    assert [report["said"] for report in seen if report.get("said") == capture.REPLAYS] == [capture.REPLAYS]
+    assert summary["colour_loss"] == logged(plain)[-2]["colour_loss"]
+
+
+@pytest.mark.slow
+def test_interrupted_it_saves_what_was_done_and_ends_in_the_same_bytes(
+    tmp_path: Path, plain: Path, ahead: None
+) -> None:
+    def interrupt(report: dict[str, Any]) -> None:
+        if report["kind"] == "train" and report["step"] == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Blocks(), Blocks(5), CONFIG, PLAN, tmp_path, interrupt)
+    assert load_state(tmp_path / "state.safetensors").about["step"] == 3  # two more were under way
+    assert [line["step"] for line in read_log(tmp_path)] == [1, 2, 3]
+    train(Blocks(), Blocks(5), CONFIG, PLAN, tmp_path)
+    assert_same_run(tmp_path, plain)
+
+
+@pytest.mark.parametrize("spoilt", [2, 5])
+def test_a_loss_that_is_not_finite_names_its_own_step(
+    spoilt: int, tmp_path: Path, ahead: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, honest = [0], losses.sums
+
+    def poisoned(*arguments: Any) -> Tensor:
+        calls[0] += 1
+        return honest(*arguments) * (float("nan") if calls[0] >= spoilt else 1)
+
+    monkeypatch.setattr(losses, "sums", poisoned)
+    with pytest.raises(TrainingError, match=f"at step {spoilt} .*isn't finite") as caught:
+        train(Blocks(), None, CONFIG, PLAN, tmp_path)
+    wanted = ", ".join(map(str, sorted(Order(8, 0).take(4 * (spoilt - 1), 4).tolist())))
+    assert f"pictures: {wanted};" in str(caught.value)
+    assert (tmp_path / "state.safetensors").exists() is (spoilt > 4)
+    if spoilt > 4:
+        assert load_state(tmp_path / "state.safetensors").about["step"] == 4
+    assert [line["step"] for line in read_log(tmp_path)] == list(range(1, spoilt))
+
+
+# ---- readings ------------------------------------------------------------------------------------------
+
+
+def test_a_reading_is_of_the_moment_it_was_made() -> None:
+    tensor = torch.tensor([1.0, 2.0, 3.0])
+    reading = Reading(tensor)
+    tensor.zero_()
+    assert reading.numbers() == [1.0, 2.0, 3.0]
+
+
+def steps(unread: Unread, all_of_them: bool) -> Iterator[int]:
+    return (step for step, _ in unread.read(all_of_them))
+
+
+def test_nobody_waits_on_a_cpu_and_two_steps_may_wait_on_cuda() -> None:
+    cpu, cuda = Unread(torch.device("cpu")), Unread(torch.device("cuda"))
+    for step in (1, 2, 3, 4):
+        for unread in (cpu, cuda):
+            unread.add(step, Reading(torch.zeros(3)))
+        assert list(steps(cpu, all_of_them=False)) == [step]
+    assert list(steps(cuda, all_of_them=False)) == [1, 2]
+    assert list(steps(cuda, all_of_them=False)) == []
+    assert list(steps(cuda, all_of_them=True)) == [3, 4]
