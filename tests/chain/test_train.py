@@ -277,6 +277,15 @@ def test_how_samples_are_read_decides_nothing_of_the_result(here: Path, quick: T
         assert json.loads(run_here(*TRAIN, *words, "--json").stdout)["fresh"]
 
 
+def test_another_way_to_do_a_step_is_another_run_if_it_rounds_otherwise(here: Path) -> None:
+    def folder(**values: Any) -> Path:
+        out, _ = train._place(train.Job(here / "tensors", here / "runs", train.Settings(**values)))
+        return out
+
+    assert {folder(compile=how) for how in ("auto", "off", "graph")} == {folder()}
+    assert len({folder(), folder(compile="inductor"), folder(deterministic=True)}) == 3
+
+
 def test_damage_is_learnt_from_only_if_nobody_looks(here: Path, quick: Trainer) -> None:
     (path,) = (here / "tensors").glob("train-*.safetensors")
     data = bytearray(path.read_bytes())
