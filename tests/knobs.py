@@ -11,6 +11,7 @@ from gravurekit import crafts, pipeline, reference
 from gravurekit.errors import UsageError
 from gravurekit.reference import literal
 from gravurekit.settings import Range, Settings, flag_of, layered
+from gravurekit.stages import train
 
 CLASSES = reference.classes()
 SIZES = ("128", "32", "1024", "192x288", "64x32")
@@ -60,6 +61,13 @@ def values(kind: type[Settings], key: str) -> list[Any]:
         choices = [("too_small",), ("too_small", "monochrome")]
     valid = [choice for choice in choices if choice != about.default and is_valid(kind, key, choice)]
     return (valid * 2)[:2]
+
+
+def alone(table: str, said: Mapping[str, Any]) -> Settings:
+    """The Settings of a table of which only this is `said`: other knobs have their defaults, or what a word of these
+    implies."""
+    implied = train.PAPER if table == "train" and said.get("recipe") == "paper" else {}
+    return CLASSES[table]().model_copy(update={**implied, **said})
 
 
 @cache

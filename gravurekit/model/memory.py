@@ -7,29 +7,34 @@ import torch
 
 from gravurekit.model.learner import Learner
 
+# What torch says in a RuntimeError where it has no class for it: of the processor's own memory, and of libraries that
+# ask for memory themselves (oneDNN's primitives do nothing else that could fail here)
+WORDS = ("can't allocate memory", "bad_alloc", "bad allocation", "out of memory", "ALLOC_FAILED",
+         "could not create a primitive", "could not execute a primitive")  # fmt: skip
+
 
 def is_short(error: Exception) -> bool:
-    """Whether an error of torch or NumPy says that memory was out; for the processor's own torch has no class."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Whether an error of torch or NumPy says that memory was out."""
+    found = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return found or any(word in str(error) for word in WORDS)
 
 
 def fitting(learner: Learner, samples: dict[str, np.ndarray], batch: int) -> int:
     """The largest of batch/2, batch/4, … whose gradients find room, taken from `samples`; 0 if not even 2 do. The
-    weights stay as they are."""
-    size = batch // 2
-    while size >= 2:
+    weights stay as they are. The smallest is tried first: who asks for too much leaves memory in crumbs."""
+    fits = 0
+    for size in reversed([batch >> halvings for halvings in range(1, batch.bit_length() - 1)]):
         _tidy(learner)
         try:
             _rehearse(learner, samples, size)
         except (RuntimeError, MemoryError) as error:
             if not is_short(error):
                 raise
-        else:
-            return size
+            break
         finally:
             _tidy(learner)
-        size //= 2
-    return 0
+        fits = size
+    return fits
 
 
 def _rehearse(learner: Learner, samples: dict[str, np.ndarray], size: int) -> None:

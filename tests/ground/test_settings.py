@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from knobs import (
     CLASSES,
     KNOBS,
+    alone,
     any_value,
     in_a_file,
     is_valid,
@@ -45,8 +46,7 @@ def test_default_loses_to_file_and_file_to_flag(table: str, key: str) -> None:
         cases.append(({key: one}, {key: None}, one))
     for file, flags, expected in cases:
         found = settings_of(table, wishes(table, file, flags))
-        assert getattr(found, key) == expected
-        assert found.model_copy(update={key: default}) == kind()  # and no other knob has moved
+        assert found == alone(table, {key: expected})  # and no other knob has moved
 
 
 @pytest.fixture
@@ -88,8 +88,7 @@ def test_a_flag_wins_over_the_file_that_wins_over_the_default(
         assert result.exit_code == 0, f"{result.output}{result.exception}"
     found = [settings_of(table, said) for _, said in captured]
     assert {stage for stage, _ in captured} == {verb}
-    assert [getattr(item, key) for item in found] == [expected for _, _, expected in cases]
-    assert all(item.model_copy(update={key: default}) == kind() for item in found)  # and no other knob has moved
+    assert found == [alone(table, {key: expected}) for _, _, expected in cases]  # and no other knob has moved
 
 
 PATHS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
@@ -146,7 +145,7 @@ def test_any_valid_values_in_a_file_are_read_as_they_are(table: str, data: st.Da
     found = read_toml(path)
     for name in table.split("."):
         found = found[name]
-    assert layered(kind, table, found).model_dump() == kind().model_dump() | said
+    assert layered(kind, table, found).model_dump() == alone(table, said).model_dump()
 
 
 SCALARS = st.booleans() | st.integers() | st.floats() | st.text()

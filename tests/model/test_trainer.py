@@ -363,8 +363,10 @@ def test_a_validation_that_is_not_finite_ends_the_training(tmp_path: Path, monke
     ],
 )
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce] can't allocate memory"), MemoryError()]
-)
+    "error",
+    [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce] can't allocate memory"), MemoryError(),
+     RuntimeError("could not create a primitive")],
+)  # fmt: skip
 def test_out_of_memory_says_which_batch_would_fit(
     room: int,
     batch: int,
