@@ -303,7 +303,7 @@ def _copy_to_disk(source: Path, aside: Path) -> None:
 def copy(source: Path, target: Path) -> None:
     """Copy the bytes of `source` to `target`, whole or not at all; later changes of `source` don't reach it."""
     make_folder(target.parent)
-    with _explained(target):
+    with _explained(target, source.stat().st_size if source.exists() else 0):
         aside = target.with_name(f"{target.name}.{os.getpid()}.{next(_NUMBERS)}{ASIDE}")
         try:
             _copy_to_disk(source, aside)

@@ -16,7 +16,8 @@ from gravurekit.stages._journal import INCOMING
 from gravurekit.stages.crawl import JOURNAL
 
 # names that a training has; model/trainer.py and model/checkpoint.py define them, but need torch
-STATE, EARLIER, LOG, KEY = "state.safetensors", "earlier", "log.jsonl", "gravurekit"
+STATE, EARLIER, BEST = "state.safetensors", "earlier", "best.safetensors"
+LOG, KEY = "log.jsonl", "gravurekit"
 
 
 def of(stage: str, path: Path, faults: list[Fault], receipt: Receipt | None) -> tuple[list[Fault], str]:
@@ -79,8 +80,9 @@ def _finished(path: Path, receipt: Receipt) -> str:
     steps = facts.get("steps") if isinstance(facts, dict) else None
     steps = steps or receipt.plan.settings.get("steps")
     said = [f"{steps} steps"] if steps else []
-    if (path / STATE).is_file():
-        said.append(f"{STATE} ({in_units((path / STATE).stat().st_size)}) could be removed")
+    if left := [path / name for name in (STATE, BEST) if (path / name).is_file()]:  # only to mend it, should it be hurt
+        size = in_units(sum(file.stat().st_size for file in left))
+        said.append(f"{' and '.join(file.name for file in left)} ({size}) could be removed")
     return "; ".join(said)
 
 

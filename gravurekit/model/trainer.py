@@ -337,7 +337,7 @@ class _Run:
         if not self._no_better():
             self._validate(progress, look)
         if self.best and self.team.leads:
-            storage.link_or_copy(self.folder / BEST, self.folder / MODEL)
+            storage.copy(self.folder / BEST, self.folder / MODEL)  # no link: what damages the one spares the other
         elif not self.best:
             self._save_model(MODEL)
         if self.team.leads:

@@ -455,6 +455,7 @@ def test_the_names_of_a_training_are_the_trainers() -> None:
     from gravurekit.model import checkpoint, states, trainer
 
     assert (trainer.STATE, trainer.LOG, checkpoint.KEY) == (details.STATE, details.LOG, details.KEY)
+    assert trainer.BEST == details.BEST
     assert states._named(Path(states.EARLIER), 3) == Path(details.EARLIER) / "00000003.safetensors"
 
 
@@ -548,6 +549,9 @@ def test_a_finished_training_and_other_things_among_the_runs(look: Callable[...,
     state(run, 8, 8)
     write_bytes(run / "panels" / "8.png", b"a sheet")
     assert place(look(deep=True), "runs/shards-1").detail == "8 steps; state.safetensors (0 MiB) could be removed"
+    write_bytes(run / "best.safetensors", bytes(3 << 20))
+    both = "state.safetensors and best.safetensors (3 MiB) could be removed"
+    assert place(look(), "runs/shards-1").detail == f"8 steps; {both}"
     storage.remove(here / "runs")
     write_text(here / "runs", "")
     assert place(look(), "runs").state == "damaged"

@@ -35,6 +35,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = root / "runs" / "shards-1234"
     storage.copy(root / "shards" / "index.jsonl", run / "learned_from.jsonl")
     storage.write_text(run / metadata.MARKER, "train\n")
+    for name in ("model.safetensors", "state.safetensors", "earlier/00000002.safetensors", "panels/00000004.png"):
+        storage.write_bytes(run / name, b"of a training: it stays with the run, which is told as a whole")
+    storage.write_lines(
+        run / "log.jsonl", [json.dumps({"kind": "spoilt", "step": 3, "pictures": ["0123456789abcdef"]})]
+    )
+    storage.write_json(run / "data.json", {"manifest": "f00"})
     storage.write_lines(root / "raw" / "exports.jsonl", [json.dumps({"format": "parquet", "out": "../handed/over"})])
     storage.copy(root / "clean" / "metadata.jsonl", root / "handed" / "over" / "metadata.jsonl")
     return root

@@ -21,6 +21,7 @@ from gravurekit.model.network import ColorizationNetwork
 from gravurekit.pipeline import Wishes, foresee
 from gravurekit.receipt import RECEIPT, read_receipt
 from gravurekit.shards import INHERITED, LEARNED, index
+from gravurekit.stages import _beginning
 
 WORDS = ("--batch", "4", "--steps", "1", "--precision", "fp32")
 SHARD = ("shard", "--executor", "serial", "--quiet", "--val-share", "0.2", "--size")
@@ -251,6 +252,10 @@ def test_the_pictures_of_the_network_it_began_from_are_credited_and_forgotten_to
     assert about["before"]["before"]["licenses"] == {"CC0-1.0": len(old)}
     told = json.loads(run_here("forget", min(old), "--dry-run", "--json", "--quiet").stdout)
     assert told["runs"] == sorted(map(str, (second, third))) and told["yours"] == []
+
+
+def test_a_run_and_its_model_have_the_names_of_the_trainer() -> None:
+    assert (_beginning.MODEL, _beginning.INIT) == (trainer.MODEL, trainer.INIT)
 
 
 def test_when_nobody_knows_whose_they_were_it_is_told(here: Path) -> None:

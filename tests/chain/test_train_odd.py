@@ -17,6 +17,7 @@ from typer.testing import Result
 from workspace import digests, run_here, until
 
 from gravurekit import audit, doctor, metadata, storage
+from gravurekit.errors import DataError
 from gravurekit.model import losses, states, trainer
 from gravurekit.model.checkpoint import load_model, load_state
 from gravurekit.pipeline import Wishes
@@ -182,12 +183,44 @@ def test_a_disk_that_fills_up_is_told_with_what_is_needed_and_with_room_it_goes_
     result = trained()
     run = run_of()
     assert result.exit_code == 5 and "the disk is full: make room" in said(result) and full in said(result)
-    assert full in (trainer.LOG, trainer.MODEL) or " bytes, of which " in said(result)
+    assert full == trainer.LOG or " bytes, of which " in said(result)
     assert not list(run.rglob("*.part")) and not (run / RECEIPT).exists()
     monkeypatch.undo()
     monkeypatch.chdir(here)
     assert trained().exit_code == 0
     assert digests(run, but=UNORDERED) == digests(run_of("whole"), but=UNORDERED)
+
+
+@pytest.mark.parametrize("how", ["damaged", "lost", "card", "nothing left"])
+def test_a_finished_run_that_was_hurt_is_mended_from_its_last_state(
+    how: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trained().exit_code == 0
+    run = run_of()
+    if how == "damaged":
+        data = (run / trainer.MODEL).read_bytes()
+        with open(run / trainer.MODEL, "r+b") as file:  # in its place, as a disk does it
+            file.write(data[:-9] + bytes([data[-9] ^ 4]) + data[-8:])
+    elif how == "card":
+        (run / _data_card.CARD).unlink()
+    else:
+        (run / trainer.MODEL).unlink()
+    steps = 0
+    if how == "nothing left":  # as doctor says it could be
+        (run / states.STATE).unlink()
+        steps = 4
+    counted: list[int] = []
+    honest = trainer._Run._one_step
+    monkeypatch.setattr(trainer._Run, "_one_step", lambda self, given: counted.append(0) or honest(self, given))
+    assert not json.loads(trained("--json").stdout)["fresh"] and len(counted) == steps
+    assert digests(run, but=UNORDERED) == digests(run_of("whole"), but=UNORDERED)
+
+
+def test_a_last_state_that_was_removed_is_missed_by_nobody(here: Path) -> None:
+    assert trained().exit_code == 0
+    for name in (states.STATE, states.BEST):
+        (run_of() / name).unlink()
+    assert json.loads(trained("--json").stdout)["fresh"] and audit.inspect(run_of(), deep=True).faults == []
 
 
 ENDLESS = """
@@ -283,6 +316,13 @@ def test_too_few_pictures_are_told_before_there_is_a_run(tmp_path: Path, monkeyp
     result = trained()
     assert result.exit_code == 6 and not Path("runs").exists()
     assert "at least 2 pictures in the split train of shards (train 1, val 0, test 0): shard more" in said(result)
+
+
+@pytest.mark.parametrize("histogram", [None, 3, "0,0", "0,0:x", "900,0:1", "0:1", {}])
+def test_colours_that_nobody_can_count_are_damage(histogram: Any) -> None:
+    manifest = {} if histogram is None else {"ab_histogram": histogram}
+    with pytest.raises(DataError, match="manifest.json doesn't say which colours there are .*gravurekit shard"):
+        train._histogram(manifest, Path("shards"))
 
 
 def test_parts_of_one_picture_are_refused_beforehand(here: Path) -> None:
