@@ -141,7 +141,7 @@ def test_torchrun_starts_all_again_when_one_was_killed_and_they_end_in_the_same_
     os.kill(worker(agent.pid, 1), signal.SIGKILL)
     _, errors = agent.communicate(timeout=300)
     assert agent.returncode == 0, errors
-    assert errors.count("another process of the training died") == 1
+    assert errors.count("another process of the training died") <= 1  # torchrun may end the other one before it speaks
     (one,), (other,) = ((tmp_path / name).iterdir() for name in ("whole", "killed"))
     for name in (trainer.STATE, trainer.MODEL):
         assert (one / name).read_bytes() == (other / name).read_bytes()

@@ -18,6 +18,7 @@ EXAMPLES: list[Exception] = [
     errors.ModelError("a"),
     errors.StorageError("a"),
     errors.TrainingError("a"),
+    errors.FailedElsewhere(5),
     errors.Interrupted(),
     errors.PictureError("unreadable", "torn"),
     errors.FetchError("http-429", "patience", 3.5, b"wait"),
