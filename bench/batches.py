@@ -88,7 +88,7 @@ def main() -> None:
     say = sys.stdout.write
     here, places, wanted = samples(BATCH, SIDE), np.arange(BATCH), config(SIDE)
     learner = Learner(build(wanted, 0), Recipe(1000), fast_bf16(torch.device("cpu")))
-    step = milliseconds(lambda: learner.step(here, places, 0), max(3, options.rounds // 4))
+    step = milliseconds(lambda: learner.step(here, places, [BATCH], 0).numbers(), max(3, options.rounds // 4))
     say(f"{BATCH} samples of {SIDE} × {SIDE}, {options.threads} threads; a step takes {step:.0f} ms\n")
     alone = {f"{name} alone": replace(PLAIN, **{name: getattr(FULL, name)}) for name in ("mirror", "tone", "blur")}
     alone |= {f"{name} alone": replace(PLAIN, **{name: getattr(FULL, name)}) for name in ("noise", "hints")}

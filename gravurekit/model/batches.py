@@ -11,6 +11,7 @@ from torch import Tensor
 from gravurekit.errors import TrainingError
 from gravurekit.model import hints, palette
 from gravurekit.model.augment import PLAIN, Augmentation, Draws, drawn
+from gravurekit.model.readings import sent
 
 
 class Samples(Protocol):
@@ -111,8 +112,7 @@ def thrown(
     if places is None:
         raise ValueError("who augments must say which samples of the stream these are")
     height, width = samples["L"].shape[-2:]
-    draws, device = torch.from_numpy(drawn(augmentation, (height, width), places, seed)), samples["L"].device
-    return draws.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else draws.to(device)
+    return sent(drawn(augmentation, (height, width), places, seed), samples["L"].device)
 
 
 @torch.no_grad()

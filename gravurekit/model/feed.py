@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gravurekit.model.batches import Samples
+from gravurekit.model.readings import sent
 
 SHARE = 0.5  # of the device's free memory that the whole set may take; the rest is the network's
 CHUNK = 512  # samples that are brought to the device at a time when all of them go there
@@ -120,7 +121,7 @@ class Resident:
         self._tensors, self._batches = tensors, iter(batches)
 
     def __next__(self) -> Tensors:
-        chosen = torch.from_numpy(next(self._batches)).to(self._tensors["label"].device)
+        chosen = sent(next(self._batches), self._tensors["label"].device)
         return {name: tensor.index_select(0, chosen) for name, tensor in self._tensors.items()}
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
-"""Numbers that a device is still computing: they are asked for at once and looked at later, so that nobody waits."""
+"""Numbers that go to a device and come from it, without anybody waiting for it."""
 
 from collections import deque
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,13 @@ AHEAD = 2  # steps that a CUDA device is told of before the losses of the first 
 def behind(device: torch.device) -> int:
     """Of how many steps the losses may stay unread: a CUDA device would be idle while somebody looks."""
     return AHEAD if device.type == "cuda" else 0
+
+
+def sent(numbers: np.ndarray, device: torch.device) -> Tensor:
+    """The same numbers on a device. A copy from other memory than page-locked would wait until a CUDA device has done
+    all that it was told before."""
+    tensor = torch.from_numpy(numbers)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 class Reading:

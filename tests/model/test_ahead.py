@@ -1,8 +1,10 @@
 """A training that is ahead of what it has looked at, and replays its steps, as on CUDA: nothing else is different."""
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from blocks import CONFIG, Blocks, recipe
 from torch import Tensor
 
-from gravurekit.errors import TrainingError
+from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import capture, losses, readings
 from gravurekit.model.checkpoint import load_state
 from gravurekit.model.order import Order
@@ -135,3 +137,28 @@ def test_nobody_waits_on_a_cpu_and_two_steps_may_wait_on_cuda() -> None:
     assert list(steps(cuda, all_of_them=False)) == [1, 2]
     assert list(steps(cuda, all_of_them=False)) == []
     assert list(steps(cuda, all_of_them=True)) == [3, 4]
+
+
+# ---- compiled by torch ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's own, of its compiler
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch needs a C++ compiler for it")
+def test_compiled_it_learns_the_same_but_for_rounding(tmp_path: Path, plain: Path) -> None:
+    train(Blocks(), None, CONFIG, replace(PLAN, steps=2, compile="inductor"), tmp_path)
+    found, wanted = logged(tmp_path), logged(plain)
+    for term in losses.TERMS:
+        assert found[0][term] == pytest.approx(wanted[0][term], rel=1e-3)
+
+
+def test_without_a_compiler_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile(work: Any) -> Any:
+        def fails(tensor: Tensor) -> Tensor:
+            raise RuntimeError("InvalidCxxCompiler: no C++ compiler found\nSet TORCHDYNAMO_VERBOSE …")
+
+        return fails
+
+    monkeypatch.setattr(torch, "compile", compile)
+    with pytest.raises(UsageError, match=r"can't compile for cpu here \(InvalidCxx.* found\); choose --compile auto"):
+        train(Blocks(), None, CONFIG, replace(PLAN, compile="inductor"), tmp_path)
