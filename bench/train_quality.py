@@ -40,8 +40,9 @@ from gravurekit.measures.bootstrap import Figure, figure
 from gravurekit.model import palette
 from gravurekit.model.checkpoint import load_model
 from gravurekit.model.difference import delta_e_2000
+from gravurekit.model.log import read_log
 from gravurekit.model.network import ColorizationNetwork
-from gravurekit.model.trainer import MODEL, read_log
+from gravurekit.model.trainer import MODEL
 from gravurekit.receipt import read_receipt
 from gravurekit.shards import INDEX, index
 from gravurekit.shards.reader import ShardSet

@@ -5,7 +5,7 @@ random generator: weights, their average, the optimizer's tensors, the step and 
 
     state.safetensors   the training state, every `checkpoint_every` steps, at the end and when interrupted
     earlier/            the states before it, by their step; they go when the training is over
-    log.jsonl           losses and validation figures; read it with `read_log`
+    log.jsonl           losses and validation figures; read it with log.py
     best.safetensors    the averaged network with the best score so far
     model.safetensors   the finished network: the best one, or without pictures to validate on the last
 """
@@ -34,13 +34,14 @@ from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
 from gravurekit.model.interrupts import held_interrupts
 from gravurekit.model.learner import Learner, augmentation_of, fast_bf16
+from gravurekit.model.log import LOG
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order, Share, share_of
 from gravurekit.model.readings import Unread
 from gravurekit.model.recipe import Recipe, learning_rate
 from gravurekit.model.validation import Examiner
 
-STATE, LOG, MODEL, BEST = states.STATE, "log.jsonl", "model.safetensors", states.BEST
+STATE, MODEL, BEST = states.STATE, "model.safetensors", states.BEST
 FREE = ("checkpoint_every", "keep", "device", "readers", "compile")  # may change between a run and its resumption
 SHARDS, INIT = states.SHARDS, states.INIT
 LOG_LINES = 1000  # of a run at most, besides validations
@@ -96,17 +97,6 @@ def _no_room(device: torch.device) -> TrainingError:
     return TrainingError(
         f"{device} has no room for the network and its optimizer; use head 'average', or another device"
     )
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The lines of log.jsonl, each step once: what a resumption did again replaces what it was before."""
-    kept: list[dict[str, Any]] = []
-    for line in storage.read_json_lines(folder / LOG):
-        step, kind = line.get("step"), line.get("kind")
-        if isinstance(step, int):
-            kept = [k for k in kept if k["step"] < step or (k["step"] == step and k["kind"] != kind)]
-            kept.append(line)
-    return [line for line in kept if line["kind"] != "start"]
 
 
 # ---- the run -------------------------------------------------------------------------------------------

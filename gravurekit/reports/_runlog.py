@@ -2,7 +2,7 @@
 thousand points.
 
 The first reading finds the lines that stand: a resumption does steps again, and they replace what was there of them
-(as `model.trainer.read_log` has it, which holds all lines in memory and needs torch). The second reduces them: of each
+(as `model.log.read_log` has it, which holds all lines in memory and needs torch). The second reduces them: of each
 so-many lines the lowest and the highest point stay, so no spike is lost.
 """
 

@@ -24,8 +24,9 @@ from training import CONFIG, Blocks, narrow, recipe
 from gravurekit import folder as folders
 from gravurekit import storage
 from gravurekit.model import states
+from gravurekit.model.log import read_log
 from gravurekit.model.recipe import Recipe
-from gravurekit.model.trainer import read_log, train
+from gravurekit.model.trainer import train
 
 PLANS = {
     "disk": recipe(3, validate_every=2, checkpoint_every=1, keep=2),

@@ -16,9 +16,10 @@ from torch import Tensor
 from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import capture, losses, readings
 from gravurekit.model.checkpoint import load_state
+from gravurekit.model.log import read_log
 from gravurekit.model.order import Order
 from gravurekit.model.readings import Reading, Unread
-from gravurekit.model.trainer import read_log, train
+from gravurekit.model.trainer import train
 
 PLAN = recipe(validate_every=3, checkpoint_every=4)
 TIMES = ("samples_per_second", "waiting")

@@ -23,10 +23,11 @@ from gravurekit import storage
 from gravurekit.errors import DataError, ModelError, TrainingError, UsageError
 from gravurekit.model import learner, losses, network
 from gravurekit.model.checkpoint import load_model, load_state, save_state
+from gravurekit.model.log import read_log
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order
 from gravurekit.model.recipe import Recipe, learning_rate
-from gravurekit.model.trainer import read_log, train
+from gravurekit.model.trainer import train
 
 BF16 = learner.fast_bf16(torch.device("cpu"))
 

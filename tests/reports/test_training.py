@@ -20,7 +20,7 @@ from workspace import run_here
 from gravurekit import images, storage
 from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import MARKER, METADATA
-from gravurekit.model.trainer import read_log
+from gravurekit.model.log import read_log
 from gravurekit.progress import SILENT
 from gravurekit.receipt import RECEIPT, Plan, Receipt
 from gravurekit.reports import Training, _runlog, training
