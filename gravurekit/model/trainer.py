@@ -13,8 +13,8 @@ random generator: weights, their average, the optimizer's tensors, the step and 
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -146,6 +146,7 @@ class _Run:
         self.report: Callable[[int], None] = lambda step: None
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float | None] | None = None
+        self.aside = 0.0  # seconds in which nothing was learnt
         self.validated = 0  # the last step after which it was
         self.best: dict[str, Any] = {}  # "step", "score", and "since": validations that weren't better
         team.same("shards, settings or precision", json.dumps(self._identity() | {"bf16": bf16}))
@@ -169,7 +170,7 @@ class _Run:
             if self.whole and self.step > first and interrupted() < 2:
                 self._save()
             raise
-        speed = (self.step - first) * self.batch / max(time.perf_counter() - begin, 1e-9)
+        speed = (self.step - first) * self.batch / self._spent(begin)
         if not stopped:
             self._finish(progress, look)
             if interrupted():
@@ -231,7 +232,8 @@ class _Run:
         """Do the steps that are left; True if it was stopped before the last."""
         stopped, self.report = False, partial(self._report, progress, feed, self.step, time.perf_counter())
         if self.step:  # it may have been ended between a step and its validation
-            self._validate_if_due(progress, look)
+            with self._aside():
+                self._validate_if_due(progress, look)
         while self.step < self.recipe.steps and not stopped and not self._no_better():
             self._one_step(next(feed))
             self._read(all_of_them=False)
@@ -240,11 +242,12 @@ class _Run:
             if leave:
                 raise KeyboardInterrupt
             stopped = self.step < self.recipe.steps and stop
-            if not stopped:
-                self._validate_if_due(progress, look)
-            over = self.step == self.recipe.steps or self._no_better()
-            if stopped or over or self.step % self.recipe.checkpoint_every == 0:
-                self._save()
+            with self._aside():
+                if not stopped:
+                    self._validate_if_due(progress, look)
+                over = self.step == self.recipe.steps or self._no_better()
+                if stopped or over or self.step % self.recipe.checkpoint_every == 0:
+                    self._save()
         return stopped
 
     def _one_step(self, samples: dict[str, torch.Tensor]) -> None:
@@ -277,14 +280,27 @@ class _Run:
         """Of a step whose losses were looked at last; the training began with step `first`, at the time `begin`."""
         figures = {
             "step": step,
+            "loss": sum(f * term for f, term in zip(losses.factors(self.recipe), self.losses.values(), strict=True)),
             **self.losses,
             "learning_rate": learning_rate(step - 1, self.recipe),
-            "samples_per_second": round((step - first) * self.batch / (time.perf_counter() - begin), 2),
+            "samples_per_second": round((step - first) * self.batch / self._spent(begin), 2),
             "waiting": round(feed.waiting, 4),
         }
         if step == self.recipe.steps or step % max(1, self.recipe.steps // LOG_LINES) == 0:
             self._log("train", figures)
         progress({"kind": "train", "steps": self.recipe.steps, **figures})
+
+    def _spent(self, begin: float) -> float:
+        """Seconds since `begin`, less those in which nothing was learnt: validations, panels, states."""
+        return max(time.perf_counter() - begin - self.aside, 1e-9)
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.aside += time.perf_counter() - began
 
     def _validate_if_due(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
         due = self.step < self.recipe.steps and self.step % self.recipe.validate_every == 0

@@ -43,7 +43,9 @@ class Examiner:
         delta_e, delta_e_grey   mean over pictures of ΔE2000 at the wash's own lightness; what grey would have
         chroma_ratio            predicted over true chroma: below 1 is duller (None if the truth is grey)
         top1                    share of labelled pictures whose class was the most probable (None if none has a label)
-        delta_e_palette, chroma_ratio_palette   the same when the network is told each picture's palette
+        variation               how much of the true colours' variation over all places is in what it says: of grey, or of
+                                one colour everywhere, 0; of the truth 1 (None if the truth doesn't vary)
+        delta_e_palette, chroma_ratio_palette, variation_palette   when the network is told each picture's palette
         score                   see `score`
         """
         network.eval()
@@ -67,6 +69,25 @@ class Examiner:
         right_kind = partial(prove, classes=len(network.config.classes))
         with Feed(self.samples, device, iter(parts), self.batch, readers=self.recipe.readers, prove=right_kind) as feed:
             yield from zip(feed, parts, strict=True)
+
+
+MOMENTS = ("said a", "said b", "true a", "true b", "both", "true square")
+
+
+def _moments(ab: Tensor, truth: Tensor, place: Tensor) -> dict[str, Tensor]:
+    """Sums over the places, from which `_variation` is found."""
+    said, true = ((values * place).sum((0, 2, 3)) for values in (ab, truth))
+    products = [((one * truth).sum(1, keepdim=True) * place).sum() for one in (ab, truth)]
+    return dict(zip(MOMENTS, (*said, *true, *products), strict=True))
+
+
+def _variation(found: Mapping[str, float], row: str) -> float | None:
+    """How much of the true colours' variation over all places is in what was said: the slope of what was said over the
+    truth, both from their means. None if the truth doesn't vary."""
+    a, b, true_a, true_b, both, square = (found[f"{name}{row}"] for name in MOMENTS)
+    places = max(1e-6, found[f"places{row}"])
+    spread = square - (true_a**2 + true_b**2) / places
+    return (both - (a * true_a + b * true_b) / places) / spread if spread > 1e-6 * places else None
 
 
 class _Totals:
@@ -110,6 +131,7 @@ class _Totals:
                 f"chroma{row}": (ab.norm(dim=1, keepdim=True) * place).sum(),
                 f"true{row}": (batch.ab.norm(dim=1, keepdim=True) * place).sum(),
                 f"places{row}": place.sum(),
+                **{f"{name}{row}": value for name, value in _moments(ab, batch.ab, place).items()},
             }
         )
 
@@ -135,6 +157,7 @@ class _Totals:
                 figures[f"delta_e{row}"] = found[f"delta_e{row}"] / pictures
                 true = found[f"true{row}"]
                 figures[f"chroma_ratio{row}"] = found[f"chroma{row}"] / true if true else None
+                figures[f"variation{row}"] = _variation(found, row)
         return figures | {"score": score(figures)}
 
     def _of_all(self, team: Team) -> dict[str, float]:
@@ -148,13 +171,14 @@ class _Totals:
 
 def score(figures: Mapping[str, float | None]) -> float:
     """What decides which network is best, the lower the better: how far its colours are off, as a share of what grey is
-    off, and how far its chroma is from the true one. Grey itself has 2 and the truth 0, so nobody wins by going grey,
-    as one does by ΔE or by the mean squared error alone. With a palette, the mean of the scores without and with it."""
+    off, and how far the variation of its colours is from that of the true ones. Grey has 2 and the truth 0; one colour
+    over everything, such as sepia, gains nothing by its chroma. By ΔE or the mean squared error alone a network wins by
+    going grey, by its chroma alone by going sepia. With a palette, the mean of the scores without and with it."""
     grey = max(1e-6, figures["delta_e_grey"] or 0.0)
 
     def of(row: str) -> float:
-        ratio = figures[f"chroma_ratio{row}"]
-        return (figures[f"delta_e{row}"] or 0.0) / grey + abs(1 - (1.0 if ratio is None else ratio))
+        share = figures[f"variation{row}"]
+        return (figures[f"delta_e{row}"] or 0.0) / grey + abs(1 - (1.0 if share is None else share))
 
     rows = [row for row in ("", "_palette") if f"delta_e{row}" in figures]
     return sum(map(of, rows)) / len(rows)

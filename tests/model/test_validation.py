@@ -71,7 +71,7 @@ def test_a_network_that_takes_palettes_is_asked_with_and_without() -> None:
     samples.changes["wash"] = np.broadcast_to(np.array([150, 158, 148], np.uint8)[:, None, None], (2, 3, 32, 32)).copy()
     found = figures(Sayer((0, 0), told=(30, 20), palette=True), samples)
     assert found["delta_e_palette"] == pytest.approx(0, abs=0.02) and found["chroma_ratio_palette"] == pytest.approx(1)
-    assert found["score"] == pytest.approx(1, abs=0.01)
+    assert found["variation"] is None and found["score"] == pytest.approx(0.5, abs=0.01)  # one colour: it doesn't vary
 
 
 def test_a_part_is_taken_evenly_out_of_the_whole() -> None:
@@ -86,11 +86,30 @@ def test_a_part_is_taken_evenly_out_of_the_whole() -> None:
     assert sorted(asked) == [0, 25, 50, 75, 100]
 
 
+@pytest.mark.parametrize("sepia", [(0.0, 0.0), (18.0, 12.0), (5.0, -20.0), (60.0, 40.0)])
+def test_one_colour_over_everything_gains_nothing_by_its_chroma(sepia: tuple[float, float]) -> None:
+    found = figures(Sayer(sepia))
+    assert found["variation"] == pytest.approx(0, abs=1e-6)
+    assert found["score"] == pytest.approx(1 + found["delta_e"] / found["delta_e_grey"])
+
+
+def test_variation_is_the_slope_over_the_truth() -> None:
+    class Half(Sayer):
+        """Half of the true colours, and a cast over all."""
+
+        def forward(self, L: Tensor, palette: Tensor | None = None) -> tuple[Tensor, Tensor]:
+            bright = (L[:, :, ::2, ::2] > 60).float()
+            ab = torch.cat([15 * bright, 10 * bright - 20 * (1 - bright)], dim=1) + 7
+            return (ab / 110 + 1) / 2, torch.zeros(len(L), 2)
+
+    assert figures(Half())["variation"] == pytest.approx(0.5, abs=1e-5)
+
+
 @pytest.mark.parametrize(
-    ("delta_e", "ratio", "wanted"), [(0, 1, 0), (8, 0, 2), (8, 0.5, 1.5), (4, 1, 0.5), (8, 2, 2), (6, None, 0.75)]
+    ("delta_e", "variation", "wanted"), [(0, 1, 0), (8, 0, 2), (8, 0.5, 1.5), (4, 1, 0.5), (8, 2, 2), (6, None, 0.75)]
 )
-def test_the_score_wants_both_the_right_colour_and_as_much_of_it(delta_e: float, ratio: Any, wanted: float) -> None:
-    said = {"delta_e": delta_e, "delta_e_grey": 8.0, "chroma_ratio": ratio}
+def test_the_score_wants_both_the_right_colour_and_as_much_of_it(delta_e: float, variation: Any, wanted: float) -> None:
+    said = {"delta_e": delta_e, "delta_e_grey": 8.0, "variation": variation}
     assert score(said) == pytest.approx(wanted)
-    both = said | {"delta_e_palette": 0.0, "chroma_ratio_palette": 1.0}
+    both = said | {"delta_e_palette": 0.0, "variation_palette": 1.0}
     assert score(both) == pytest.approx(wanted / 2)
