@@ -33,8 +33,9 @@ from gravurekit.stages import train as stage
 
 # The server imports torch once, and computes nothing, so that forking it is safe and takes no time.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["gravurekit.model.trainer", "torch._dynamo"])  # an optimizer imports the latter
-LONG = 60  # seconds after which a process hangs
+# an optimizer imports torch._dynamo
+CONTEXT.set_forkserver_preload(["gravurekit.model.trainer", "gravurekit.stages.train", "torch._dynamo"])
+LONG = 300  # seconds after which a process hangs
 
 
 @dataclass

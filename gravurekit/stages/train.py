@@ -81,7 +81,7 @@ class Settings(base.Settings):
     sync_batch_norm: bool = Field(
         True,
         description="Several processes take batch normalisation's statistics from the whole batch, as one does; off: "
-        "each from its own share, which is quicker between GPUs, and another result.",
+        "each from its own share, with less to exchange and another result.",
     )
     average: float = Field(
         0.999, ge=0, lt=1, description="Of each step, how much the averaged weights keep; 0: no average."

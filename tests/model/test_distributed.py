@@ -239,7 +239,16 @@ def same_bytes(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
-@pytest.mark.parametrize(("how", "who"), [("stop", 1), ("ctrl-c", 1), ("ctrl-c", 0), ("kill", 1), ("kill", 0)])
+@pytest.mark.parametrize(
+    ("how", "who"),
+    [
+        ("stop", 1),
+        ("ctrl-c", 1),
+        pytest.param("ctrl-c", 0, marks=pytest.mark.slow),
+        ("kill", 0),
+        pytest.param("kill", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_what_ends_one_ends_all_and_they_go_on_to_the_same_bytes(
     how: str, who: int, unbroken: Path, tmp_path: Path
 ) -> None:
