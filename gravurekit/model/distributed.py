@@ -129,20 +129,30 @@ class Several(Team):
         self._device, self._meeting = device, meeting
 
     def __enter__(self) -> Self:
-        backend = "gloo"
-        if self._device.type == "cuda":
-            torch.cuda.set_device(self._device)
-            backend = "cpu:gloo,cuda:nccl"  # flags and other small things needn't wait for the GPU
         with answered():
             shared, *_ = next(iter(rendezvous(self._meeting, self.rank, self.world, timeout=PATIENCE)))
             shared.set_timeout(PATIENCE)
             name = _roll_call(shared, self.rank, self.world)
             self._store = dist.PrefixStore(name, shared)  # type: ignore[attr-defined]
+        try:
+            self._connect()
+        except Lost as error:
+            if (told := self._told_before(error)) is not None:
+                raise FailedElsewhere(told) from error
+            raise
+        return self
+
+    def _connect(self) -> None:
+        backend = "gloo"
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)
+            backend = "cpu:gloo,cuda:nccl"  # flags and other small things needn't wait for the GPU
+        with answered():
             dist.init_process_group(
                 backend, store=self._store, rank=self.rank, world_size=self.world, timeout=PATIENCE,
                 device_id=self._device if self._device.type == "cuda" else None,
             )  # fmt: skip
-        return self
+        self.barrier()  # who has nothing to do and leaves at once would be missed by those that still connect
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

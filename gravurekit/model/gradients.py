@@ -29,7 +29,8 @@ class Gradients:
 
     def __init__(self, network: nn.Module, bucket: int = BUCKET) -> None:
         # A group of its own: what BN exchanges meanwhile must not wait behind whole buckets
-        self._group = dist.new_group()
+        with answered():
+            self._group = dist.new_group()
         self._buckets = list(_buckets([p for p in network.parameters() if p.requires_grad], bucket))
         self._summing = False
         self._next = 0  # buckets leave in their order, the same on all processes

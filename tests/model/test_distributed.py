@@ -172,6 +172,13 @@ def test_one_that_fails_ends_all_and_alone_says_why(tmp_path: Path) -> None:
         assert isinstance(end.error, FailedElsewhere) and end.error.exit_code == DataError.exit_code
 
 
+@pytest.mark.parametrize("rank", [-1, 0, 2])
+def test_who_leaves_at_once_is_not_missed_by_those_that_still_come(rank: int, tmp_path: Path) -> None:
+    for _ in range(3):
+        ends = together(tmp_path, 3, teams.leave, rank)
+        assert [type(end.error) for end in ends] == [DataError if number == rank else type(None) for number in range(3)]
+
+
 def test_one_that_is_killed_ends_all_and_one_says_so(tmp_path: Path) -> None:
     ends = together(tmp_path, 3, teams.end_by, "kill")
     assert ends[1].code == -9
