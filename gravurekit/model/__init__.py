@@ -15,7 +15,7 @@ losses.py       what training minimises; validation.py how good a network is; di
 learner.py      what a step does to the weights; capture.py as a CUDA graph; computing.py how torch computes meanwhile
 trainer.py      the training loop; interrupted at any moment, it goes on to the same bytes
 states.py       the states that it goes on from; log.py what it tells; readings.py losses, looked at when they are there
-memory.py       which batch would fit; interrupts.py Ctrl-C
+memory.py       which batch would fit; interrupts.py Ctrl-C; clock.py how long it has been learning
 distributed.py  several processes; ranks.py which one this is; collectives.py, gradients.py and shared_norm.py what they
                 do together
 

@@ -12,9 +12,8 @@ random generator: weights, their average, the optimizer's tensors, the step and 
 
 import json
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from gravurekit.model import losses, memory, states, warm_start
 from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Samples, prove
 from gravurekit.model.checkpoint import State, restore, save_model
+from gravurekit.model.clock import Clock
 from gravurekit.model.computing import computing
 from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
@@ -139,6 +139,7 @@ class _Run:
             network.load_state_dict(team.handed_out(network.state_dict()))
         self.learner = Learner(network.to(self.device), recipe, bf16, histogram, team)
         self.examiners = _examiners(train, val, recipe, bf16, self.batch, team)
+        self.clock = Clock()
         self.step = 0
         self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
@@ -146,7 +147,6 @@ class _Run:
         self.report: Callable[[int], None] = lambda step: None
         self.losses: dict[str, float] = {}
         self.validation: dict[str, float | None] | None = None
-        self.aside = 0.0  # seconds in which nothing was learnt
         self.validated = 0  # the last step after which it was
         self.best: dict[str, Any] = {}  # "step", "score", and "since": validations that weren't better
         team.same("shards, settings or precision", json.dumps(self._identity() | {"bf16": bf16}))
@@ -160,7 +160,7 @@ class _Run:
         look: Look,
         interrupted: Callable[[], int],
     ) -> dict[str, Any]:
-        first, begin = self.step, time.perf_counter()
+        first, self.clock = self.step, Clock()
         try:
             with self._feed(interrupted) as feed:
                 self._begin(feed, progress)
@@ -170,7 +170,7 @@ class _Run:
             if self.whole and self.step > first and interrupted() < 2:
                 self._save()
             raise
-        speed = (self.step - first) * self.batch / self._spent(begin)
+        speed = (self.step - first) * self.batch / self.clock.seconds
         if not stopped:
             self._finish(progress, look)
             if interrupted():
@@ -230,9 +230,9 @@ class _Run:
         interrupted: Callable[[], int],
     ) -> bool:
         """Do the steps that are left; True if it was stopped before the last."""
-        stopped, self.report = False, partial(self._report, progress, feed, self.step, time.perf_counter())
+        stopped, self.report = False, partial(self._report, progress, feed, self.step)
         if self.step:  # it may have been ended between a step and its validation
-            with self._aside():
+            with self.clock.aside():
                 self._validate_if_due(progress, look)
         while self.step < self.recipe.steps and not stopped and not self._no_better():
             self._one_step(next(feed))
@@ -242,7 +242,7 @@ class _Run:
             if leave:
                 raise KeyboardInterrupt
             stopped = self.step < self.recipe.steps and stop
-            with self._aside():
+            with self.clock.aside():
                 if not stopped:
                     self._validate_if_due(progress, look)
                 over = self.step == self.recipe.steps or self._no_better()
@@ -274,33 +274,19 @@ class _Run:
         more = f" and {len(names) - NAMED} more, which {LOG} names" if len(names) > NAMED else ""
         return f"pictures: {', '.join(names[:NAMED])}{more}"
 
-    def _report(
-        self, progress: Callable[[dict[str, Any]], None], feed: Feed, first: int, begin: float, step: int
-    ) -> None:
-        """Of a step whose losses were looked at last; the training began with step `first`, at the time `begin`."""
+    def _report(self, progress: Callable[[dict[str, Any]], None], feed: Feed, first: int, step: int) -> None:
+        """Of a step whose losses were looked at last; the training began with step `first`."""
         figures = {
             "step": step,
             "loss": sum(f * term for f, term in zip(losses.factors(self.recipe), self.losses.values(), strict=True)),
             **self.losses,
             "learning_rate": learning_rate(step - 1, self.recipe),
-            "samples_per_second": round((step - first) * self.batch / self._spent(begin), 2),
+            "samples_per_second": round((step - first) * self.batch / self.clock.seconds, 2),
             "waiting": round(feed.waiting, 4),
         }
         if step == self.recipe.steps or step % max(1, self.recipe.steps // LOG_LINES) == 0:
             self._log("train", figures)
         progress({"kind": "train", "steps": self.recipe.steps, **figures})
-
-    def _spent(self, begin: float) -> float:
-        """Seconds since `begin`, less those in which nothing was learnt: validations, panels, states."""
-        return max(time.perf_counter() - begin - self.aside, 1e-9)
-
-    @contextmanager
-    def _aside(self) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.aside += time.perf_counter() - began
 
     def _validate_if_due(self, progress: Callable[[dict[str, Any]], None], look: Look) -> None:
         due = self.step < self.recipe.steps and self.step % self.recipe.validate_every == 0

@@ -43,8 +43,8 @@ class Examiner:
         delta_e, delta_e_grey   mean over pictures of ΔE2000 at the wash's own lightness; what grey would have
         chroma_ratio            predicted over true chroma: below 1 is duller (None if the truth is grey)
         top1                    share of labelled pictures whose class was the most probable (None if none has a label)
-        variation               how much of the true colours' variation over all places is in what it says: of grey, or of
-                                one colour everywhere, 0; of the truth 1 (None if the truth doesn't vary)
+        variation               how much of the true colours' variation over all places is in what it says: of grey, or
+                                of one colour everywhere, 0; of the truth 1 (None if the truth doesn't vary)
         delta_e_palette, chroma_ratio_palette, variation_palette   when the network is told each picture's palette
         score                   see `score`
         """
