@@ -20,6 +20,7 @@ from gravurekit import audit, doctor, metadata, storage
 from gravurekit.errors import DataError
 from gravurekit.model import losses, states, trainer
 from gravurekit.model.checkpoint import load_model, load_state
+from gravurekit.model.log import LOG, read_log
 from gravurekit.pipeline import Wishes
 from gravurekit.receipt import RECEIPT, read_receipt
 from gravurekit.shards import LEARNED, index
@@ -99,7 +100,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_pictures(
     run = run_of()
     assert result.exit_code == 6 and "at step 3 the loss isn't finite (colour_loss nan" in said(result)
     assert f"the last good state is kept in {run}. Train in a new folder with a smaller learning rate" in said(result)
-    (line,) = [line for line in trainer.read_log(run) if line["kind"] == "spoilt"]
+    (line,) = [line for line in read_log(run) if line["kind"] == "spoilt"]
     learnt = {entry["key"]: entry["url"] for entry in index.read(run / LEARNED)}
     assert 0 < len(line["pictures"]) <= 4
     for name in line["pictures"]:
@@ -162,7 +163,7 @@ def test_when_no_state_is_whole_it_is_told_what_to_remove(here: Path, monkeypatc
     assert digests(run, but=UNORDERED) == digests(run_of("whole"), but=UNORDERED)
 
 
-@pytest.mark.parametrize(("full", "after"), [(states.STATE, 2), (states.BEST, 1), (trainer.MODEL, 0), (trainer.LOG, 5)])
+@pytest.mark.parametrize(("full", "after"), [(states.STATE, 2), (states.BEST, 1), (trainer.MODEL, 0), (LOG, 5)])
 def test_a_disk_that_fills_up_is_told_with_what_is_needed_and_with_room_it_goes_on(
     full: str, after: int, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +184,7 @@ def test_a_disk_that_fills_up_is_told_with_what_is_needed_and_with_room_it_goes_
     result = trained()
     run = run_of()
     assert result.exit_code == 5 and "the disk is full: make room" in said(result) and full in said(result)
-    assert full == trainer.LOG or " bytes, of which " in said(result)
+    assert full == LOG or " bytes, of which " in said(result)
     assert not list(run.rglob("*.part")) and not (run / RECEIPT).exists()
     monkeypatch.undo()
     monkeypatch.chdir(here)

@@ -17,6 +17,7 @@ from gravurekit import cli, storage
 from gravurekit.errors import Busy, DataError, FailedElsewhere
 from gravurekit.metadata import LOCK
 from gravurekit.model import trainer
+from gravurekit.model.log import read_log
 from gravurekit.receipt import RECEIPT
 
 
@@ -110,7 +111,7 @@ def torchrun(source: Path, runs: Path, *more: str, steps: int = 6, restarts: int
 
 def steps(runs: Path) -> list[int]:
     logs = list(runs.glob("*/log.jsonl"))
-    return [line["step"] for line in trainer.read_log(logs[0].parent)] if logs else []
+    return [line["step"] for line in read_log(logs[0].parent)] if logs else []
 
 
 def worker(agent: int, rank: int) -> int:
