@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from gravurekit.model.computing import TUNING_PAYS, computing
+from gravurekit.model import computing as computing_module
+from gravurekit.model.computing import TUNING_PAYS, computing, freed_memory_kept
 
 CUDA = torch.device("cuda")  # that there is none changes nothing: these are switches
 
@@ -68,26 +69,57 @@ def faults() -> int:
 
 with freed_memory_kept() if sys.argv[1] == "kept" else nullcontext():
     print([faults() for _ in range(12)][-1])
-print([faults() for _ in range(12)][-1])
 """
 
 
-def faults(how: str, **environment: str) -> list[int]:
-    """Pages that the system had to find for 64 MB that had been freed a moment before: within, and after it."""
+def faults(how: str, **environment: str) -> int:
+    """Pages that the system had to find for 64 MB that had been freed a moment before."""
     command = [sys.executable, "-c", FAULTS, how]
     told = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", **environment}
     ended = subprocess.run(command, env=told, capture_output=True, text=True, timeout=120, check=True)
-    return [int(line) for line in ended.stdout.split()]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's")
-def test_memory_that_was_freed_is_not_asked_for_again() -> None:
-    kept, afterwards = faults("kept")
-    assert kept < 50 < afterwards
+    return int(ended.stdout)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it is glibc's")
-def test_who_says_how_memory_is_to_be_had_is_heard() -> None:
-    assert faults("not")[0] > 50
-    assert faults("kept", MALLOC_MMAP_MAX_="65536")[0] > 50
+def test_memory_that_was_freed_is_not_asked_for_again() -> None:
+    assert faults("kept") < 50 < faults("not")
+    assert faults("kept", MALLOC_MMAP_MAX_="65536") > 50  # the user has said how it is to be had
+
+
+class Libc:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, ...]] = []
+
+    def mallopt(self, what: int, value: int) -> int:
+        self.told.append((what, value))
+        return 1
+
+    def malloc_trim(self, spare: int) -> int:
+        self.told.append((spare,))
+        return 1
+
+
+def test_memory_is_given_back_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    libc = Libc()
+    monkeypatch.setattr(computing_module.ctypes, "CDLL", lambda name: libc)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in computing_module._ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(KeyError), freed_memory_kept():
+        assert libc.told == [(-4, 0), (-1, 2**31 - 1)]
+        raise KeyError
+    assert libc.told[2:] == [(-4, 65536), (-3, 32 << 20), (-1, 64 << 20), (0,)]
+
+
+@pytest.mark.parametrize("why", ["no glibc", "another system", "the user's own"])
+def test_elsewhere_memory_is_left_alone(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    libc = Libc()
+    monkeypatch.setattr(computing_module.ctypes, "CDLL", lambda name: object() if why == "no glibc" else libc)
+    monkeypatch.setattr(sys, "platform", "darwin" if why == "another system" else "linux")
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072" if why == "the user's own" else "")
+    with freed_memory_kept():
+        pass
+    assert libc.told == []
