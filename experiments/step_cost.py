@@ -1,6 +1,6 @@
 """What makes a step of training on a CPU cheaper: each way with and without, in turn, in one process.
 
-    python experiments/step_cost.py [--side 128] [--batch 16] [--network default] [--rounds 12] [--threads 1]
+    python experiments/step_cost.py [--side 128] [--batch 16] [--network NAME] [--rounds 12] [--threads 1] [--compile]
 
 Times are seconds of processor time, which other work on the machine disturbs less than the clock on the wall, and the
 median of all rounds counts. "matmul": bf16, 2048 × 2048, right beside them, so that shares of it can be compared.
@@ -8,6 +8,7 @@ median of all rounds counts. "matmul": bf16, 2048 × 2048, right beside them, so
   memory    what is freed goes back to the system, as glibc has it, or is kept (model/computing.py)
   in place  BN's output is overwritten by ReLU, or not
   matrix    the weights' gradient where there are few places, by oneDNN or as a matrix product (model/convolution.py)
+  compiled  by torch (`--compile inductor`), and how long that takes: minutes, so only if asked for
 """
 
 import argparse
@@ -59,6 +60,17 @@ def used(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
+def compiled(network: str, side: int, batch: int, rounds: int) -> list[float]:
+    """Seconds of processor time of steps of a compiled network; says what compiling took."""
+    learns = learner(network, side, batch)
+    learns.network.compile()
+    step = partial(learns.step, samples(side, batch, len(learns.network.config.classes)), np.arange(batch), [batch], 0)
+    with freed_memory_kept():
+        began = time.perf_counter()
+        print(f"compiling took {used(step):.0f} s of processor time, {time.perf_counter() - began:.0f} s on the wall")  # noqa: T201
+        return [used(step) for _ in range(rounds)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", choices=("default", "paper"), default="default")
@@ -66,6 +78,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="compare with a compiled network too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     learns = learner(given.network, given.side, given.batch)
@@ -90,6 +103,8 @@ def main() -> None:
                 step()  # finds memory as the way before left it
                 found[name].append(used(step))
             found["matmul"].append(used(lambda: factor @ factor))
+    if given.compile:
+        found["compiled"] = compiled(given.network, given.side, given.batch, given.rounds)
     for name, seconds in found.items():
         median, base = statistics.median(seconds), statistics.median(found["as it is"])
         rate = f"{2 * 2048**3 / median / 1e12:7.2f} TFLOP/s" if name == "matmul" else f"{median / base:7.2f} of it"
