@@ -192,6 +192,7 @@ def test_a_disk_that_fills_up_is_told_with_what_is_needed_and_with_room_it_goes_
     assert digests(run, but=UNORDERED) == digests(run_of("whole"), but=UNORDERED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["damaged", "lost", "card", "nothing left"])
 def test_a_finished_run_that_was_hurt_is_mended_from_its_last_state(
     how: str, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -283,10 +284,10 @@ SOME = ("--val-share", "0.3", "--test-share", "0")
         (12, NONE, {}, ("--patience", "1")),
         (2, NONE, {}, ()),
         (3, NONE, {}, ("--batch", "64", "--accumulate", "32")),
-        (5, NONE, {}, ("--batch", "4096", "--epochs", "3", "--accumulate", "2")),
-        (8, SOME, {}, ("--crop", "0.25", "--head", "paper")),
-        (8, SOME, {}, ("--crop", "0.25", "--bins", "--accumulate", "2")),
-        (8, SOME, {}, ("--recipe", "paper", "--batch", "4")),
+        pytest.param(5, NONE, {}, ("--batch", "4096", "--epochs", "3", "--accumulate", "2"), marks=pytest.mark.slow),
+        pytest.param(8, SOME, {}, ("--crop", "0.25", "--head", "paper"), marks=pytest.mark.slow),
+        pytest.param(8, SOME, {}, ("--crop", "0.25", "--bins", "--accumulate", "2"), marks=pytest.mark.slow),
+        pytest.param(8, SOME, {}, ("--recipe", "paper", "--batch", "4"), marks=pytest.mark.slow),
     ],
 )
 def test_odd_shards_are_trained_on(

@@ -121,6 +121,7 @@ def assert_same(found: tuple[list[list[float]], dict[str, Tensor]], wanted: Any)
 # ---- the same result -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 def test_replayed_steps_give_the_same_bits(options: str) -> None:
     tape, told = Tape(), []

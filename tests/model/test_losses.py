@@ -112,7 +112,7 @@ def test_bins_begin_about_where_the_smooth_l1_does() -> None:
     assert 0.2 < float(one / other) < 5
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [1, 3])
 def test_a_batch_in_parts_has_the_gradients_of_the_whole(count: int) -> None:
     """But for BN, which knows its part alone: here it doesn't learn."""
     about = batch(8)
