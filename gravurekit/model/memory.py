@@ -20,10 +20,10 @@ def is_short(error: Exception) -> bool:
 
 
 def fitting(learner: Learner, samples: dict[str, np.ndarray], batch: int) -> int:
-    """The largest of batch/2, batch/4, … whose gradients find room, taken from `samples`; 0 if not even 2 do. The
-    weights stay as they are. The smallest is tried first: who asks for too much leaves memory in crumbs."""
+    """The largest of 2, 4, 8, … below the batch whose gradients find room, taken from `samples`; 0 if not even 2 do.
+    The weights stay as they are. The smallest is tried first: who asks for too much leaves memory in crumbs."""
     fits = 0
-    for size in reversed([batch >> halvings for halvings in range(1, batch.bit_length() - 1)]):
+    for size in (2**power for power in range(1, batch.bit_length()) if 2**power < batch):
         _tidy(learner)
         try:
             _rehearse(learner, samples, size)

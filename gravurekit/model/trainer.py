@@ -301,12 +301,12 @@ class _Run:
         for prefix, examiner, augmentation in self.examiners:
             found = examiner.figures(network, rebalancing, augmentation)
             figures |= {f"{prefix}{name}": value for name, value in found.items()}
+        if not all(math.isfinite(value) for value in figures.values() if value is not None):
+            raise self._spoilt("the averaged network's answers to held-back pictures aren't finite", self.step)
         if figures:
             self._log("validation", figures)
             progress({"kind": "validation", "step": self.step, "steps": self.recipe.steps, **figures})
             self.validation = figures
-        if not all(math.isfinite(value) for value in figures.values() if value is not None):
-            raise self._spoilt("the averaged network's answers to held-back pictures aren't finite", self.step)
         if "score" in figures:
             self._compare(figures["score"] or 0.0)
         self.validated = self.step
@@ -442,5 +442,6 @@ def _examiners(
     if val is None or not len(val):
         return []
     held_back = Examiner(val, recipe, bf16, batch, team=team)
+    changed = replace(augmentation_of(recipe), palette_drop=0.0, hints=0.0)  # who is told a palette is told it
     learnt = Examiner(train, recipe, bf16, batch, most=len(val), team=team)
-    return [("", held_back, PLAIN), ("augmented_", held_back, augmentation_of(recipe)), ("train_", learnt, PLAIN)]
+    return [("", held_back, PLAIN), ("augmented_", held_back, changed), ("train_", learnt, PLAIN)]

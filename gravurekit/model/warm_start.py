@@ -8,6 +8,7 @@ from torch import Tensor
 from gravurekit.model import bins
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig
 
+PALETTE = "fusion.W_palette"
 FIRST, COLOURS, CLASSES = "low_level.L1.0.weight", "colorization.C5", "classification.K2"
 
 
@@ -22,7 +23,12 @@ def begin_from(trained: ColorizationNetwork, network: ColorizationNetwork) -> li
     """Give `network` the weights of `trained`, as far as both have them, and say what begins anew. Classes are matched
     by their names, never by their numbers; planes of colour by what they mean."""
     theirs, ours = trained.state_dict(), network.state_dict()
-    anew = []
+    anew: list[str] = []
+    strange = {
+        _block(name)
+        for name, tensor in ours.items()
+        if not name.startswith((FIRST, COLOURS, CLASSES)) and (name not in theirs or theirs[name].shape != tensor.shape)
+    }
     for name, tensor in ours.items():
         found = theirs.get(name)
         if name.startswith(CLASSES):
@@ -33,11 +39,18 @@ def begin_from(trained: ColorizationNetwork, network: ColorizationNetwork) -> li
             shared = min(tensor.shape[1], found.shape[1])
             tensor.zero_()  # what it hadn't seen before says nothing at first
             tensor[:, :shared] = found[:, :shared]
-        elif found is not None and found.shape == tensor.shape:
+        elif _block(name) in strange:
+            anew.append(_block(name))
+            if name.startswith(PALETTE):  # what it hadn't been told before says nothing at first
+                tensor.zero_()
+        elif found is not None:
             tensor.copy_(found)
-        else:
-            anew.append(name.rpartition(".")[0])
     return _said(trained.config, network.config, anew)
+
+
+def _block(name: str) -> str:
+    """The layer that a tensor belongs to, and its BN: of weights that begin anew the old statistics are wrong."""
+    return ".".join(name.split(".")[:2])
 
 
 def _by_rows(tensor: Tensor, found: Tensor | None, rows: dict[int, int]) -> None:

@@ -95,7 +95,9 @@ class Settings(base.Settings):
     )
     palette_drop: float = Field(0.25, ge=0, le=1, description="Share of pictures whose palette isn't told.")
     hint_share: float = Field(0.5, ge=0, le=1, description="Share of pictures of which some colours are told.")
-    seed: int = Field(0, ge=0, description="Seed of the first weights, the order, and what is done to pictures.")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Seed of the first weights, the order, and what is done to pictures."
+    )
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to train.")
     compile: Literal["auto", "off", "graph", "inductor"] = Field(
@@ -205,7 +207,9 @@ def _followed(job: Job, team: "Team") -> Summary:
 
 
 def _led(job: Job, watch: Watch, team: "Team | None") -> Summary:
-    """What the first process does, or the only one."""
+    """What the first process does, or the only one. All that can be refused is, before there is a folder."""
+    from gravurekit.model.checkpoint import pick_device
+
     began = time.monotonic()
     state = look(job)
     if team:
@@ -214,6 +218,8 @@ def _led(job: Job, watch: Watch, team: "Team | None") -> Summary:
         return state.done
     out, plan = _place(job)
     _refuse_too_few(job)
+    if team is None:  # one of several has its device from the team
+        pick_device(job.settings.device)
     init = _beginning.read(job.init, plan.inputs[INIT]) if job.init else None
     with folder.opened(out, "train", state.reasons, watch, job.source), closing(_listener(job, out, watch)) as listener:
         if job.init and (lack := _beginning.inherit(job.init, out)):

@@ -163,7 +163,7 @@ def test_when_no_state_is_whole_it_is_told_what_to_remove(here: Path, monkeypatc
     assert digests(run, but=UNORDERED) == digests(run_of("whole"), but=UNORDERED)
 
 
-@pytest.mark.parametrize(("full", "after"), [(states.STATE, 2), (states.BEST, 1), (trainer.MODEL, 0), (LOG, 5)])
+@pytest.mark.parametrize(("full", "after"), [(states.STATE, 2), (states.BEST, 0), (trainer.MODEL, 0), (LOG, 5)])
 def test_a_disk_that_fills_up_is_told_with_what_is_needed_and_with_room_it_goes_on(
     full: str, after: int, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

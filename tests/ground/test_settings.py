@@ -236,7 +236,9 @@ def test_beyond_a_limit_names_table_key_and_limit(table: str, key: str) -> None:
     for limit, bound in limits(kind, key).items():
         with pytest.raises(UsageError) as caught:
             layered(kind, table, {key: bound + step[limit]})
-        assert f"[{table}] {key} = " in str(caught.value) and f"{bound:g}" in str(caught.value)
+        assert f"[{table}] {key} = " in str(caught.value) and (
+            str(bound) if isinstance(bound, int) else f"{bound:g}"
+        ) in str(caught.value)
 
 
 @pytest.mark.parametrize(("table", "key"), KNOBS)
