@@ -23,6 +23,7 @@ from gravurekit import storage
 from gravurekit.errors import DataError, ModelError, TrainingError, UsageError
 from gravurekit.model import learner, losses, network
 from gravurekit.model.checkpoint import load_model, load_state, save_state
+from gravurekit.model.convolution import Convolution
 from gravurekit.model.log import read_log
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order
@@ -85,6 +86,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_it_learns_colours_and_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "nn", torch.nn)  # the whole network
+    monkeypatch.setattr(network, "Convolution", Convolution)
     seen: list[dict[str, Any]] = []
     plan = recipe(20, precision="auto", class_weight=0.5)
     summary = train(Blocks(), Blocks(5), CONFIG, plan, tmp_path, seen.append)
