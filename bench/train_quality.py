@@ -53,7 +53,7 @@ ABOVE_GREY = 1.05  # what a network without a palette may have, in ΔE2000 of th
 RESAMPLES, SEED = 2000, 0
 BATCH = 16
 PROBE = 40  # steps, to find out how many fit into the minutes
-SPARE = 0.92  # of the minutes are planned: starting and measuring take some
+SPARE = 0.8  # of the minutes are planned for steps: starting, validations and states take the rest
 BARE, OWN, OTHER = "network, no palette", "network, own palette", "network, another's"
 
 

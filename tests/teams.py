@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from training import narrow
 
 from gravurekit.errors import DataError, GravurekitError
-from gravurekit.model import distributed, network
-from gravurekit.model.convolution import Convolution
+from gravurekit.model import distributed
 from gravurekit.model.distributed import Team, team
 from gravurekit.model.gradients import Gradients
 from gravurekit.model.learner import Learner
@@ -260,46 +260,6 @@ CONFIG = NetworkConfig(("dress", "hat"), "average", SIDE, palette=True, hints=Tr
 def recipe(**values: Any) -> Recipe:
     wanted: dict[str, Any] = {"steps": 3, "batch": 6, "precision": "fp32", "device": "cpu", "tone": 0.2}
     return Recipe(**wanted | values)
-
-
-def _narrow(width: int) -> int:
-    return width // 16 if width in (32, 64, 128, 256, 512, 1024) else width
-
-
-class _Conv2d(nn.Conv2d):
-    def __init__(self, inputs: int, outputs: int, *rest: Any, **more: Any) -> None:
-        super().__init__(_narrow(inputs), _narrow(outputs), *rest, **more)
-
-
-class _Convolution(Convolution, _Conv2d):
-    pass
-
-
-class _Linear(nn.Linear):
-    def __init__(self, inputs: int, outputs: int, **more: Any) -> None:
-        super().__init__(_narrow(inputs), _narrow(outputs), **more)
-
-
-class _BatchNorm1d(nn.BatchNorm1d):
-    def __init__(self, width: int) -> None:
-        super().__init__(_narrow(width))
-
-
-class _BatchNorm2d(nn.BatchNorm2d):
-    def __init__(self, width: int) -> None:
-        super().__init__(_narrow(width))
-
-
-@contextmanager
-def narrow() -> Iterator[None]:
-    """The network as it is, but of a sixteenth of its width: it learns in milliseconds, and its states are small."""
-    layers = {"Conv2d": _Conv2d, "Linear": _Linear, "BatchNorm1d": _BatchNorm1d, "BatchNorm2d": _BatchNorm2d}
-    network.nn = SimpleNamespace(**vars(nn) | layers)  # type: ignore[assignment]
-    network.Convolution = _Convolution  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        network.nn, network.Convolution = nn, Convolution  # type: ignore[misc]
 
 
 @contextmanager

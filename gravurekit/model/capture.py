@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gravurekit.errors import UsageError
 
-PAYS = 500  # steps: recording takes about a second, and spares a step 2 to 3 ms at most
+PAYS = 500  # steps; an estimate, not measured: recording takes a second or so, and spares a step some ms at most
 WARM = 3  # steps that are done as they are before one is recorded
 REPLAYS = "steps are replayed from a CUDA graph"
 

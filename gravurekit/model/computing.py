@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-TUNING_PAYS = 1000  # steps: cuDNN tries up to ten ways of each convolution, which takes about as long as twenty steps
+TUNING_PAYS = 1000  # steps; an estimate, not measured: cuDNN tries up to ten ways of each convolution
 # glibc's numbers of what mallopt sets
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _ENVIRONMENT = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES")
@@ -59,7 +59,7 @@ def freed_memory_kept() -> Iterator[None]:
     memory is to be had.
 
     glibc gives large blocks back to the system as soon as they are freed, and a step asks for the same ones again, a
-    gigabyte of them, whose every page the system must then find and wipe: an eighth of the time of a step.
+    gigabyte of them, whose every page the system must find and wipe; experiments/step_cost.py says what that costs.
     """
     libc = ctypes.CDLL(None)
     here = sys.platform == "linux" and hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim")
