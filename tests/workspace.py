@@ -50,9 +50,11 @@ def until(condition: Callable[[], object], within: float = 60.0) -> bool:
 
 
 def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, str]:
-    """sha256 of every file below `root`; of a receipt, its digest part only."""
-    found = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.name not in but):
+    """sha256 of every file below `root`; of a receipt, its digest part only. `but`: names of files and folders that are
+    left out. TensorBoard's files tell the machine and the moment, and are there only where it is installed."""
+    found, out = {}, {*but, "tensorboard"}
+    files = (path for path in root.rglob("*") if path.is_file() and out.isdisjoint(path.relative_to(root).parts))
+    for path in sorted(files):
         if path.name == receipt.RECEIPT:
             proof = receipt.read_receipt(path.parent)
             assert proof is not None
