@@ -59,6 +59,21 @@ def prove_compiler(device: torch.device) -> None:
         raise UsageError(f"torch can't compile for {device} here ({reason}); choose --compile auto") from error
 
 
+def compilers(error: BaseException) -> str:
+    """What to say of an error if it is torch's compiler's, "" of others. A compilation that was killed leaves files
+    behind which spoil the next."""
+    from torch._dynamo.exc import TorchDynamoException
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    if not isinstance(error, TorchDynamoException):
+        return ""
+    reason = " ".join(str(error).split("\n")[:2])
+    return (
+        f"torch can't compile the network ({reason}). If an earlier compilation was broken off, remove {cache_dir()} "
+        "and train again; or choose --compile auto"
+    )
+
+
 class Replayed:
     """Does the work of steps: the first times as it is, then by replaying it.
 

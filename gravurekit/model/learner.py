@@ -138,7 +138,8 @@ class Learner:
 
     def finite(self) -> bool:
         """Whether all weights are numbers."""
-        return all(bool(torch.isfinite(tensor).all()) for tensor in self.network.state_dict().values())
+        found = [torch.isfinite(tensor).all() for tensor in self.network.state_dict().values()]
+        return bool(torch.stack(found).all())  # the device is asked once
 
 
 def _floats(network: ColorizationNetwork) -> list[Tensor]:

@@ -3,7 +3,8 @@
 Order, mirroring and all other chance are functions of the seed and of how many samples were seen, so a state needs no
 random generator: weights, their average, the optimizer's tensors, the step and the samples seen say all. In the folder:
 
-    state.safetensors   the training state, every `checkpoint_every` steps, at the end and when interrupted
+    state.safetensors   the training state, every `checkpoint_every` steps (seldomer, where that would cost more than
+                        a twentieth of the time), at the end and when interrupted
     earlier/            the states before it, by their step; they go when the training is over
     log.jsonl           losses and validation figures; read it with log.py
     best.safetensors    the averaged network with the best score so far
@@ -24,11 +25,11 @@ import torch
 
 from gravurekit import storage
 from gravurekit.errors import TrainingError, UsageError
-from gravurekit.model import losses, memory, states, warm_start
+from gravurekit.model import capture, losses, memory, states, warm_start
 from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Samples, prove
 from gravurekit.model.checkpoint import State, restore, save_model
-from gravurekit.model.clock import Clock
+from gravurekit.model.clock import Clock, Pace
 from gravurekit.model.computing import computing
 from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
@@ -87,6 +88,8 @@ def train(
         with held_interrupts() as interrupted, run.computing():
             return run.go(progress if team.leads else _unheard, should_stop, look, interrupted)
     except (RuntimeError, MemoryError) as error:
+        if recipe.compile == "inductor" and (said := capture.compilers(error)):
+            raise TrainingError(said) from error
         if not memory.is_short(error):
             raise
     # only now: as long as the error is known, what its frames hold is held
@@ -139,7 +142,7 @@ class _Run:
             network.load_state_dict(team.handed_out(network.state_dict()))
         self.learner = Learner(network.to(self.device), recipe, bf16, histogram, team)
         self.examiners = _examiners(train, val, recipe, bf16, self.batch, team)
-        self.clock = Clock()
+        self.clock, self.pace = Clock(), Pace()
         self.step = 0
         self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
@@ -246,7 +249,9 @@ class _Run:
                 if not stopped:
                     self._validate_if_due(progress, look)
                 over = self.step == self.recipe.steps or self._no_better()
-                if stopped or over or self.step % self.recipe.checkpoint_every == 0:
+                due = self.step % self.recipe.checkpoint_every == 0
+                # how long it takes only the process knows that leads
+                if stopped or over or (due and self.team.any(self.team.leads and self.pace.is_time())[0]):
                     self._save()
         return stopped
 
@@ -376,13 +381,13 @@ class _Run:
         examined = {"validation": self.validation, "validated": self.validated}
         about = said | examined | {"identity": self._identity()}
         if self.team.leads:
-            states.save(self.folder, self.learner, about, self.recipe.keep)
+            with self.pace.spent():
+                states.save(self.folder, self.learner, about, self.recipe.keep)
 
     def _spoilt(self, what: str, step: int) -> TrainingError:
         kept = "the last good state is kept" if (self.folder / STATE).exists() else "no state was saved yet"
         return TrainingError(
-            f"at step {step} {what}; {kept} in {self.folder}. "
-            "Train in a new folder with a smaller learning rate or precision fp32"
+            f"at step {step} {what}; {kept} in {self.folder}. Train anew with a smaller learning rate or precision fp32"
         )
 
     def too_large(self) -> TrainingError:

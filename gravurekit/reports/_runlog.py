@@ -51,7 +51,7 @@ class Lost:
 class RunLog:
     """What a log tells: curves by kind and name, its last step, where the training began and went on (`starts`: the
     latest ones; `begun`: how often), what the last start and the last line of a step said, how many lines were torn,
-    and which figures got lost."""
+    which figures got lost, and of a training that ended because its loss was no number, what its last line said."""
 
     curves: dict[str, dict[str, Curve]]
     step: int = 0
@@ -60,6 +60,7 @@ class RunLog:
     said: dict[str, Any] = field(default_factory=dict)
     torn: int = 0
     lost: list[Lost] = field(default_factory=list)
+    spoilt: dict[str, Any] = field(default_factory=dict)
 
     def curve(self, kind: str, name: str) -> Curve | None:
         """A figure, if the log has it."""
@@ -84,7 +85,8 @@ def read(path: Path) -> RunLog:
     step = max((steps[-1] for steps in standing.steps.values() if steps), default=0)
     said = standing.said.get("start", {}) | standing.said.get("train", {})
     starts = sorted(set(standing.starts[-STARTS:]))
-    return RunLog(curves, step, starts, standing.begun, said, standing.torn, lost)
+    spoilt = standing.said.get("spoilt", {})
+    return RunLog(curves, step, starts, standing.begun, said, standing.torn, lost, spoilt)
 
 
 def begins_as_log(path: Path) -> bool:
@@ -127,7 +129,8 @@ class _Standing:
         if kind == "start":
             self.begun += 1
             self.starts = [*self.starts[-STARTS:], step]
-        if kind in ("start", "train"):
+            self.said.pop("spoilt", None)  # it goes on
+        if kind in ("start", "train", "spoilt"):
             self.said[kind] = entry
 
 

@@ -31,6 +31,7 @@ PANEL = re.compile(r"\d{7,}\.png")
 SHOWN_PANELS = 3  # the latest ones
 PANEL_SIDES = (1600, 3200)  # px at most
 QUALITY = 85  # of their JPEG
+NAMED = 8  # pictures of a step whose loss was no number
 ROW_LIMIT = 30  # of a table, or of a list of pictures
 BIGGEST = 1 << 24  # bytes of a card
 
@@ -184,11 +185,21 @@ def _log(path: Path, faults: list[Fault], finished: bool) -> RunLog:
     if log.torn:
         what = f"{log.torn} line{'s' * (log.torn != 1)} of {path} can't be read"
         faults.append(Fault("torn", what, "what they told isn't shown here", minor=True))
+    if log.spoilt:
+        faults.append(_spoilt(log.spoilt))
     for lost in log.lost:
         times = f"{lost.steps} logged step{'s' * (lost.steps != 1)}, first at step {lost.first:,}"
         what = f"{lost.name} ({lost.kind}) was no finite number at {times}"
         faults.append(Fault("lost", what, "the line has a gap there", minor=True))
     return log
+
+
+def _spoilt(line: dict[str, Any]) -> Fault:
+    named = line.get("pictures")
+    names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    seen = f", which saw {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}" if names else ""
+    what = f"the training ended: its loss or weights were no finite numbers at step {line['step']:,}{seen}"
+    return Fault("spoilt", what, "train anew with a smaller learning rate or precision fp32")
 
 
 def _card(path: Path, faults: list[Fault]) -> dict[str, Any]:

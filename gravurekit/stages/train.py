@@ -108,7 +108,11 @@ class Settings(base.Settings):
     deterministic: bool = Field(False, description="The same bits every time on CUDA too, which is slower.")
     validate_every: int = Field(200, ge=1, description="Steps between two validations.")
     patience: int = Field(0, ge=0, description="End when so many validations brought nothing better; 0: never.")
-    checkpoint_every: int = Field(200, ge=1, description="Steps between two saved states.")
+    checkpoint_every: int = Field(
+        200,
+        ge=1,
+        description="Steps between two saved states; more where saving takes over a twentieth of the time.",
+    )
     keep: int = Field(2, ge=1, le=100, description="Saved states that are kept, the last ones.")
     readers: int = Field(2, ge=1, le=64, description="Threads that read samples ahead.")
     panels: int = Field(

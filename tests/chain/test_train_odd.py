@@ -99,7 +99,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_pictures(
     result = trained()
     run = run_of()
     assert result.exit_code == 6 and "at step 3 the loss isn't finite (colour_loss nan" in said(result)
-    assert f"the last good state is kept in {run}. Train in a new folder with a smaller learning rate" in said(result)
+    assert f"the last good state is kept in {run}. Train anew with a smaller learning rate" in said(result)
     (line,) = [line for line in read_log(run) if line["kind"] == "spoilt"]
     learnt = {entry["key"]: entry["url"] for entry in index.read(run / LEARNED)}
     assert 0 < len(line["pictures"]) <= 4

@@ -277,6 +277,11 @@ ODD: dict[str, tuple[list[dict[str, Any] | str] | None, int, str]] = {
         4, "colour_loss (train) was no finite number at 2 logged steps, first at step 1",
     ),
     "never finite": (['{"kind": "train", "step": 1, "colour_loss": NaN}'], 1, "first at step 1"),
+    "spoilt": (
+        [*lines([1, 2], loss=1), {"kind": "spoilt", "step": 3, "pictures": ["a.jpg (http://a/a.jpg)"] * 9}],
+        2, "were no finite numbers at step 3, which saw a.jpg (http://a/a.jpg), a.jpg",
+    ),
+    "spoilt, of no pictures": ([{"kind": "spoilt", "step": 3, "pictures": 7}], 0, "no finite numbers at step 3"),
     "long line": (
         [*lines([1], loss=1), '{"kind": "train", "step": 2, "x": "' + "y" * 200_000 + '"}', *lines([3], loss=2)],
         3, "1 line of",
@@ -292,6 +297,11 @@ def test_whatever_the_log_looks_like_there_is_a_page(name: str, tmp_path: Path) 
     check_closed(page)
     assert made.step == step and said in page.words and "isn't finished" in page.words
     assert (tmp_path / "run.html").stat().st_size < 100_000
+
+
+def test_a_training_that_goes_on_is_no_longer_spoilt(tmp_path: Path) -> None:
+    log = [*lines([1], loss=1), {"kind": "spoilt", "step": 2, "pictures": []}, {"kind": "start", "step": 1}]
+    assert "no finite numbers" not in look(run_of(tmp_path / "run", log))[1].words
 
 
 def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
