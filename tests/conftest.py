@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from typer.testing import Result
 from workspace import KEYWORDS, run_here
+
+# As many tests run at once as there are cores: each with threads for all of them, they keep waiting for one another,
+# and take four times as long. Before torch is imported, and for the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples each time: what breaks nothing fails nothing. `--hypothesis-profile=default` looks for others.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 # A shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests of Ctrl-C need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

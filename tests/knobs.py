@@ -80,7 +80,7 @@ def any_value(kind: type[Settings], key: str) -> st.SearchStrategy[Any]:
     if about.annotation is bool:
         return st.booleans()
     if about.annotation is int:
-        low, high = bounds.get(Ge), bounds.get(Le)
+        low, high = bounds.get(Ge), bounds.get(Le, bounds[Lt] - 1 if Lt in bounds else None)
         if any(key in item.info.fields for item in kind.__pydantic_decorators__.field_validators.values()):
             assert low is not None and high is not None
             return st.sampled_from([n for n in range(int(low), int(high) + 1) if is_valid(kind, key, n)])

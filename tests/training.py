@@ -1,6 +1,7 @@
 """Trainings that take no time: pictures of two colours, and a network with a sixteenth of the channels."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,21 @@ class BatchNorm1d(nn.BatchNorm1d):
 
 
 OURS = (Conv2d, Linear, BatchNorm2d, BatchNorm1d)
+
+
+# A gravurekit of its own, with narrow networks; the words follow
+NARROW = [
+    sys.executable,
+    "-c",
+    f"""
+import sys
+sys.path[:0] = {[path for path in sys.path if path]!r}
+from training import narrow
+from gravurekit import cli
+with narrow():
+    cli.main()
+""",
+]
 
 
 @contextmanager

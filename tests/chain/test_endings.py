@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training import NARROW
 from workspace import digests, patchwork, run_here, until
 
 from gravurekit import folder, metadata, receipt
@@ -51,6 +53,11 @@ def words(verb: str, out: str) -> list[str]:
     return [*named, out]
 
 
+def program(verb: str) -> list[str]:
+    """The networks of `place` are narrow."""
+    return NARROW if verb in ("train", "colorize") else PROGRAM
+
+
 def results(root: Path) -> dict[str, str]:
     """The digests of what a run left; the plan of a training names its folder, which is the same for both."""
     return digests(root, but=UNORDERED)
@@ -87,11 +94,11 @@ def slow_but(*quick: str) -> list[Any]:
     return [pytest.param(verb, marks=() if verb in quick else pytest.mark.slow) for verb in VERBS]
 
 
-@pytest.mark.parametrize("verb", slow_but("crawl", "filter"))
+@pytest.mark.parametrize("verb", slow_but("filter"))
 def test_ended_at_random_moments_a_run_goes_on_to_the_same_bytes(verb: str, place: Path) -> None:
     """kill -9 early, Ctrl-C later, kill -9 once more, then undisturbed."""
     out, chance = place / "ended" / verb, random.Random(verb)
-    command = [*PROGRAM, "-C", str(place), *words(verb, f"ended/{verb}"), "--quiet"]
+    command = [*program(verb), "-C", str(place), *words(verb, f"ended/{verb}"), "--quiet"]
     most = progress(place / "whole" / verb)
     moments = sorted(chance.randrange(1, most + 1) for _ in range(3))
     hits = 0
@@ -175,7 +182,7 @@ cp -r {disk}/. {result}
 """
 
 
-@pytest.mark.parametrize("verb", slow_but("crawl"))
+@pytest.mark.parametrize("verb", slow_but("stylize"))
 def test_a_full_disk_and_a_read_only_one_are_told_and_with_room_the_run_goes_on(
     verb: str, place: Path, tmp_path: Path
 ) -> None:
@@ -185,7 +192,7 @@ def test_a_full_disk_and_a_read_only_one_are_told_and_with_room_the_run_goes_on(
         pytest.skip("no small disk can be mounted here; test_faults.py lets writing fail instead")
     need = sum(path.stat().st_size for path in (place / "whole" / verb).rglob("*") if path.is_file())
     chosen = words(verb, str(tmp_path / "disk" / "out"))
-    command = " ".join([*PROGRAM, "-C", str(place), *(f"'{word}'" for word in chosen), "--quiet", "2>&1"])
+    command = shlex.join([*program(verb), "-C", str(place), *chosen, "--quiet"]) + " 2>&1"
     script = SCRIPT.format(small=max(48, need // 1024 * 6 // 10), command=command, **names(tmp_path))
     done = subprocess.run([*SMALL_DISK, "sh", "-c", script], capture_output=True, text=True, check=False)
     assert {"full 5", "readonly 5", "room 0"} <= set(done.stdout.splitlines()), done.stdout + done.stderr

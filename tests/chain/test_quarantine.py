@@ -36,7 +36,7 @@ def test_in_a_crawl(tmp_path: Path) -> None:
 def test_in_a_filter(tmp_path: Path) -> None:
     patchwork(tmp_path / "photos", 70)
     poison = record.key_of(metadata.file_sha256(tmp_path / "photos" / "33.png"))
-    settings = filter.Settings(skip=("too_small", "duplicate"))
+    settings = filter.Settings(skip=("too_small", "duplicate"), relevance="none")
     job = filter.Job(tmp_path / "photos", tmp_path / "clean", settings, {})
     summary = filter.run(job, Deadly(poison), SILENT)
     assert (summary.kept, summary.dropped) == (69, {"quarantined": 1})

@@ -199,7 +199,7 @@ def test_pictures_that_come_later_move_nobody(gravurekit: Run, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("damage", ["lost", "a line less", "other shares", "a key changed"])
-@pytest.mark.parametrize("where", ["shards", "old"])
+@pytest.mark.parametrize("where", ["shards", pytest.param("old", marks=pytest.mark.slow)])
 def test_a_table_that_isnt_what_was_written_deals_out_nothing(
     where: str, damage: str, gravurekit: Run, tmp_path: Path
 ) -> None:

@@ -75,7 +75,7 @@ def test_verify_names_file_sample_and_picture(damage: str, drawings: Path) -> No
 
 
 @pytest.mark.parametrize("name", [shards.MANIFEST, shards.INDEX, shards.TABLE, metadata.DROPPED, receipt.RECEIPT])
-@pytest.mark.parametrize("how", ["lost", "changed"])
+@pytest.mark.parametrize("how", [pytest.param("lost", marks=pytest.mark.slow), "changed"])
 def test_verify_proves_what_lies_beside_the_shards(how: str, name: str, drawings: Path) -> None:
     """A manifest with the names of two classes exchanged is a manifest all the same."""
     sharded("--size", "32")

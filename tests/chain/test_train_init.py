@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from styled import write_styled
-from training import narrow, retold
+from training import retold
 from typer.testing import Result
 from workspace import digests, run_here
 
@@ -25,12 +24,6 @@ from gravurekit.stages import _beginning
 
 WORDS = ("--batch", "4", "--steps", "1", "--precision", "fp32")
 SHARD = ("shard", "--executor", "serial", "--quiet", "--val-share", "0.2", "--size")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _narrow() -> Iterator[None]:
-    with narrow():
-        yield
 
 
 @pytest.fixture(scope="module")

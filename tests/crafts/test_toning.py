@@ -127,7 +127,9 @@ def test_two_inks_of_little_colour_are_a_toning(black: Color, white: Color, seed
 
 
 @pytest.mark.parametrize("ground", GROUNDS)
-@pytest.mark.parametrize("hue", range(0, 360, 15))
+@pytest.mark.parametrize(
+    "hue", [pytest.param(hue, marks=[pytest.mark.slow] if hue % 60 else []) for hue in range(0, 360, 15)]
+)
 def test_a_loud_garment_before_a_plain_ground_is_coloured(hue: int, ground: str) -> None:
     for value in (0.6, 0.9):
         picture = garment(of_hue(hue, 0.85, value), GROUNDS[ground], seed=hue)

@@ -46,7 +46,7 @@ def saved(pixels: np.ndarray, quality: int = 85) -> np.ndarray:
 
 @pytest.mark.parametrize("share", [0.03, 0.06, 0.12, 0.3])
 @pytest.mark.parametrize("degrees", [60, 90, 180])
-@pytest.mark.parametrize("thorough", [False, True])
+@pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_garment_in_another_colour_is_another_picture(
     share: float, degrees: int, thorough: bool, dressed: Dressed, judged: Callable
 ) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from training import CONFIG, Blocks, recipe
+from training import CONFIG, Blocks, narrow, recipe
 
 from gravurekit.model import states
 from gravurekit.model.clock import Clock, Pace
@@ -60,5 +60,6 @@ def test_a_state_that_takes_long_to_save_waits(
         save(folder, learner, about, keep)  # type: ignore[arg-type]
 
     monkeypatch.setattr(states, "save", slow)
-    train(Blocks(), None, CONFIG, replace(recipe(), steps=4, checkpoint_every=1), tmp_path)
+    with narrow():
+        train(Blocks(), None, CONFIG, replace(recipe(), steps=4, checkpoint_every=1), tmp_path)
     assert steps == saved  # the last one always

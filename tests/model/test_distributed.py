@@ -250,7 +250,7 @@ def same_bytes(one: Path, other: Path) -> None:
     ("how", "who"),
     [
         ("stop", 1),
-        ("ctrl-c", 1),
+        pytest.param("ctrl-c", 1, marks=pytest.mark.slow),
         pytest.param("ctrl-c", 0, marks=pytest.mark.slow),
         ("kill", 0),
         pytest.param("kill", 1, marks=pytest.mark.slow),

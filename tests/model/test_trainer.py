@@ -453,7 +453,7 @@ SETS: dict[str, tuple[Blocks, Blocks | None, NetworkConfig]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["default", "paper"])
+@pytest.mark.parametrize("name", ["default", pytest.param("paper", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("odd", SETS)
 def test_odd_sets_are_trained_on(odd: str, name: str, tmp_path: Path) -> None:
     samples, val, config = SETS[odd]
