@@ -21,9 +21,3 @@ distributed.py  several processes; ranks.py which one this is; collectives.py, g
 
 colorizer.py    a trained network at work: lightness in, ab and classes out
 """
-
-import os
-
-# A CPU's tensors of 2 MB and more lie in pages of that size, where Linux has them: a step of training takes up to a
-# tenth less time. torch looks before its first tensor.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -124,29 +123,3 @@ def test_elsewhere_memory_is_left_alone(why: str, monkeypatch: pytest.MonkeyPatc
     with freed_memory_kept():
         pass
     assert libc.told == []
-
-
-PAGES = """
-import torch
-from gravurekit.model import computing
-tensor = torch.ones(64 << 20, dtype=torch.uint8)
-print(sum(int(line.split()[1]) for line in open("/proc/self/smaps") if line.startswith("AnonHugePages")))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="it is Linux's")
-def test_large_tensors_lie_in_large_pages() -> None:
-    offered = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    if not offered.exists() or "[madvise]" not in offered.read_text():
-        pytest.skip("this system doesn't leave it to programs")
-
-    def kilobytes(told: str) -> int:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "THP_MEM_ALLOC_ENABLE": told}
-        if not told:
-            del environment["THP_MEM_ALLOC_ENABLE"]
-        command = [sys.executable, "-c", PAGES]
-        return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
-
-    assert kilobytes("") > 32 << 10
-    assert kilobytes("0") < 4 << 10
