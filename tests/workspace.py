@@ -1,12 +1,14 @@
 """Running the command line in the tests' own process, and quickly made pictures."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from typer.testing import CliRunner, Result
 
 from gravurekit import metadata, receipt
@@ -47,6 +49,13 @@ def until(condition: Callable[[], object], within: float = 60.0) -> bool:
             return False
         threading.Event().wait(0.002)
     return True
+
+
+def copied(made: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a folder, times and all, to work in: it is where commands run from now on."""
+    shutil.copytree(made, place)
+    monkeypatch.chdir(place)
+    return place
 
 
 def digests(root: Path, *, but: tuple[str, ...] = ()) -> dict[str, str]:

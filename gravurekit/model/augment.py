@@ -6,8 +6,9 @@ What costs there is the bytes that are moved, so steps are joined where they can
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import hints
 from gravurekit.model.chance import KEY_BITS, chance, grain
+from gravurekit.model.recipe import Recipe
 
 RADIUS = 3  # of the widest blur, px
 # Streams of chance. A stream for each, so that one that is switched on changes nothing of the others.
@@ -72,6 +74,13 @@ class Augmentation:
 
 
 PLAIN = Augmentation()
+ASKED = ("crop", "tone", "blur", "noise", "photographs", "palette_drop")  # of a recipe, under the same names
+
+
+def augmentation_of(recipe: Recipe) -> Augmentation:
+    """What is done to the pictures of a training."""
+    knobs: dict[str, Any] = {name: value for name, value in asdict(recipe).items() if name in ASKED}
+    return Augmentation(mirror=True, hints=recipe.hint_share, **knobs)
 
 
 def drawn(augmentation: Augmentation, size: tuple[int, int], places: np.ndarray, seed: int) -> np.ndarray:

@@ -59,7 +59,7 @@ def prove_compiler(device: torch.device) -> None:
         raise UsageError(f"torch can't compile for {device} here ({reason}); choose --compile auto") from error
 
 
-def compilers(error: BaseException) -> str:
+def compiler_fault(error: BaseException) -> str:
     """What to say of an error if it is torch's compiler's, "" of others. A compilation that was killed leaves files
     behind which spoil the next."""
     from torch._dynamo.exc import TorchDynamoException

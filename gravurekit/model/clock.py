@@ -26,7 +26,7 @@ class Clock:
             self._left_out += time.perf_counter() - began
 
 
-class Pace:
+class Budget:
     """Sees to it that what is done now and then takes no more than a twentieth of the time, however long it takes."""
 
     SHARE = 1 / 20

@@ -2,9 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gravurekit.model import bins, capture, losses
-from gravurekit.model.augment import Augmentation
+from gravurekit.model.augment import augmentation_of
 from gravurekit.model.batches import Batch, on_device, prepared, thrown
 from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.network import ColorizationNetwork
@@ -20,7 +18,6 @@ from gravurekit.model.readings import Reading
 from gravurekit.model.recipe import Recipe, learning_rate
 
 DRAWS = "draws"  # the name of these among the tensors of a step
-TRANSFORMS = ("crop", "tone", "blur", "noise", "photographs", "palette_drop")
 
 
 class Learner:
@@ -144,12 +141,6 @@ class Learner:
 
 def _floats(network: ColorizationNetwork) -> list[Tensor]:
     return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
-
-
-def augmentation_of(recipe: Recipe) -> Augmentation:
-    """What is done to the pictures of a training."""
-    knobs: dict[str, Any] = {name: value for name, value in asdict(recipe).items() if name in TRANSFORMS}
-    return Augmentation(mirror=True, hints=recipe.hint_share, **knobs)
 
 
 def parts_of(batch: Batch, sizes: list[int]) -> list[Batch]:

@@ -26,21 +26,20 @@ import torch
 from gravurekit import storage
 from gravurekit.errors import TrainingError, UsageError
 from gravurekit.model import capture, losses, memory, states, warm_start
-from gravurekit.model.augment import PLAIN, Augmentation
 from gravurekit.model.batches import Samples, prove
 from gravurekit.model.checkpoint import State, restore, save_model
-from gravurekit.model.clock import Clock, Pace
+from gravurekit.model.clock import Budget, Clock
 from gravurekit.model.computing import computing
 from gravurekit.model.distributed import ALONE, Team
 from gravurekit.model.feed import Feed
 from gravurekit.model.interrupts import held_interrupts
-from gravurekit.model.learner import Learner, augmentation_of, fast_bf16
+from gravurekit.model.learner import Learner, fast_bf16
 from gravurekit.model.log import LOG
 from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.order import Order, Share, share_of
 from gravurekit.model.readings import Unread
 from gravurekit.model.recipe import Recipe, learning_rate
-from gravurekit.model.validation import Examiner
+from gravurekit.model.validation import examiners
 
 STATE, MODEL, BEST = states.STATE, "model.safetensors", states.BEST
 FREE = ("checkpoint_every", "keep", "device", "readers", "compile")  # may change between a run and its resumption
@@ -88,9 +87,9 @@ def train(
         with held_interrupts() as interrupted, run.computing():
             return run.go(progress if team.leads else _unheard, should_stop, look, interrupted)
     except (RuntimeError, MemoryError) as error:
-        if recipe.compile == "inductor" and (said := capture.compilers(error)):
-            raise TrainingError(said) from error
         if not memory.is_short(error):
+            if recipe.compile == "inductor" and (said := capture.compiler_fault(error)):
+                raise TrainingError(said) from error
             raise
     # only now: as long as the error is known, what its frames hold is held
     raise run.too_large() if run else _no_room(team.device(recipe.device))
@@ -141,8 +140,8 @@ class _Run:
         if found is None:
             network.load_state_dict(team.handed_out(network.state_dict()))
         self.learner = Learner(network.to(self.device), recipe, bf16, histogram, team)
-        self.examiners = _examiners(train, val, recipe, bf16, self.batch, team)
-        self.clock, self.pace = Clock(), Pace()
+        self.examiners = examiners(train, val, recipe, bf16, self.batch, team)
+        self.clock, self.budget = Clock(), Budget()
         self.step = 0
         self.seen = 0  # samples, of all epochs
         self.whole = True  # False while a step is half done: such weights must not be saved
@@ -251,7 +250,7 @@ class _Run:
                 over = self.step == self.recipe.steps or self._no_better()
                 due = self.step % self.recipe.checkpoint_every == 0
                 # how long it takes only the process knows that leads
-                if stopped or over or (due and self.team.any(self.team.leads and self.pace.is_time())[0]):
+                if stopped or over or (due and self.team.any(self.team.leads and self.budget.is_time())[0]):
                     self._save()
         return stopped
 
@@ -381,7 +380,7 @@ class _Run:
         examined = {"validation": self.validation, "validated": self.validated}
         about = said | examined | {"identity": self._identity()}
         if self.team.leads:
-            with self.pace.spent():
+            with self.budget.spent():
                 states.save(self.folder, self.learner, about, self.recipe.keep)
 
     def _spoilt(self, what: str, step: int) -> TrainingError:
@@ -437,16 +436,3 @@ def _share(batch: int, recipe: Recipe, team: Team) -> Share:
             f"--batch {least}"
         )
     return share_of(batch, recipe.accumulate, team.rank, team.world)
-
-
-def _examiners(
-    train: Samples, val: Samples | None, recipe: Recipe, bf16: bool, batch: int, team: Team
-) -> list[tuple[str, Examiner, Augmentation]]:
-    """What a validation looks at, under which prefix: pictures that are held back, as they are and changed as those of
-    training are, and as many of those that it learns from."""
-    if val is None or not len(val):
-        return []
-    held_back = Examiner(val, recipe, bf16, batch, team=team)
-    changed = replace(augmentation_of(recipe), palette_drop=0.0, hints=0.0)  # who is told a palette is told it
-    learnt = Examiner(train, recipe, bf16, batch, most=len(val), team=team)
-    return [("", held_back, PLAIN), ("augmented_", held_back, changed), ("train_", learnt, PLAIN)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gravurekit.model import losses
-from gravurekit.model.augment import PLAIN, Augmentation
+from gravurekit.model.augment import PLAIN, Augmentation, augmentation_of
 from gravurekit.model.batches import Batch, Samples, prepared, prove
 from gravurekit.model.difference import delta_e_2000
 from gravurekit.model.distributed import ALONE, Team
@@ -182,3 +182,16 @@ def score(figures: Mapping[str, float | None]) -> float:
 
     rows = [row for row in ("", "_palette") if f"delta_e{row}" in figures]
     return sum(map(of, rows)) / len(rows)
+
+
+def examiners(
+    train: Samples, val: Samples | None, recipe: Recipe, bf16: bool, batch: int, team: Team
+) -> list[tuple[str, Examiner, Augmentation]]:
+    """What a validation looks at, under which prefix: pictures that are held back, as they are and changed as those of
+    training are, and as many of those that it learns from."""
+    if val is None or not len(val):
+        return []
+    held_back = Examiner(val, recipe, bf16, batch, team=team)
+    changed = replace(augmentation_of(recipe), palette_drop=0.0, hints=0.0)  # who is told a palette is told it
+    learnt = Examiner(train, recipe, bf16, batch, most=len(val), team=team)
+    return [("", held_back, PLAIN), ("augmented_", held_back, changed), ("train_", learnt, PLAIN)]

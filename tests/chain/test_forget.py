@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from typer.testing import Result
-from workspace import digests, run_here
+from workspace import copied, digests, run_here
 
 from gravurekit import audit, images, metadata, receipt, storage, tombstones
 from gravurekit.record import Record
@@ -48,9 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(finished, tmp_path / "w")
-    monkeypatch.chdir(tmp_path / "w")
-    return tmp_path / "w"
+    return copied(finished, tmp_path / "w", monkeypatch)
 
 
 def listed(path: Path) -> list[Record]:
@@ -378,7 +376,7 @@ import os, shutil, signal, sys
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[3])
-from workspace import digests, run_here
+from workspace import copied, digests, run_here
 
 import cv2, imagehash, scipy.fftpack
 from gravurekit import commands, probe, storage

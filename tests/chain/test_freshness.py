@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import Result
-from workspace import digests, patchwork, run_here
+from workspace import copied, digests, patchwork, run_here
 
 from gravurekit import folder, metadata, receipt, storage
 
@@ -46,11 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, times and all."""
-    copy = tmp_path / "workspace"
-    shutil.copytree(finished, copy)
-    monkeypatch.chdir(copy)
-    return copy
+    return copied(finished, tmp_path / "workspace", monkeypatch)
 
 
 def foreseen(*words: str) -> dict[str, list[str]]:

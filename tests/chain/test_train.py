@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from typer.testing import Result
-from workspace import patchwork, run_here
+from workspace import copied, patchwork, run_here
 
 from gravurekit import audit, metadata, shards, storage
 from gravurekit.errors import TrainingError
@@ -39,10 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to work in."""
-    shutil.copytree(made, tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
+    return copied(made, tmp_path / "here", monkeypatch)
 
 
 class Trainer:

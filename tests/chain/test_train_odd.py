@@ -13,7 +13,7 @@ import pytest
 from styled import write_styled
 from training import NARROW, retold
 from typer.testing import Result
-from workspace import digests, run_here, until
+from workspace import copied, digests, run_here, until
 
 from gravurekit import audit, doctor, metadata, storage
 from gravurekit.errors import DataError
@@ -42,10 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to work in."""
-    shutil.copytree(made, tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
+    return copied(made, tmp_path / "here", monkeypatch)
 
 
 def trained(*more: str) -> Result:

@@ -164,6 +164,20 @@ def test_what_torch_makes_of_the_network_learns_the_same(
     assert names[0] == names[1]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_compilation_that_fails_says_what_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:  # as when a killed process left half a library behind
+        raise OSError("kernel.so: file too short")
+
+    compile = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda net: compile(net, backend=broken))
+    monkeypatch.setattr(capture, "prove_compiler", lambda device: None)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    told = rf"can't compile the network \(.*file too short\).*remove {tmp_path}/cache and train again; or choose"
+    with pytest.raises(TrainingError, match=told):
+        train(Blocks(), None, CONFIG, replace(PLAN, compile="inductor"), tmp_path / "run")
+
+
 def test_without_a_compiler_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def compile(work: Any) -> Any:
         def fails(tensor: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 from training import CONFIG, Blocks, narrow, recipe
 
 from gravurekit.model import states
-from gravurekit.model.clock import Clock, Pace
+from gravurekit.model.clock import Budget, Clock
 from gravurekit.model.trainer import train
 
 
@@ -36,16 +36,16 @@ def test_what_is_done_aside_does_not_count(hands: Hands) -> None:
 
 @pytest.mark.parametrize(("takes", "rest"), [(0.125, 0), (0.5, 0), (1, 19), (60, 1140)])
 def test_what_takes_long_is_done_seldom(hands: Hands, takes: float, rest: float) -> None:
-    pace = Pace()
-    assert pace.is_time()
+    budget = Budget()
+    assert budget.is_time()
     for _ in range(2):
-        with pace.spent():
+        with budget.spent():
             hands.now += takes
-        assert pace.is_time() == (rest == 0)
+        assert budget.is_time() == (rest == 0)
         hands.now += rest - 0.25
-        assert pace.is_time() == (rest == 0)
+        assert budget.is_time() == (rest == 0)
         hands.now += 0.5
-        assert pace.is_time()
+        assert budget.is_time()
 
 
 @pytest.mark.parametrize(("takes", "saved"), [(0.25, [1, 2, 3, 4]), (1.0, [1, 4])])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from records import RECORDS
 from typer.testing import Result
-from workspace import patchwork, run_here
+from workspace import copied, patchwork, run_here
 
 from gravurekit import audit, storage
 from gravurekit.errors import DataError, UsageError
@@ -260,10 +260,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, times and all, to work in."""
-    shutil.copytree(place, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
+    return copied(place, tmp_path / "copy", monkeypatch)
 
 
 def the_run(place: Path) -> Path:
