@@ -19,5 +19,5 @@ memory.py       which batch would fit; interrupts.py Ctrl-C; clock.py how long i
 distributed.py  several processes; ranks.py which one this is; collectives.py, gradients.py and shared_norm.py what they
                 do together
 
-colorizer.py    a trained network at work: lightness in, ab and classes out
+predictor.py    a trained network at work: lightness in, ab and classes out
 """

@@ -258,31 +258,56 @@ class ColorizationNetwork(nn.Module):
         returns        colour (B, 2, H/2, W/2) float32, p of a and b in 0..1; one more plane, p of the wash's L; with
                        bins, logits of these in the place of a and b; and logits (B, classes) float32
         """
-        low = self._low(L_B1HW, hints)
+        low = self.low(L_B1HW, hints)
         side = self.config.global_size
         if global_L_B1SS is not None:
-            global_low = self._low(global_L_B1SS, global_hints)
+            global_low = self.low(global_L_B1SS, global_hints)
         elif L_B1HW.shape[-2:] == (side, side):
             global_low = low
         else:
-            global_low = self._low(resized(L_B1HW, side), hints if hints is None else resized_hints(hints, side))
-        scene, vector = self.global_features(global_low)
-        return self._colour(low, vector, palette), self._classes(scene)
+            global_low = self.low(resized(L_B1HW, side), hints if hints is None else resized_hints(hints, side))
+        vector, logits = self.scene(global_low)
+        return self.paint(low, vector, palette), logits
 
-    def global_vector(self, L_B1HW: Tensor, hints: Tensor | None = None) -> Tensor:
-        """What the global path sees in pictures of any size: L (B, 1, h, w) float32 0..100 → (B, 256)."""
-        side = self.config.global_size
-        if L_B1HW.shape[-2:] != (side, side):
-            L_B1HW = resized(L_B1HW, side)
-            hints = hints if hints is None else resized_hints(hints, side)
-        vector: Tensor = self.global_features(self._low(L_B1HW, hints))[1]
-        return vector
+    # forward in three steps, for who colours one picture after another, in parts, or in the mood of another
 
-    def colour(
-        self, L_B1HW: Tensor, global_vector: Tensor, palette: Tensor | None = None, hints: Tensor | None = None
-    ) -> Tensor:
-        """The colours (B, …, H/2, W/2) of L (B, 1, H, W) 0..100 under a given global vector (B, 256)."""
-        return self._colour(self._low(L_B1HW, hints), global_vector, palette)
+    def low(self, L_B1HW: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Low-level features (B, 512, H/8, W/8) of L (B, 1, H, W) 0..100, and of hints (B, 3, H, W)."""
+        L = L_B1HW
+        if L.ndim != 4 or L.shape[1] != 1 or L.shape[2] % 8 or L.shape[3] % 8:
+            raise ValueError(f"L must be (B, 1, H, W) with H and W multiples of 8, not {tuple(L.shape)}")
+        seen = L / 100 - self.config.L_mean
+        if self.config.hints:
+            none = L.new_zeros(len(L), 3, *L.shape[2:])
+            seen = torch.cat([seen, none if hints is None else hints], dim=1)
+        low: Tensor = self.low_level(seen.contiguous(memory_format=torch.channels_last))
+        return low
+
+    def scene(self, low: Tensor) -> tuple[Tensor, Tensor]:
+        """Low-level features (B, 512, S/8, S/8) of pictures at the global size → what is in them: the global vector
+        (B, 256), and logits (B, classes) float32."""
+        scene, vector = self.global_features(low)
+        hidden: Tensor = self.classification[0](scene)
+        with _full_precision(hidden):
+            logits: Tensor = self.classification[1](hidden.float())
+            return vector, logits
+
+    def paint(self, low: Tensor, global_vector: Tensor, palette: Tensor | None = None) -> Tensor:
+        """Low-level features (B, 512, H/8, W/8) → the colours (B, …, H/2, W/2) float32 under a global vector (B, 256)
+        and a palette (B, CELLS + 1)."""
+        told = None
+        if self.config.palette:
+            none = global_vector.new_zeros(len(global_vector), CELLS + 1)
+            told = self.palette_features(none if palette is None else palette)
+        features: Tensor = self.colorization[:-1](self.fusion(self.mid_level(low), global_vector, told))
+        # A bfloat16 sigmoid knows steps of up to 0.8 ab units: both outputs are float32 under autocast too.
+        with _full_precision(features):
+            colour: Tensor = self.colorization[-1](features.float())
+            if not self.config.bins:
+                return torch.sigmoid(colour)
+            if not self.config.lightness:
+                return colour
+            return torch.cat([colour[:, :-1], torch.sigmoid(colour[:, -1:])], dim=1)
 
     def ab(self, colour: Tensor, temperature: float = bins.TEMPERATURE) -> Tensor:
         """What the network said → CIE a and b (B, 2, h, w), −ab_limit..ab_limit. `temperature` is of bins: 1 gives
@@ -294,36 +319,6 @@ class ColorizationNetwork(nn.Module):
     def wash_lightness(self, colour: Tensor) -> Tensor | None:
         """What the network said → L of the wash (B, 1, h, w), 0..100; None if it doesn't say it."""
         return 100 * colour[:, -1:] if self.config.lightness else None
-
-    def _low(self, L: Tensor, hints: Tensor | None) -> Tensor:
-        if L.ndim != 4 or L.shape[1] != 1 or L.shape[2] % 8 or L.shape[3] % 8:
-            raise ValueError(f"L must be (B, 1, H, W) with H and W multiples of 8, not {tuple(L.shape)}")
-        seen = L / 100 - self.config.L_mean
-        if self.config.hints:
-            none = L.new_zeros(len(L), 3, *L.shape[2:])
-            seen = torch.cat([seen, none if hints is None else hints], dim=1)
-        low: Tensor = self.low_level(seen.contiguous(memory_format=torch.channels_last))
-        return low
-
-    def _colour(self, low: Tensor, vector: Tensor, palette: Tensor | None) -> Tensor:
-        told = None
-        if self.config.palette:
-            told = self.palette_features(vector.new_zeros(len(vector), CELLS + 1) if palette is None else palette)
-        features: Tensor = self.colorization[:-1](self.fusion(self.mid_level(low), vector, told))
-        # A bfloat16 sigmoid knows steps of up to 0.8 ab units: both outputs are float32 under autocast too.
-        with _full_precision(features):
-            colour: Tensor = self.colorization[-1](features.float())
-            if not self.config.bins:
-                return torch.sigmoid(colour)
-            if not self.config.lightness:
-                return colour
-            return torch.cat([colour[:, :-1], torch.sigmoid(colour[:, -1:])], dim=1)
-
-    def _classes(self, scene: Tensor) -> Tensor:
-        hidden: Tensor = self.classification[0](scene)
-        with _full_precision(hidden):
-            logits: Tensor = self.classification[1](hidden.float())
-            return logits
 
 
 def _full_precision(tensor: Tensor) -> torch.autocast:

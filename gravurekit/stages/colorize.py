@@ -25,7 +25,7 @@ from gravurekit.stages._colouring import on_sheet, redrawn
 if TYPE_CHECKING:
     import numpy as np
 
-    from gravurekit.model.colorizer import Colorizer
+    from gravurekit.model.predictor import Predictor
 
 REVISION = 2
 MODEL = "model.safetensors"
@@ -182,7 +182,7 @@ def _colour_all(
     job: Job, prints: Sequence[_Print], known: dict[str, Record], watch: Watch
 ) -> tuple[list[Record], list[Record]]:
     """Records of what is coloured now, also by earlier runs, and of what couldn't be."""
-    from gravurekit.model.colorizer import Colorizer
+    from gravurekit.model.predictor import Predictor
 
     done, dropped = [], []
     alike = {p.name: known[p.name] for p in prints if p.name in known and known[p.name].made_from == p.made_from}
@@ -193,10 +193,10 @@ def _colour_all(
     watch.begin("colorize", len(prints))
     watch.advance(len(done))
     if waiting:
-        colorizer = Colorizer.load(_model(job), job.settings.device)
+        predictor = Predictor.load(_model(job), job.settings.device)
     for each in waiting:
         try:
-            done.append(_colour(each, job, colorizer))
+            done.append(_colour(each, job, predictor))
         except PictureError as error:
             watch.note(f"{each.path} can't be coloured: {error}")
             key = records.key_of_url(str(each.path))
@@ -214,20 +214,20 @@ def _files(item: Record, settings: Settings) -> list[str]:
     return [item.file_name, _panel_name(item.file_name)] if settings.panel else [item.file_name]
 
 
-def _colour(each: _Print, job: Job, colorizer: "Colorizer") -> Record:
+def _colour(each: _Print, job: Job, predictor: "Predictor") -> Record:
     from gravurekit import images, tint
 
     settings = job.settings
     pixels = images.read(each.path).pixels
     if settings.photo:
         fed = tint.photo_lightness(pixels)
-        ab, classes = _predict(fed, colorizer, settings)
+        ab, classes = _predict(fed, predictor, settings)
         coloured = tint.on_photo(pixels, ab)
     else:
         ink = tint.print_ink(pixels)
-        style = colorizer.about.get("style") if settings.feed == "style" else None
+        style = predictor.about.get("style") if settings.feed == "style" else None
         fed = tint.grey_lightness(redrawn(ink, style))
-        ab, classes = _predict(fed, colorizer, settings)
+        ab, classes = _predict(fed, predictor, settings)
         coloured = tint.under_ink(pixels, tint.grey_lightness(ink), ab)
     data = images.encode_png(coloured)
     item = Record(
@@ -249,7 +249,7 @@ def _colour(each: _Print, job: Job, colorizer: "Colorizer") -> Record:
 
 
 def _predict(
-    L: "np.ndarray", colorizer: "Colorizer", settings: Settings
+    L: "np.ndarray", predictor: "Predictor", settings: Settings
 ) -> "tuple[np.ndarray, list[tuple[str, float]]]":
     """(H, W) L → (H, W, 2) float32 ab, and class probabilities. The network sees the picture as in training: in the
     middle of a white sheet of the samples' shape."""
@@ -258,8 +258,8 @@ def _predict(
     from gravurekit import images
 
     height, width = L.shape
-    sheet, place = on_sheet(L, *_sheet(colorizer.trained_size, settings.work_size))
-    prediction = colorizer.predict(sheet)
+    sheet, place = on_sheet(L, *_sheet(predictor.trained_size, settings.work_size))
+    prediction = predictor.predict(sheet)
     ab = prediction.ab[place] * settings.saturation
     return images.resize(np.ascontiguousarray(ab), width, height), prediction.classes
 

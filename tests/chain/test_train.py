@@ -16,8 +16,8 @@ from gravurekit import audit, metadata, shards, storage
 from gravurekit.errors import TrainingError
 from gravurekit.model import trainer
 from gravurekit.model.checkpoint import load_model
-from gravurekit.model.colorizer import Colorizer, Prediction
 from gravurekit.model.network import NetworkConfig, build
+from gravurekit.model.predictor import Prediction, Predictor
 from gravurekit.receipt import RECEIPT, read_receipt
 from gravurekit.stages import _data_card, colorize, train
 from gravurekit.stages._data_card import CARD
@@ -307,7 +307,7 @@ class Seeing:
 
     def __init__(self, size: Any) -> None:
         config = NetworkConfig(("a",), "average", 64, L_mean=0.5)
-        self.trained_size = Colorizer(build(config, 0), {} if size is None else {"size": size}).trained_size
+        self.trained_size = Predictor(build(config, 0), {} if size is None else {"size": size}).trained_size
         self.sheet = np.zeros(0)
 
     def predict(self, L: np.ndarray) -> Prediction:

@@ -288,7 +288,7 @@ def test_features_of_a_model_are_what_its_own_network_sees(run: Path) -> None:
     levels = np.random.default_rng(3).integers(0, 256, (64, 96), np.uint8)
     lab = color.rgb_to_lab(np.repeat(levels[..., None], 3, axis=2))
     with torch.no_grad():
-        theirs = network._low(torch.from_numpy(lab[..., 0].copy())[None, None], None)
+        theirs = network.low(torch.from_numpy(lab[..., 0].copy())[None, None])
         ours = _features.load(_features.parsed(f"model:{run}"), 5)(torch.from_numpy(levels / 255.0).float()[None, None])
     assert [f.shape[1] for f in ours] == [128, 256, 512]
     assert torch.allclose(ours[-1], theirs, atol=0.01 * float(theirs.abs().max()))

@@ -9,7 +9,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gravurekit.errors import ModelError
 from gravurekit.model import bins
-from gravurekit.model.network import OPTIONS, PAPER_SIZE, ColorizationNetwork, NetworkConfig, build, resized_hints
+from gravurekit.model.network import (
+    OPTIONS,
+    PAPER_SIZE,
+    ColorizationNetwork,
+    NetworkConfig,
+    build,
+    resized,
+    resized_hints,
+)
 from gravurekit.model.palette import CELLS
 
 # The paper's convolutions and fully connected layers: inputs, outputs, taps, places of the output at 224.
@@ -122,11 +130,17 @@ def test_at_the_global_size_one_pass_gives_what_two_passes_give() -> None:
         torch.testing.assert_close(one, two)
 
 
+def vector_of(network: ColorizationNetwork, L: torch.Tensor, hints: torch.Tensor | None = None) -> torch.Tensor:
+    side = network.config.global_size
+    told = None if hints is None else resized_hints(hints, side)
+    return network.scene(network.low(resized(L, side), told))[0]
+
+
 def test_the_parts_add_up_to_the_whole(small: ColorizationNetwork) -> None:
     L = lightness(1, 1, 40, 48)
     with torch.inference_mode():
-        torch.testing.assert_close(small.colour(L, small.global_vector(L)), small(L)[0])
-        other = small.colour(L, small.global_vector(100 - L))
+        torch.testing.assert_close(small.paint(small.low(L), vector_of(small, L)), small(L)[0])
+        other = small.paint(small.low(L), vector_of(small, 100 - L))
     assert not torch.equal(other, small(L)[0])
 
 
@@ -231,8 +245,8 @@ def test_palette_and_hints_change_colours_and_left_out_they_say_nothing(told: Co
 def test_with_options_too_the_parts_add_up_to_the_whole(told: ColorizationNetwork) -> None:
     L, palette, hints = lightness(1, 1, 40, 48), torch.rand(1, CELLS + 1), torch.rand(1, 3, 40, 48)
     with torch.inference_mode():
-        vector = told.global_vector(L, hints)
-        torch.testing.assert_close(told.colour(L, vector, palette, hints), told(L, palette=palette, hints=hints)[0])
+        parts = told.paint(told.low(L, hints), vector_of(told, L, hints), palette)
+        torch.testing.assert_close(parts, told(L, palette=palette, hints=hints)[0])
 
 
 def test_a_hint_is_as_strong_in_the_square_copy_as_in_the_picture() -> None:

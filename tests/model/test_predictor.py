@@ -1,6 +1,8 @@
 """A model file at work, and model files that can't be used."""
 
 import copy
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import torch
 from training import narrow, retold
 
 from gravurekit.errors import ModelError, UsageError
-from gravurekit.model import checkpoint
+from gravurekit.model import checkpoint, palette, tiles
 from gravurekit.model.checkpoint import load_model, load_state, save_model
-from gravurekit.model.colorizer import Colorizer
 from gravurekit.model.network import OPTIONS, ColorizationNetwork, NetworkConfig, build
+from gravurekit.model.predictor import Predictor
 
 CONFIG = NetworkConfig(("dress", "hat", "coat"), "average", 64, L_mean=0.6)
 ABOUT = {"training": {"steps": 3}, "source": "Würzburg"}
@@ -42,8 +44,8 @@ def model(network: ColorizationNetwork, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def colorizer(model: Path) -> Colorizer:
-    return Colorizer.load(model, "cpu")
+def predictor(model: Path) -> Predictor:
+    return Predictor.load(model, "cpu")
 
 
 def drawing(height: int, width: int) -> np.ndarray:
@@ -51,8 +53,8 @@ def drawing(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 500), (64, 64), (225, 224), (3, 9)])
-def test_any_size_comes_back_in_that_size(colorizer: Colorizer, size: tuple[int, int]) -> None:
-    prediction = colorizer.predict(drawing(*size))
+def test_any_size_comes_back_in_that_size(predictor: Predictor, size: tuple[int, int]) -> None:
+    prediction = predictor.predict(drawing(*size))
     assert prediction.ab.shape == (*size, 2) and prediction.ab.dtype == np.float32
     assert np.isfinite(prediction.ab).all() and np.abs(prediction.ab).max() <= CONFIG.ab_limit
     odds = [odd for _, odd in prediction.classes]
@@ -60,11 +62,11 @@ def test_any_size_comes_back_in_that_size(colorizer: Colorizer, size: tuple[int,
     assert {name for name, _ in prediction.classes} == set(CONFIG.classes)
 
 
-def test_colours_are_the_networks_in_their_places(colorizer: Colorizer, network: ColorizationNetwork) -> None:
+def test_colours_are_the_networks_in_their_places(predictor: Predictor, network: ColorizationNetwork) -> None:
     L = drawing(64, 64)
     with torch.inference_mode():
         p, logits = network(torch.from_numpy(L)[None, None])
-    prediction = colorizer.predict(L)
+    prediction = predictor.predict(L)
     # Bilinear doubling keeps a 2×2 mean near its source, and swapped axes or channels far away.
     shrunk = prediction.ab.reshape(32, 2, 32, 2, 2).mean((1, 3)).transpose(2, 0, 1)
     own, swapped = network.ab(p)[0].numpy(), network.ab(p)[0].numpy().transpose(0, 2, 1)
@@ -72,31 +74,31 @@ def test_colours_are_the_networks_in_their_places(colorizer: Colorizer, network:
     assert prediction.classes[0][0] == CONFIG.classes[int(logits.argmax())]
 
 
-def test_padding_does_not_shift_the_colours(colorizer: Colorizer) -> None:
+def test_padding_does_not_shift_the_colours(predictor: Predictor) -> None:
     # A picture of 8n+1 rows must be coloured nearly as its first 8n rows are, far from the border.
     L = np.kron(drawing(28, 28), np.ones((8, 8), np.float32))
     longer = np.vstack([L, L[-1:]])
-    square, odd = colorizer.predict(L).ab, colorizer.predict(longer).ab[:224]
+    square, odd = predictor.predict(L).ab, predictor.predict(longer).ab[:224]
     near = np.abs(square - odd)[:96].mean()
     shifted = np.abs(square[2:98] - odd[:96]).mean()
     assert near < 0.1 * shifted
 
 
-def test_the_same_prediction_every_time_and_from_file_or_folder(model: Path, colorizer: Colorizer) -> None:
+def test_the_same_prediction_every_time_and_from_file_or_folder(model: Path, predictor: Predictor) -> None:
     L = drawing(20, 30)
-    first, again = colorizer.predict(L), Colorizer.load(model.parent, "cpu").predict(L)
+    first, again = predictor.predict(L), Predictor.load(model.parent, "cpu").predict(L)
     assert np.array_equal(first.ab, again.ab) and first.classes == again.classes
 
 
 @pytest.mark.parametrize("L", [np.zeros((0, 4)), np.zeros((4, 4, 3)), np.full((4, 4), np.nan)])
-def test_what_is_no_lightness_is_refused(colorizer: Colorizer, L: np.ndarray) -> None:
+def test_what_is_no_lightness_is_refused(predictor: Predictor, L: np.ndarray) -> None:
     with pytest.raises(ValueError, match="lightness"):
-        colorizer.predict(L)
+        predictor.predict(L)
 
 
 def test_a_device_that_is_not_there_is_a_usage_error(model: Path) -> None:
     with pytest.raises(UsageError, match="auto, cpu"):
-        Colorizer.load(model, "tpu")
+        Predictor.load(model, "tpu")
 
 
 def test_a_model_file_keeps_weights_config_and_origin(model: Path, network: ColorizationNetwork) -> None:
@@ -135,7 +137,7 @@ def test_damage_is_noticed_and_explained(tmp_path: Path, model: Path, way: str) 
 
 def test_a_missing_file_and_a_state_for_a_model_are_named(tmp_path: Path, model: Path) -> None:
     with pytest.raises(ModelError, match=r"no model file.*gravurekit train"):
-        Colorizer.load(tmp_path, "cpu")
+        Predictor.load(tmp_path, "cpu")
     with pytest.raises(ModelError, match="no state file of gravurekit"):
         load_state(model)
     strange = tmp_path / "model.safetensors"
@@ -186,3 +188,85 @@ def test_an_about_that_is_no_json_is_our_fault_not_a_file(tmp_path: Path, networ
     with pytest.raises(ValueError):
         save_model(tmp_path / "model.safetensors", network, {"loss": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+# ---- tiles ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [8, 64, 512, 760, 776, 1024, 1288, 4096])
+def test_cuts_give_each_place_once_and_see_enough_around_it(length: int) -> None:
+    places = np.zeros((length, 16), int)
+    for tile in tiles.tiles(length, 16):
+        seen, given, within = tile.seen[0], tile.given[0], tile.within[0]
+        places[tile.given] += 1
+        assert (seen.start + within.start, seen.start + within.stop) == (given.start, given.stop)
+        assert seen.start % 8 == 0 and given.start % 8 == 0 and given.stop - given.start <= 1.5 * tiles.SIDE
+        assert seen.start == 0 or given.start - seen.start == tiles.HALO
+        assert seen.stop == length or seen.stop - given.stop == tiles.HALO
+    assert (places == 1).all()
+
+
+@pytest.mark.parametrize("options", [(), ("lightness",), OPTIONS])
+@pytest.mark.parametrize("size", [(424, 300), (97, 1003)])
+def test_tiles_are_the_whole(size: tuple[int, int], options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, np.ndarray] = {}
+    hints = np.zeros((*size, 3), np.float32)
+    hints[40:44, 90:94] = (60, 30, 1)
+    hints[-9:, -9:] = (-20, 10, 1)
+    if "palette" in options:
+        told = {"hints": hints, "palette": palette.from_histogram(np.eye(27))}
+    with narrow():
+        predictor = Predictor(lively(replace(CONFIG, **dict.fromkeys(options, True))), {})
+        whole = predictor.predict(drawing(*size), **told)
+        monkeypatch.setattr(tiles, "SIDE", 128)
+        tiled = predictor.predict(drawing(*size), **told)
+    assert np.ptp(whole.ab) > 5 and np.abs(tiled.ab - whole.ab).max() <= 1e-4
+    assert tiled.classes == whole.classes
+    if "lightness" in options:
+        assert whole.lightness is not None and tiled.lightness is not None
+        assert whole.lightness.shape == size and np.abs(tiled.lightness - whole.lightness).max() <= 1e-4
+    else:
+        assert whole.lightness is None
+
+
+# ---- what a person tells it ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[Predictor]:
+    with narrow():
+        yield Predictor(lively(replace(CONFIG, palette=True, hints=True, lightness=True)), {})
+
+
+def test_palettes_hints_and_moods_change_the_colours_and_moods_not_the_classes(told: Predictor) -> None:
+    L, none = drawing(80, 120), told.predict(drawing(80, 120))
+    hints = np.zeros((80, 120, 3), np.float32)
+    assert np.array_equal(told.predict(L, hints=hints).ab, none.ab)
+    hints[10:12, 20:22] = (50, 20, 1)
+    hinted = told.predict(L, hints=hints)
+    coloured = told.predict(L, palette=palette.from_histogram(np.eye(27)))
+    moody = told.predict(L, mood=told.mood(drawing(50, 50) / 3))
+    for other in (hinted, coloured, moody):
+        assert np.abs(other.ab - none.ab).max() > 1e-3
+    assert moody.classes == none.classes == coloured.classes
+    same = told.predict(L, mood=told.mood(L))
+    assert np.abs(same.ab - none.ab).max() <= 1e-4
+    assert np.array_equal(told.predict(L, mood=told.mood(100 - L), strength=0).ab, none.ab)
+    half = told.predict(L, mood=told.mood(drawing(50, 50) / 3), strength=0.5)
+    assert 0 < np.abs(half.ab - none.ab).max() and not np.array_equal(half.ab, moody.ab)
+
+
+def test_a_network_is_told_only_what_it_was_made_to_be_told(predictor: Predictor, told: Predictor) -> None:
+    L, hints = drawing(16, 16), np.zeros((16, 16, 3), np.float32)
+    with pytest.raises(ValueError, match="given hints"):
+        predictor.predict(L, hints=hints)
+    with pytest.raises(ValueError, match="given a palette"):
+        predictor.predict(L, palette=np.zeros(170, np.float32))
+    for wrong in (
+        {"hints": hints[:8]},
+        {"palette": np.zeros(7)},
+        {"mood": np.full(256, np.nan)},
+        {"mood": np.zeros(2)},
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            told.predict(L, **wrong)  # type: ignore[arg-type]
