@@ -14,6 +14,7 @@ from torch import Tensor
 from gravurekit.model.bins import TEMPERATURE
 from gravurekit.model.checkpoint import load_model
 from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, resized, resized_hints
+from gravurekit.model.palette import CELLS
 from gravurekit.model.tiles import tiles
 
 MODEL_FILE = "model.safetensors"
@@ -151,7 +152,7 @@ class Predictor:
     def _palette(self, palette: np.ndarray) -> Tensor:
         if not self.network.config.palette:
             raise ValueError("this network wasn't made to be given a palette")
-        return self._given("a palette", palette, self.network.palette_features.P1[0].in_features)
+        return self._given("a palette", palette, CELLS + 1)
 
     def _given(self, name: str, numbers: np.ndarray, count: int) -> Tensor:
         if numbers.shape != (count,) or not np.isfinite(numbers).all():
