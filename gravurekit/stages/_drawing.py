@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gravurekit import crafts, storage
@@ -13,6 +12,7 @@ from gravurekit import settings as base
 from gravurekit.errors import PictureError
 from gravurekit.record import Record
 from gravurekit.stages import _presets
+from gravurekit.styles import drawn_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,11 +47,6 @@ def knobs_of(settings: Sizes, tables: Mapping[str, Mapping[str, Any]]) -> dict[s
         name: crafts.settings_of("styles", "stylize", name, {name: {**preset.get(name, {}), **tables.get(name, {})}})
         for name in _presets.line_of(settings.style)
     }
-
-
-def drawn_at(style: ModuleType, knobs: base.Settings, short_side: int) -> int:
-    """The short side, px, at which a style draws a picture of `short_side`: never below it."""
-    return max(short_side, int(style.drawn_at(knobs, short_side))) if hasattr(style, "drawn_at") else short_side
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from torch import Tensor
 
 from gravurekit import color, folder, images, storage, tint
 from gravurekit.errors import PictureError, UsageError
+from gravurekit.fed import Place, on_sheet, redrawn
 from gravurekit.model.batches import prepared
 from gravurekit.model.network import ColorizationNetwork, resized
 from gravurekit.record import Record
 from gravurekit.reports.training import PANELS, ROWS
 from gravurekit.shards import INDEX, index
 from gravurekit.shards.reader import ShardSet, read_manifest
-from gravurekit.stages._colouring import Place, on_sheet, redrawn
 
 OURS = re.compile(r"\d{7,}\.png")
 PRINTS = 6  # real prints on a sheet, at most

@@ -15,12 +15,12 @@ from gravurekit import audit, folder, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, ModelError, PictureError, UsageError
+from gravurekit.fed import on_sheet, redrawn
 from gravurekit.folder import State, Summary
 from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
-from gravurekit.stages._colouring import on_sheet, redrawn
 
 if TYPE_CHECKING:
     import numpy as np

@@ -33,3 +33,12 @@ note(side) -> str                                        what people should know
 
 Its knob `device`, if it has one, is no part of what decides a drawing.
 """
+
+from types import ModuleType
+
+from gravurekit.settings import Settings
+
+
+def drawn_at(style: ModuleType, knobs: Settings, short_side: int) -> int:
+    """The short side, px, at which a style draws a picture of `short_side`: never below it."""
+    return max(short_side, int(style.drawn_at(knobs, short_side))) if hasattr(style, "drawn_at") else short_side

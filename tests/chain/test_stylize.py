@@ -13,11 +13,11 @@ import pytest
 from typer.testing import Result
 from workspace import digests, patchwork
 
-from gravurekit import color, crafts, folder, images, metadata, parts, receipt, shards, storage
+from gravurekit import color, crafts, fed, folder, images, metadata, parts, receipt, shards, storage
 from gravurekit.executor import Outcome
 from gravurekit.progress import SILENT
 from gravurekit.shards.reader import ShardSet
-from gravurekit.stages import _colouring, stylize
+from gravurekit.stages import stylize
 
 Run = Callable[..., Result]
 SMALL = ("--short-side", "64", "--executor", "serial")
@@ -364,6 +364,6 @@ def test_shards_say_how_a_print_is_drawn_anew(given: list[Any], gravurekit: Run,
     ruled = sys.modules["gravurekit.styles.ruled"]
     ruled.redraw = lambda ink, settings: seen.append((ink.shape, settings.pitch)) or 255 - ink  # type: ignore[attr-defined]
     ink = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (200, 1))
-    anew = _colouring.redrawn(ink, style)
+    anew = fed.redrawn(ink, style)
     assert seen == [((128, 192), 9)] and anew.shape == ink.shape
     assert np.abs(anew.astype(int) - (255 - ink)).mean() < 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gravurekit import crafts
-from gravurekit.stages._drawing import drawn_at
+from gravurekit.styles import drawn_at
 
 if TYPE_CHECKING:
     import numpy as np
