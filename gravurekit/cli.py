@@ -31,7 +31,7 @@ VERBS = {
     "evaluate": "Measure whether what a style draws is taken for a print.",
     "report": "Write a page on a folder: what was kept, what was dropped and why; of a run its curves.",
     "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
-    "export": "Write a folder of pictures or shards for other programs: webdataset, parquet, imagefolder.",
+    "export": "Write pictures or shards for other programs (webdataset, parquet, imagefolder), or a training (onnx).",
     "forget": "Take pictures and their copies out of the whole workspace, for good: an opt-out.",
     "settings": "Show the settings in force, and where each comes from.",
     "doctor": "What is installed, what answers, what is unfinished or damaged.",

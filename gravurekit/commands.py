@@ -333,11 +333,14 @@ def give_credit(
 
 def export(
     format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(crafts.names('exports'))}.")],
-    source: Annotated[Path, typer.Argument(help="raw/, clean/, styled/, coloured/, shards/, or a folder of pictures.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="raw/, clean/, styled/, coloured/, shards/, or a folder of pictures; for onnx a training."),
+    ],
     out: Annotated[Path, typer.Argument(help="The folder that is filled.")],
     **values: Any,
 ) -> None:
-    """Pictures or tensors for other programs."""
+    """Pictures, tensors or a network for other programs."""
     machine = {name: values[name] for name in ("executor", "jobs")}
     file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
     wishes = Wishes(file, {"machine": machine}, parse_assignments(values["assign"] or []))

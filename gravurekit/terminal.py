@@ -234,6 +234,8 @@ def _line(summary: Summary) -> str:
         if not summary.fresh:
             head += f", {summary.facts['samples_per_second']} a second on {summary.facts['device']}"
             head += f" ({100 * summary.facts['waiting']:.1f} % of the time waiting for them)"
+    elif off := summary.facts.get("largest difference"):
+        head = f"{summary.stage}: the network; onnxruntime is at most {off['ab']:.1g} ab units from torch"
     else:
         came = f"{summary.came} in"
         if photographs := summary.facts.get("photographs"):  # each was drawn several times

@@ -1,15 +1,24 @@
-"""Exports: formats in which pictures and tensors are handed to other programs. An export is one file; its name is its
-name on the command line.
+"""Exports: formats in which pictures and tensors, or trained networks, are handed to other programs. An export is one
+file; its name is its name on the command line.
 
 REVISION = 1                             raised when the same samples and settings give other bytes
 class Settings(Settings)                 its knobs, the table [export.NAME]
 OURS                                     a pattern of all names, relative to the folder, that its files may have:
                                          what an earlier run left is known by it
+
+A format of samples has these as well:
+
 together(settings) -> int                samples of one file, or of one task
 write(samples, place, settings) -> [names]
                                          write the samples, which come one by one. For each, what is to be added to its
                                          line of the index: `file_name`, `wash_file_name` …, relative to `place.out`,
                                          with `sha256`, `wash_sha256` …
+
+In their place a format of trained networks has:
+
+convert(model, out, settings) -> [names], {figures}
+                                         write the network of a model file into the folder `out`: the names of the
+                                         files, and what is told of the work
 
 What it may have besides:
 
@@ -18,8 +27,8 @@ called(split, number, count) -> name     the final name of a file that holds man
                                          samples of a task into one file, `place.stem` with the suffix of that name, or
                                          into none if there are no samples, and has nothing to add to the index
 check()                                  raises MissingExtra if a package that it needs isn't installed
-close(out, lines) -> [names]             the last step, in the finished folder: `lines` are those of the index, an
-                                         iterable that can be gone through again; names of files that it wrote
+close(out, lines) -> [names]             of samples: the last step, in the finished folder: `lines` are those of the
+                                         index, an iterable that can be gone through again; names of files that it wrote
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
-"""export: a folder of pictures or of shards → files for other programs, in a format that is one of exports/."""
+"""export: a folder of pictures or of shards, or a training → files for other programs, in a format of exports/."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from gravurekit import crafts, exports, folder, metadata, parts, storage
 from gravurekit import record as records
 from gravurekit import settings as base
-from gravurekit.errors import DataError
+from gravurekit.errors import DataError, UsageError
 from gravurekit.executor import Executor
 from gravurekit.exports import CLASSES, Place
 from gravurekit.folder import State, Summary
@@ -21,7 +22,8 @@ from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.reports import credits
 from gravurekit.shards import INDEX
-from gravurekit.stages import _handing
+from gravurekit.stages import _handing, _handing_run
+from gravurekit.stages._estate import is_sheet
 from gravurekit.stages._handing import Origin, Stock
 
 REVISION = 1
@@ -71,10 +73,13 @@ class _Written:
 
 
 def check(job: Job) -> None:
-    """Raises UsageError for a format or a knob that there isn't and for an output folder of others, MissingExtra if the
-    format needs a package that isn't installed."""
+    """Raises UsageError for a format or a knob that there isn't, for a training in a format of samples, and for an
+    output folder of others, MissingExtra if the format needs a package that isn't installed."""
     craft = job.craft
     crafts.check_tables("exports", "export", job.tables)
+    if not _is_of_runs(craft) and metadata.owner_of(job.source) == "train":
+        others = ", ".join(name for name in crafts.names("exports") if _is_of_runs(crafts.load("exports", name)))
+        raise UsageError(f"{job.source} is a training, and {job.format} is a format of pictures: choose {others}")
     if hasattr(craft, "check"):
         craft.check()
     folder.check_places(job.out, "export", job.source)
@@ -83,7 +88,7 @@ def check(job: Job) -> None:
 def look(job: Job) -> State:
     """Whether it is handed over already. Raises as `check` does, and DataError for a damaged input."""
     check(job)
-    return folder.look(job.out, _plan(job, _handing.read(job.source)))
+    return folder.look(job.out, _plan(job, _read(job)))
 
 
 def run(job: Job, executor: Executor, watch: Watch) -> Summary:
@@ -94,7 +99,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     """
     began = time.monotonic()
     check(job)  # before a long list of pictures is read
-    stock = _handing.read(job.source)
+    stock = _read(job)
     plan = _plan(job, stock)
     state = folder.look(job.out, plan)
     if state.done:
@@ -102,6 +107,8 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         return state.done
     with folder.opened(job.out, "export", state.reasons, watch, job.source):
         _handing.note(job.source, job.format, job.out, plan, watch)  # half an export holds pictures as well
+        if _is_of_runs(job.craft):
+            return _write_run(job, plan, watch, began)
         stock = _handing.without_tags(stock, job.source, job.out, plan, executor, watch)
         written = _write(job, stock, plan, executor, watch)
         outputs = _close(job, stock, written)
@@ -110,9 +117,31 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         return folder.seal(job.out, plan, kept, written.lost, outputs, seconds, facts, written.files, job.source)
 
 
+def _is_of_runs(craft: ModuleType) -> bool:
+    """Whether a format is of trained networks; else it is of samples."""
+    return hasattr(craft, "convert")
+
+
+def _read(job: Job) -> Stock:
+    return _handing_run.read(job.source) if _is_of_runs(job.craft) else _handing.read(job.source)
+
+
 def _plan(job: Job, stock: Stock) -> Plan:
     knobs = {"format": job.format, "of": stock.stage, f"[{job.format}]": job.knobs.model_dump(mode="json")}
     return Plan(stage="export", revision=1000 * REVISION + job.craft.REVISION, settings=knobs, inputs=stock.inputs)
+
+
+def _write_run(job: Job, plan: Plan, watch: Watch, began: float) -> Summary:
+    """All of a trained network; nothing of it comes in tasks."""
+    names, figures = _handing_run.write(job.craft, job.source, job.out, job.knobs, watch)
+    before = {INDEX, metadata.DROPPED, CLASSES}  # of samples that lay here
+    before |= {name for name in (credits.PAGE, credits.TABLE) if is_sheet(job.out / name)}
+    for name in before.difference(names):
+        storage.remove(job.out / name)
+    _remove_others(job.out, set(names))
+    files = {name: metadata.file_sha256(job.out / name) for name in names}
+    seconds, facts = time.monotonic() - began, {"format": job.format, "files": names, **figures}
+    return folder.seal(job.out, plan, 1, [], (), seconds, facts, files, job.source)
 
 
 # ---- in tasks --------------------------------------------------------------------------------------------
@@ -217,6 +246,7 @@ def _credited(line: Mapping[str, Any]) -> Record:
 def _remove_others(out: Path, names: set[str]) -> None:
     """Remove what an earlier run, maybe of another format, left; somebody else's files stay."""
     patterns = [crafts.load("exports", name).OURS for name in crafts.names("exports")]
+    patterns += [re.compile(re.escape(name)) for name in _handing_run.LISTS]
     for place in (out, *(out / sub for sub in ("data", "train", "val", "test"))):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
             name = path.relative_to(out).as_posix()

@@ -319,7 +319,8 @@ def _exports(estate: Estate, circle: _Circle, finds: Sequence[Find]) -> Iterator
     known = {path.resolve() for path in here}
     inside = {item.place for item in circle.inside}
     held = {find.place.path: bool(find.kept or find.samples) for find in finds}
-    others = {*(path.parent for path in estate.files if path.name == EXPORTS), *estate.foreign, *here}
+    runs = _learned(estate, circle, "train")
+    others = {*(path.parent for path in estate.files if path.name == EXPORTS), *estate.foreign, *here, *runs}
     waiting = sorted((held | {path: path in inside for path in others}).items())
     for source, is_held in waiting:  # which grows
         for entry in storage.read_json_lines(source / EXPORTS):
