@@ -16,7 +16,7 @@ from workspace import digests, run_here
 
 from gravurekit import audit, crafts, folder, storage
 from gravurekit.errors import UsageError
-from gravurekit.metadata import EXPORTS, METADATA, file_sha256
+from gravurekit.metadata import EXPORTS, MARKER, METADATA, file_sha256
 from gravurekit.reports.credits import PAGE
 from gravurekit.shards import INDEX
 from gravurekit.stages import export
@@ -123,6 +123,21 @@ def test_without_its_package_parquet_says_how_to_install_it(place: Path, monkeyp
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     result = run_here("export", "parquet", "clean", "out", *QUICK)
     assert result.exit_code == 2 and "pip install 'gravurekit[export]'" in str(result.exception)
+    assert not (place / "out").exists()
+
+
+def test_without_its_packages_onnx_says_how_to_install_them(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    result = run_here("export", "onnx", "clean", "out", *QUICK)
+    assert result.exit_code == 2 and "pip install 'gravurekit[onnx]'" in str(result.exception)
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize("format_name", exporting.FORMATS)
+def test_a_training_is_no_pictures(format_name: str, place: Path) -> None:
+    storage.write_text(place / "runs/a" / MARKER, "train\n")
+    result = run_here("export", format_name, "runs/a", "out", *QUICK)
+    assert result.exit_code == 2 and "is a training" in str(result.exception) and "choose onnx" in str(result.exception)
     assert not (place / "out").exists()
 
 
