@@ -1,78 +1,131 @@
 """From a network's ab to a coloured picture: what it is fed, and how its colours come under the ink.
 
-All arithmetic is done on a copy of at most 1024 px; only the last product is taken at full size, in bands of rows, so
-that memory stays a few times the picture's own.
+The wash is made on the reduced copy of `paper.apart`; only the last product is taken at full size, in bands of rows,
+so that memory is that of the picture, of the result, and of a band.
 """
 
 from collections.abc import Callable
+from functools import cache
+from typing import Literal
 
-import cv2
 import numpy as np
 
-from gravurekit import color, images
+from gravurekit import color, edges, images
+from gravurekit.kernels import kernel
+from gravurekit.paper import LUMINANCE, Apart, reduced
+from gravurekit.paper import WORK_SIDE as WORK_SIDE
 
-WORK_SIDE = 1024
-BAND = 512
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB
+BAND = 64  # rows
+DARKER = 0.55  # L that a wash loses with each unit of its chroma
+DARKEST = 55.0  # L to which it does so
+CAST = (2.0, 7.0)  # chroma of a network's wash that is but a cast, and that is all meant
+CREAM = (0.941, 0.880, 0.752)  # linear sRGB: the paper of `tint`
+
+Paper = Literal["keep", "white", "tint"]
 
 
 def photo_lightness(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 sRGB → (h, w) float32 L 0..100 of a reduced copy."""
-    return np.asarray(color.rgb_to_lab(_reduced(pixels))[..., 0])
-
-
-def print_ink(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 sRGB → (h, w) uint8 sRGB grey of a reduced copy whose paper is white, as in training. Paper is
-    the 95th percentile of the light."""
-    light = color.srgb_to_linear(_reduced(pixels)) @ LUMINANCE
-    paper = max(float(np.percentile(light, 95)), 1e-3)
-    return color.linear_to_srgb(light / paper)
+    return np.asarray(color.rgb_to_lab(reduced(pixels))[..., 0])
 
 
 def grey_lightness(grey: np.ndarray) -> np.ndarray:
     """(H, W) uint8 sRGB grey → (H, W) float32 L 0..100."""
-    return np.asarray(color.rgb_to_lab(np.repeat(grey[..., None], 3, axis=2))[..., 0])
+    return _grey_table()[grey]
 
 
-def _reduced(pixels: np.ndarray) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    scale = min(1.0, WORK_SIDE / max(height, width))
-    return images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+@cache
+def _grey_table() -> np.ndarray:
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    return np.ascontiguousarray(color.rgb_to_lab(greys)[0, :, 0])
 
 
-def margin(L: np.ndarray, radius: float = 0.008, blank: float = 0.03) -> np.ndarray:
-    """Where the paper is bare all the way to the picture's edge: (H, W) float32 L 0..100 → (H, W) float32 0..1, soft.
-
-    Bare is where the ink within `radius` of the long side covers less than `blank`; blank places that lines enclose,
-    such as a white skirt, are no margin, because the gaps of an outline are narrower than the radius.
-    """
-    sigma = max(0.5, radius * max(L.shape))
-    ink = cv2.GaussianBlur(1 - np.clip(L / 100, 0, 1), (0, 0), sigma)
-    bare = np.pad((ink < blank).astype(np.uint8), 1, constant_values=1)  # the frame joins all margins to one
-    _, labels = cv2.connectedComponents(bare, connectivity=4)
-    outside = (labels == labels[0, 0])[1:-1, 1:-1].astype(np.float32)
-    reach = int(1.8 * sigma)  # the blur has spread the ink by so much; give that back to the paper
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    return cv2.GaussianBlur(cv2.dilate(outside, disc), (0, 0), max(0.5, 0.4 * sigma))
+# ---- the wash ------------------------------------------------------------------------------------------
 
 
-def under_ink(
-    pixels: np.ndarray, L: np.ndarray, ab: np.ndarray, wash_lightness: np.ndarray | None = None
+def wash(
+    ab: np.ndarray,
+    lightness: np.ndarray | None,
+    apart: Apart,
+    *,
+    saturation: float = 1.0,
+    strength: float = 1.0,
+    places: np.ndarray | None = None,
+    colours: np.ndarray | None = None,
+    reach: float = 0.12,
 ) -> np.ndarray:
-    """A print with a colour wash on its paper: wash × print in linear light, (H, W, 3) uint8 sRGB.
+    """The colours that come under a print's ink: (h, w, 3) float32 Lab, in sRGB's gamut; L 100 without chroma is none.
 
-    `pixels` (H, W, 3) uint8 sRGB; `L` (h, w) and `ab` (h, w, 2) float32 of its reduced copy. The wash gets darker as
-    its chroma grows, because chroma on white paper at unchanged lightness leaves the gamut and can't be seen; it is
-    darker still where `wash_lightness` (h, w) float32 0..100 says so. The margin stays paper.
+    Its edges are drawn to the print's lines, the bare paper around the print takes none, and a faint cast over all is
+    taken away. A wash gets darker as its chroma grows, because chroma on white paper at unchanged lightness leaves the
+    gamut and can't be seen; it is darker still where the network says so.
+
+    ab          (any height, any width, 2) float32: what a network says of the print, of any size from 1×1 up
+    lightness   of the same size, float32 L 0..100, of the wash; or None
+    saturation  ≥ 0, a factor on the chroma
+    strength    0..1, how much of all colour, hints included, there is
+    places      (n, 2) x and y in px of the reduced copy where `colours` (n, 3) float32 Lab are to be met: they flow as
+                far as the print's lines let them, at most `reach`, a share of the long side
     """
-    painted = 1 - margin(L)
-    ab = ab * painted[..., None]
-    chroma = np.hypot(ab[..., 0], ab[..., 1])
-    lightness = np.clip(100.0 - 0.55 * chroma, 55.0, 100.0)
-    if wash_lightness is not None:
-        lightness = np.minimum(lightness, 100 - painted * (100 - np.clip(wash_lightness, 0, 100)))
-    wash = color.lab_to_rgb(np.dstack([lightness, ab]).astype(np.float32))
-    return _in_bands(pixels, wash, color.multiply)
+    said = ab if lightness is None else np.dstack([ab, lightness])
+    large = edges.upsampled(said, apart.ink, weight=apart.plate)
+    large[..., :2] *= _meant(large[..., :2])[..., None] * np.float32(saturation)
+    out = _darkened(large, apart.plate)
+    if places is not None and colours is not None and len(places):
+        met, holds = edges.spread(places, colours, apart.ink, reach * max(apart.ink.shape))
+        out += (met - out) * holds[..., None]
+    out[..., 0] = 100 - np.float32(strength) * (100 - out[..., 0])
+    out[..., 1:] *= np.float32(strength)
+    return into_gamut(out)
+
+
+def _meant(ab: np.ndarray) -> np.ndarray:
+    """(h, w) float32 0..1: how much of the chroma is more than a cast."""
+    part = np.clip((np.hypot(ab[..., 0], ab[..., 1]) - CAST[0]) / (CAST[1] - CAST[0]), 0, 1)
+    return np.asarray(part * part * (3 - 2 * part))
+
+
+def _darkened(said: np.ndarray, plate: np.ndarray) -> np.ndarray:
+    """a, b and maybe L of a wash (h, w, 2 or 3) float32 → (h, w, 3) float32 Lab: nothing outside of the plate, and as
+    dark as its chroma needs."""
+    ab = said[..., :2] * plate[..., None]
+    lightness = np.clip(100 - DARKER * np.hypot(ab[..., 0], ab[..., 1]), DARKEST, 100)
+    if said.shape[2] > 2:
+        lightness = np.minimum(lightness, 100 - plate * (100 - np.clip(said[..., 2], 0, 100)))
+    return np.dstack([lightness, ab]).astype(np.float32)
+
+
+# ---- at full size --------------------------------------------------------------------------------------
+
+
+def composed(pixels: np.ndarray, apart: Apart, wash: np.ndarray, paper: Paper = "keep") -> np.ndarray:
+    """A print with a wash on its paper: wash × ink × paper in linear light, (H, W, 3) uint8 sRGB.
+
+    `pixels` (H, W, 3) uint8 sRGB, of which `apart` is; `wash` (h, w, 3) float32 Lab, as `wash` gives it. The `paper` is
+    kept as it is (where there is no wash the very same pixels come out), made white, or tinted evenly. With a kept
+    paper, ink keeps its own tone, brown or black, unless the print was coloured before: then it is grey. A scan's black
+    border stays, whatever the paper.
+    """
+    light = lab_to_linear(wash)
+    if paper == "keep" and not apart.coloured:
+        return _in_bands(pixels, [light], _multiplied)
+    surface = apart.paper @ LUMINANCE
+    if paper == "keep":
+        there = np.dstack([light * apart.paper / surface[..., None], light, apart.plate])
+        return _in_bands(pixels, [there.astype(np.float32)], _recoloured)
+    ground = np.array(CREAM if paper == "tint" else (1, 1, 1), np.float32)
+    return _in_bands(pixels, [(light * ground / surface[..., None]).astype(np.float32)], _grey_multiplied)
+
+
+def layers(pixels: np.ndarray, apart: Apart, wash: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What an editor puts together again: the ink, (H, W) uint8 sRGB grey, to be multiplied; the wash, (H, W, 3) uint8
+    sRGB, below it; and the paper, (H, W, 3) uint8 sRGB, below both, multiplied as well. Arguments as of `composed`."""
+    height, width = pixels.shape[:2]
+    surface = np.ascontiguousarray((1 / (apart.paper @ LUMINANCE))[..., None], np.float32)
+    ink = _in_bands(pixels, [surface], _grey_of, channels=1)
+    washes = _in_bands(pixels, [lab_to_linear(wash)], _alone)
+    papers = _in_bands(pixels, [apart.paper], _alone)
+    return ink.reshape(height, width), washes, papers
 
 
 def on_photo(pixels: np.ndarray, ab: np.ndarray) -> np.ndarray:
@@ -80,23 +133,120 @@ def on_photo(pixels: np.ndarray, ab: np.ndarray) -> np.ndarray:
 
     `pixels` (H, W, 3) uint8 sRGB; `ab` (h, w, 2) float32 of its reduced copy.
     """
-
-    def add(ab: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        return color.lab_to_rgb(np.dstack([color.rgb_to_lab(pixels)[..., 0], ab]).astype(np.float32))
-
-    return _in_bands(pixels, ab.astype(np.float32), add)
+    return _in_bands(pixels, [ab.astype(np.float32)], _added)
 
 
-def _in_bands(
-    pixels: np.ndarray, small: np.ndarray, compose: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> np.ndarray:
+Band = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _multiplied(light: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    return _encoded(light * color.srgb_to_linear(pixels))
+
+
+def _grey_multiplied(light: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    return _encoded(light * (color.srgb_to_linear(pixels) @ LUMINANCE)[..., None])
+
+
+def _grey_of(factor: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    return _encoded(factor * (color.srgb_to_linear(pixels) @ LUMINANCE)[..., None])
+
+
+def _recoloured(there: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """`there` (h, w, 7): paper of light 1 × wash, wash, plate. Inside of the plate the ink is grey."""
+    linear = color.srgb_to_linear(pixels)
+    own = linear * there[..., 3:6]
+    grey = (linear @ LUMINANCE)[..., None] * there[..., :3]
+    return _encoded(own + there[..., 6:] * (grey - own))
+
+
+def _alone(light: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    return _encoded(light)
+
+
+def _added(ab: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    lab = np.dstack([color.rgb_to_lab(pixels)[..., 0], ab]).astype(np.float32)
+    return _encoded(lab_to_linear(into_gamut(lab)))
+
+
+def _in_bands(pixels: np.ndarray, small: list[np.ndarray], compose: Band, channels: int = 3) -> np.ndarray:
     """Enlarge `small` to the picture's size and compose both, a band of rows at a time."""
     height, width = pixels.shape[:2]
-    large = images.resize(small, width, height)
-    out = np.empty_like(pixels)
+    out = np.empty((height, width, channels), np.uint8)
     for top in range(0, height, BAND):
-        rows = slice(top, top + BAND)
-        out[rows] = compose(large[rows], pixels[rows])
+        end = min(height, top + BAND)
+        large = rows_of(small[0], (height, width), top, end)
+        out[top:end] = compose(large, pixels[top:end])
+    return out
+
+
+def rows_of(small: np.ndarray, shape: tuple[int, int], top: int, end: int) -> np.ndarray:
+    """The rows from `top` to `end` of (h, w, C) float32, enlarged linearly to `shape` (H, W): (end - top, W, C) float32.
+    They are the same whichever rows are asked for together."""
+    height, width = shape
+    if small.shape[:2] == shape:
+        return small[top:end]
+    above, down = _between(np.arange(top, end), height, small.shape[0])
+    left, across = _between(np.arange(width), width, small.shape[1])
+    return _enlarged(small, above, down, left, across)
+
+
+def _between(places: np.ndarray, length: int, small: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where pixels of a side of `length` px lie on one of `small`: after which pixel, and how far."""
+    at = np.clip((places + 0.5) * small / length - 0.5, 0, small - 1)
+    before = np.minimum(at.astype(np.int64), max(small - 2, 0))
+    return before, (at - before).astype(np.float32)
+
+
+@kernel(error_model="numpy", nogil=True)
+def _enlarged(
+    small: np.ndarray, above: np.ndarray, down: np.ndarray, left: np.ndarray, across: np.ndarray
+) -> np.ndarray:
+    height, width, count = small.shape
+    out = np.empty((len(above), len(left), count), np.float32)
+    row = np.empty((width, count), np.float32)
+    for y in range(len(above)):
+        here, below = above[y], min(above[y] + 1, height - 1)
+        for x in range(width):
+            for c in range(count):
+                row[x, c] = small[here, x, c] + down[y] * (small[below, x, c] - small[here, x, c])
+        for x in range(len(left)):
+            one, other = left[x], min(left[x] + 1, width - 1)
+            for c in range(count):
+                out[y, x, c] = row[one, c] + across[x] * (row[other, c] - row[one, c])
+    return out
+
+
+# ---- colours -------------------------------------------------------------------------------------------
+
+
+@cache
+def _codes() -> np.ndarray:
+    """(65536,) uint8 sRGB of linear light n / 65535. Each sRGB value comes back from its own light."""
+    return color.linear_to_srgb(np.arange(65536) / 65535)
+
+
+def _encoded(linear: np.ndarray) -> np.ndarray:
+    """(...) float32 linear light (clipped to 0..1) → (...) uint8 sRGB."""
+    places = np.clip(linear, 0, 1)
+    places *= np.float32(65535)
+    places += np.float32(0.5)
+    return np.take(_codes(), places.astype(np.uint16))
+
+
+def lab_to_linear(lab: np.ndarray) -> np.ndarray:
+    """(h, w, 3) float32 Lab → (h, w, 3) float32 linear sRGB, clipped to 0..1; L 100 without chroma is 1 exactly."""
+    linear = np.clip(color.lab_to_linear(lab), 0, 1)
+    linear[(lab[..., 0] >= 100) & (lab[..., 1] == 0) & (lab[..., 2] == 0)] = 1
+    return np.asarray(linear, np.float32)
+
+
+def into_gamut(lab: np.ndarray) -> np.ndarray:
+    """`color.into_gamut` of (h, w, 3) float32 Lab, by asking only for the places that are out of it."""
+    linear = color.lab_to_linear(lab)
+    outside = ((linear < -1e-3) | (linear > 1 + 1e-3)).any(-1)
+    out = lab.astype(np.float32, copy=True)
+    if outside.any():
+        out[outside] = color.into_gamut(lab[outside])
     return out
 
 

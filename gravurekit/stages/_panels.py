@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from gravurekit import color, folder, images, storage, tint
+from gravurekit import color, folder, images, paper, storage, tint
 from gravurekit.errors import PictureError, UsageError
 from gravurekit.fed import Place, on_sheet, redrawn
 from gravurekit.model.batches import prepared
@@ -51,7 +51,7 @@ class Row:
     said       whose it is, for `pictures.jsonl`; `caption` what is written below it
     original   (h, w, 3) uint8 sRGB, the picture as it is, or as it ought to come out
     ground     (h, w, 3) uint8 sRGB, what the colours are laid on
-    ink        (h, w) float32 0..100, its lightness, paper white
+    apart      the ground as ink and paper
     sheet      (H, W) float32 0..100, what the network is fed; `place`: where in it the picture lies
     photo      it is a photograph: its lightness stays, and chroma is added to it
     """
@@ -60,7 +60,7 @@ class Row:
     caption: str
     original: np.ndarray
     ground: np.ndarray
-    ink: np.ndarray
+    apart: paper.Apart
     sheet: np.ndarray
     place: Place
     photo: bool = False
@@ -212,9 +212,8 @@ def _sample(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray], number: 
         original = color.multiply(color.lab_to_rgb(truth), ground)
     label = str((entry["labels"] or [""])[0])
     said = {name: entry[name] for name in ("key", "photo_key", "variant", "split")} | {"label": label}
-    return Row(
-        said, f"{label or 'no label'}  {entry['key']}  {entry['split']}", original, ground, ink, sheet, place, photo
-    )
+    caption = f"{label or 'no label'}  {entry['key']}  {entry['split']}"
+    return Row(said, caption, original, ground, paper.apart(ground), sheet, place, photo)
 
 
 # ---- prints --------------------------------------------------------------------------------------------
@@ -236,10 +235,10 @@ def _prints(watch: Path, manifest: Mapping[str, Any], note: Callable[[str], None
 
 
 def _print(watch: Path, item: Record, manifest: Mapping[str, Any]) -> Row:
-    pixels = images.read(watch / item.file_name, reduce_to=tint.WORK_SIDE, thrifty=True).pixels
+    pixels = images.read(watch / item.file_name, reduce_to=paper.WORK_SIDE, thrifty=True).pixels
     if min(pixels.shape[:2]) < LEAST:
         raise PictureError("too-small", f"{pixels.shape[1]} × {pixels.shape[0]} px, at least {LEAST} each are needed")
-    ink = tint.print_ink(pixels)
+    ink = paper.apart(pixels).grey
     try:
         drawn = redrawn(ink, manifest["style"])
     except (UsageError, KeyError, TypeError, ValueError, cv2.error) as error:
@@ -249,8 +248,7 @@ def _print(watch: Path, item: Record, manifest: Mapping[str, Any]) -> Row:
     tall, wide = _fitted(ink.shape, sheet.shape)
     small = images.resize(pixels, wide, tall)
     said = {"key": item.key, "file": Path(item.file_name).name}
-    lightness = tint.grey_lightness(images.resize(ink, wide, tall))
-    return Row(said, f"print  {said['file']}", small, small, lightness, sheet, place)
+    return Row(said, f"print  {said['file']}", small, small, paper.apart(small), sheet, place)
 
 
 # ---- what the network says -----------------------------------------------------------------------------
@@ -279,14 +277,12 @@ def _asked(
 
 def _composed(row: Row, answer: _Answer) -> np.ndarray:
     """The colours on the picture's ground, (h, w, 3) uint8 sRGB."""
-    height, width = row.ground.shape[:2]
-    ab = images.resize(np.ascontiguousarray(answer.ab[row.place]), width, height)
+    ab = np.ascontiguousarray(answer.ab[row.place])
     if row.photo:
-        return tint.on_photo(row.ground, ab)
-    lightness = None
-    if answer.lightness is not None:
-        lightness = images.resize(np.ascontiguousarray(answer.lightness[row.place]), width, height)
-    return tint.under_ink(row.ground, row.ink, ab, lightness)
+        height, width = row.ground.shape[:2]
+        return tint.on_photo(row.ground, images.resize(ab, width, height))
+    lightness = None if answer.lightness is None else answer.lightness[row.place]
+    return tint.composed(row.ground, row.apart, tint.wash(ab, lightness, row.apart))
 
 
 def _grey(L: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from gravurekit import audit, folder, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, ModelError, PictureError, UsageError
-from gravurekit.fed import on_sheet, redrawn
+from gravurekit.fed import Place, on_sheet, redrawn
 from gravurekit.folder import State, Summary
 from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
@@ -25,9 +25,9 @@ from gravurekit.record import Record
 if TYPE_CHECKING:
     import numpy as np
 
-    from gravurekit.model.predictor import Predictor
+    from gravurekit.model.predictor import Prediction, Predictor
 
-REVISION = 2
+REVISION = 3
 MODEL = "model.safetensors"
 
 
@@ -215,20 +215,26 @@ def _files(item: Record, settings: Settings) -> list[str]:
 
 
 def _colour(each: _Print, job: Job, predictor: "Predictor") -> Record:
-    from gravurekit import images, tint
+    import numpy as np
+
+    from gravurekit import images, paper, tint
 
     settings = job.settings
     pixels = images.read(each.path).pixels
     if settings.photo:
         fed = tint.photo_lightness(pixels)
-        ab, classes = _predict(fed, predictor, settings)
-        coloured = tint.on_photo(pixels, ab)
+        prediction, place = _predict(fed, predictor, settings)
+        height, width = fed.shape
+        ab = np.ascontiguousarray(prediction.ab[place]) * np.float32(settings.saturation)
+        coloured = tint.on_photo(pixels, images.resize(ab, width, height))
     else:
-        ink = tint.print_ink(pixels)
+        apart = paper.apart(pixels)
         style = predictor.about.get("style") if settings.feed == "style" else None
-        fed = tint.grey_lightness(redrawn(ink, style))
-        ab, classes = _predict(fed, predictor, settings)
-        coloured = tint.under_ink(pixels, tint.grey_lightness(ink), ab)
+        fed = tint.grey_lightness(redrawn(apart.grey, style))
+        prediction, place = _predict(fed, predictor, settings)
+        lightness = None if prediction.lightness is None else prediction.lightness[place]
+        wash = tint.wash(prediction.ab[place], lightness, apart, saturation=settings.saturation)
+        coloured = tint.composed(pixels, apart, wash)
     data = images.encode_png(coloured)
     item = Record(
         key=records.key_of(each.sha256),
@@ -238,7 +244,7 @@ def _colour(each: _Print, job: Job, predictor: "Predictor") -> Record:
         height=pixels.shape[0],
         title=each.path.name,
         made_from=each.made_from,
-        scores={f"class {label}": round(odds, 4) for label, odds in classes[:3]},
+        scores={f"class {label}": round(odds, 4) for label, odds in prediction.classes[:3]},
     )
     # first the line, then the file: killed in between, the next run still knows whose file it is
     storage.append_line(job.out / METADATA, item.to_json())
@@ -248,20 +254,11 @@ def _colour(each: _Print, job: Job, predictor: "Predictor") -> Record:
     return item
 
 
-def _predict(
-    L: "np.ndarray", predictor: "Predictor", settings: Settings
-) -> "tuple[np.ndarray, list[tuple[str, float]]]":
-    """(H, W) L → (H, W, 2) float32 ab, and class probabilities. The network sees the picture as in training: in the
+def _predict(L: "np.ndarray", predictor: "Predictor", settings: Settings) -> "tuple[Prediction, Place]":
+    """What the network says of (H, W) L, and where in that the picture lies. It sees the picture as in training: in the
     middle of a white sheet of the samples' shape."""
-    import numpy as np
-
-    from gravurekit import images
-
-    height, width = L.shape
     sheet, place = on_sheet(L, *_sheet(predictor.trained_size, settings.work_size))
-    prediction = predictor.predict(sheet)
-    ab = prediction.ab[place] * settings.saturation
-    return images.resize(np.ascontiguousarray(ab), width, height), prediction.classes
+    return predictor.predict(sheet), place
 
 
 def _sheet(trained: tuple[int, int], long_side: int) -> tuple[int, int]:

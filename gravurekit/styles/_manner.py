@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gravurekit import images, tint
+from gravurekit import images, paper
 from gravurekit.errors import PictureError, UsageError
 from gravurekit.foreign import picture_files, stamp
 from gravurekit.styles import _features, _sheets
@@ -100,7 +100,7 @@ def _ink(path: Path, side: int) -> np.ndarray:
         pixels = images.read(path, reduce_to=2 * side).pixels
     except PictureError as error:
         raise UsageError(f"--style-image {path}: {error.detail}: take it out, or name others") from None
-    ink = tint.print_ink(pixels)
+    ink = paper.apart(pixels).grey
     small = images.fit_short_side(ink, min(side, *ink.shape), 4 * side)
     return small.astype(np.float32) / 255
 

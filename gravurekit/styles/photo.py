@@ -10,7 +10,7 @@ from pydantic import Field
 from gravurekit import settings
 from gravurekit.color import linear_to_srgb, srgb_to_linear
 from gravurekit.layers import Layers
-from gravurekit.tint import LUMINANCE
+from gravurekit.paper import LUMINANCE
 
 REVISION = 1
 

@@ -212,12 +212,12 @@ def test_a_sample_is_shown_as_the_print_that_it_is_of(made: Path, tmp_path: Path
     padding."""
     for row in panels(tmp_path / "run", made)._rows:
         height, width = row.original.shape[:2]
-        assert row.sheet.shape == SIZE[::-1] and row.sheet[row.place].shape == (height, width) == row.ink.shape
+        assert row.sheet.shape == SIZE[::-1] and row.sheet[row.place].shape == (height, width) == row.apart.ink.shape
         outside = row.sheet.copy()
         outside[row.place] = 100
         assert (outside > 99).all()
-        lab = color.rgb_to_lab(row.original)
-        assert (lab[..., 0] <= row.ink + 1.5).all() and np.abs(lab[row.ink < 1, 1:]).max(initial=0) < 3
+        lab, ink = color.rgb_to_lab(row.original), color.rgb_to_lab(row.ground)[..., 0]
+        assert (lab[..., 0] <= ink + 1.5).all() and np.abs(lab[ink < 1, 1:]).max(initial=0) < 3
         assert np.hypot(lab[..., 1], lab[..., 2]).mean() > 3
 
 
@@ -237,7 +237,7 @@ def test_photographs_keep_their_lightness(made: Path, tmp_path: Path) -> None:
     mirror: Any = Mirror()
     answers = _panels._asked(mirror, torch.from_numpy(np.stack([row.sheet for row in rows]))[:, None])
     for row, coloured in zip(rows, found._coloured(answers), strict=True):
-        assert np.abs(color.rgb_to_lab(coloured)[..., 0] - row.ink).max() < 2
+        assert np.abs((color.rgb_to_lab(coloured) - color.rgb_to_lab(row.ground))[..., 0]).max() < 2
 
 
 # ---- prints --------------------------------------------------------------------------------------------
