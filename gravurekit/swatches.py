@@ -18,10 +18,11 @@ from gravurekit.shards import palette
 
 Colour = tuple[int, int, int]  # sRGB, each 0..255
 
-# What colourists of prints painted with, which CSS has no names for: about the tint of each on paper
+# About the tint on paper of what colourists of prints painted with. Red and blue are among them, because those of CSS
+# are lamps of a screen: a wash of its blue is violet, where theirs was Prussian blue.
 PIGMENTS: dict[str, Colour] = {
-    "carmine": (150, 0, 24), "gamboge": (228, 155, 15), "madder": (165, 38, 60), "ochre": (204, 142, 53),
-    "sepia": (112, 66, 20), "ultramarine": (39, 50, 150), "umber": (115, 82, 60), "verdigris": (67, 140, 125),
+    "blue": (0, 105, 160), "carmine": (150, 0, 24), "gamboge": (228, 155, 15), "madder": (165, 38, 60),
+    "ochre": (204, 142, 53), "red": (204, 38, 44), "sepia": (112, 66, 20), "ultramarine": (39, 50, 150), "umber": (115, 82, 60), "verdigris": (67, 140, 125),
     "vermilion": (227, 66, 52),
 }  # fmt: skip
 HEX = re.compile(r"#([0-9a-f]{3}|[0-9a-f]{6})|[0-9a-f]{6}")
@@ -29,10 +30,10 @@ MOST_COLOURS = 64
 
 TOTAL = 1_000_000  # "pixels" of a histogram that is made up
 LIGHTEST, DARKEST = 0.92, 0.66  # Oklab lightness that a colour is brought between
-MOST = 55.0  # chroma, ab units: 95 of 100 washes of the training data have less
-NEUTRAL = 0.35  # share that is paper
-SPREAD = 8.0  # standard deviation of a colour, ab units
-FADING = 0.25  # of a colour, the share that is spread evenly between the paper and it
+MOST = 50.0  # chroma, ab units: 90 of 100 washes of the training data have less
+NEUTRAL = 0.5  # share that is paper: half of the washes of the training data have more
+SPREAD = 5.0  # standard deviation of a colour, ab units
+FADING = 0.5  # of a colour, the share that is spread evenly between the paper and it
 
 
 @dataclass(frozen=True)

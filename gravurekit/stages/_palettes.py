@@ -53,14 +53,17 @@ def write(run: Path, samples: "ShardSet") -> None:
 
 
 def _sums(manifest: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By kind and word the number of samples and their palette; none of shards that don't tell."""
     try:
-        found = manifest["palettes"]
-        return {kind: {word: {"samples": said["samples"], "ab": said["ab"]} for word, said in found[kind].items()}
-                for kind in KINDS}  # fmt: skip
-    except (KeyError, TypeError, AttributeError):
-        raise DataError(
-            f"{shards.MANIFEST} doesn't say which colours there are: run `gravurekit shard` again"
-        ) from None
+        return {
+            kind: {
+                word: {"samples": int(said["samples"]), "ab": str(said["ab"])}
+                for word, said in manifest["palettes"].get(kind, {}).items()
+            }
+            for kind in KINDS
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DataError(f"the palettes in {shards.MANIFEST} are damaged: run `gravurekit shard` again") from None
 
 
 def _large(sums: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> set[tuple[str, str]]:
