@@ -19,7 +19,7 @@ from gravurekit.folder import NEW, State, Summary
 from gravurekit.model.ranks import place
 from gravurekit.progress import SILENT, Watch
 from gravurekit.receipt import RECEIPT, Plan, differences, newest_finished, read_receipt
-from gravurekit.stages import _beginning, _data_card
+from gravurekit.stages import _beginning, _data_card, _palettes
 from gravurekit.stages._beginning import INIT, Beginning
 from gravurekit.stages._listening import Listener, Shown
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gravurekit.model.recipe import Recipe
     from gravurekit.shards.reader import ShardSet
 
-REVISION = 3
+REVISION = 4
 # what changes nothing of the result
 FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples", "panels", "compile"}
 SHOWN = (
@@ -231,7 +231,7 @@ def _led(job: Job, watch: Watch, team: "Team | None") -> Summary:
         samples, facts = _train(job, out, plan, init, listener, team)
         from gravurekit.model.trainer import MODEL
 
-        made = (MODEL, shards.LEARNED, shards.INHERITED, _data_card.CARD)
+        made = (MODEL, shards.LEARNED, shards.INHERITED, _data_card.CARD, _palettes.FILE)
         files = {name: metadata.file_sha256(out / name) for name in made if (out / name).exists()}
         return folder.seal(out, plan, samples, [], (), time.monotonic() - began, facts, files)
 
@@ -252,6 +252,7 @@ def _train(
     about = (init.about if init else {}) | {"shards": plan.inputs["manifest"]}
     if team is None or team.leads:
         about |= _about(_data_card.write(job.source, out, samples.manifest, plan.inputs["manifest"]))
+        _palettes.write(out, samples)
     if _manifest_digest(job.source) != plan.inputs["manifest"]:
         raise DataError(f"{job.source} was made anew while the training began: run the same command again")
     config, recipe = _network(job.settings, samples), _recipe(job.settings, samples)

@@ -19,7 +19,7 @@ from gravurekit.model.checkpoint import load_model
 from gravurekit.model.network import NetworkConfig, build
 from gravurekit.model.predictor import Prediction, Predictor
 from gravurekit.receipt import RECEIPT, read_receipt
-from gravurekit.stages import _data_card, colorize, train
+from gravurekit.stages import _data_card, _palettes, colorize, train
 from gravurekit.stages._data_card import CARD
 
 TRAIN = ("train", "tensors", "--head", "average", "--batch", "2", "--steps", "2", "--quiet")
@@ -118,7 +118,7 @@ def test_a_run_carries_the_numbers_of_what_it_learned_from(here: Path, quick: Tr
     learnt = card["splits"]["train"]
     assert quick.about["licenses"] == learnt["licenses"] and quick.about["sources"] == learnt["sources"]
     receipt = read_receipt(run)
-    assert receipt and receipt.files.keys() == {trainer.MODEL, shards.LEARNED, CARD}
+    assert receipt and receipt.files.keys() == {trainer.MODEL, shards.LEARNED, CARD, _palettes.FILE}
     assert audit.inspect(run, deep=True).faults == []
 
 

@@ -1,0 +1,87 @@
+"""Other colours after the fact: what a network can't be told is done to its wash, and hints are met to the end.
+
+Colour statistics are those of Pitié and Kokaram, "The linear Monge-Kantorovitch linear colour mapping for
+example-based colour transfer", 2007.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gravurekit.model.palette import COUNTED_STEP
+
+Spread = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+PALE = 15.0  # chroma, ab units: cells of a palette below it are paper
+DULL = 4.0  # standard deviation, ab units, which colours are taken to have at least: less isn't stretched further
+
+
+def transferred(ab: np.ndarray, palette: np.ndarray, painted: np.ndarray | None = None) -> np.ndarray:
+    """Colours with the mean and the covariance of a palette, moved as little as that takes (Monge–Kantorovich).
+
+    ab       (h, w, 2) float32, ab units: what the network says without having been told a palette
+    palette  (27, 27) numbers ≥ 0, a histogram of a and b as shards count them; the paper in it counts for nothing,
+             unless there is nothing else
+    painted  (h, w) float32 0..1, how much of a place is painted: only that counts, and only that is changed; None: all
+    returns  (h, w, 2) float32
+    """
+    weights = np.ones(ab.shape[:2]) if painted is None else np.asarray(painted, np.float64)
+    if weights.sum() <= 0:
+        return ab
+    to_mean, to_covariance = _moments(*_coloured(palette))
+    points = ab.reshape(-1, 2).astype(np.float64)
+    from_mean, from_covariance = _moments(points, weights.ravel())
+    move = _monge_kantorovich(from_covariance + DULL**2 * np.eye(2), to_covariance)
+    moved = ((points - from_mean) @ move.T + to_mean).reshape(ab.shape)
+    return np.asarray(ab + weights[..., None] * (moved - ab), np.float32)
+
+
+def _coloured(palette: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The colours of a palette's cells (729, 2), and how much of each there is (729,), without the paper."""
+    edge = len(palette) // 2
+    centres = np.arange(-edge, edge + 1) * float(COUNTED_STEP)
+    places = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1).reshape(-1, 2)
+    counts = np.asarray(palette, np.float64).ravel()
+    vivid = counts * (np.hypot(*places.T) >= PALE)
+    return places, vivid if vivid.sum() > 0 else counts
+
+
+def _moments(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean (2,) and covariance (2, 2) of points (n, 2)."""
+    mean = weights @ points / weights.sum()
+    away = points - mean
+    return mean, (away * weights[:, None]).T @ away / weights.sum()
+
+
+def _monge_kantorovich(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The symmetric matrix T with T·one·T = other, for covariances (2, 2), `one` of full rank."""
+    root = _root(one)
+    back = np.linalg.inv(root)
+    return np.asarray(back @ _root(root @ other @ root) @ back)
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+    return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T)
+
+
+# ---- hints ---------------------------------------------------------------------------------------------
+
+
+def met(wash: np.ndarray, places: np.ndarray, asked: np.ndarray, spread: Spread) -> np.ndarray:
+    """A wash that has the colours that were asked for: what it lacks at each place is added there, and less and less
+    along what lies between the lines.
+
+    wash    (h, w, 3) float32 Lab
+    places  (n, 2) x and y, px of the wash; those outside count at its nearest place
+    asked   (n, 3) float32 Lab, what the wash is to be there
+    spread  places, (n, C) values → (h, w, C) values, (h, w) 0..1 how far they hold: `edges.spread` with its guide and
+            reach
+    returns (h, w, 3) float32 Lab
+    """
+    if not len(places):
+        return wash
+    height, width = wash.shape[:2]
+    x = np.clip(places[:, 0].astype(int), 0, width - 1)
+    y = np.clip(places[:, 1].astype(int), 0, height - 1)
+    lacking, holds = spread(places, (asked - wash[y, x]).astype(np.float32))
+    return np.asarray(wash + holds[..., None] * lacking, np.float32)

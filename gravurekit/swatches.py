@@ -1,0 +1,158 @@
+"""Colours that people ask for: a few words or a picture, as the histogram of a and b that a network is told.
+
+A network learned from washes, so it is told colours as a wash has them: light, with a chroma that paint on paper can
+have, spread a little, fading into the paper. How is measured by experiments/palettes.py.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import ImageColor
+
+from gravurekit import color, images
+from gravurekit.errors import UsageError
+from gravurekit.settings import did_you_mean
+from gravurekit.shards import palette
+
+Colour = tuple[int, int, int]  # sRGB, each 0..255
+
+# About the tint on paper of what colourists of prints painted with. Red and blue are among them, because those of CSS
+# are lamps of a screen: a wash of its blue is violet, where theirs was Prussian blue.
+PIGMENTS: dict[str, Colour] = {
+    "blue": (0, 105, 160), "carmine": (150, 0, 24), "gamboge": (228, 155, 15), "madder": (165, 38, 60),
+    "ochre": (204, 142, 53), "red": (204, 38, 44), "sepia": (112, 66, 20), "ultramarine": (39, 50, 150), "umber": (115, 82, 60), "verdigris": (67, 140, 125),
+    "vermilion": (227, 66, 52),
+}  # fmt: skip
+HEX = re.compile(r"#([0-9a-f]{3}|[0-9a-f]{6})|[0-9a-f]{6}")
+MOST_COLOURS = 64
+
+TOTAL = 1_000_000  # "pixels" of a histogram that is made up
+LIGHTEST, DARKEST = 0.92, 0.66  # Oklab lightness that a colour is brought between
+MOST = 50.0  # chroma, ab units: 90 of 100 washes of the training data have less
+NEUTRAL = 0.5  # share that is paper: half of the washes of the training data have more
+SPREAD = 5.0  # standard deviation of a colour, ab units
+FADING = 0.5  # of a colour, the share that is spread evenly between the paper and it
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A place of a picture, px from its upper left corner, and the colour that its wash is to have there."""
+
+    x: float
+    y: float
+    rgb: Colour
+
+
+def colours(text: str) -> list[Colour]:
+    """What '#a01828, #e0b088' or 'red, ochre' names, in that order; a colour that comes twice is kept twice, and so
+    counts twice. Raises UsageError for what is no colour."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(f"{text[:80]!r} names no colours: write them as 'red,#e0b088', a comma between two")
+    if len(words) > MOST_COLOURS:
+        raise UsageError(f"{len(words)} colours are more than a palette can tell apart: at most {MOST_COLOURS}")
+    return [colour(word) for word in words]
+
+
+def colour(word: str) -> Colour:
+    """One colour: #rrggbb, #rgb, rrggbb (shells take a # for a remark), a name that CSS has, or one of PIGMENTS.
+    Raises UsageError."""
+    name = " ".join(word.lower().split())
+    if HEX.fullmatch(name):
+        digits = name.lstrip("#")
+        wide = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+        return int(wide[:2], 16), int(wide[2:4], 16), int(wide[4:], 16)
+    if name in PIGMENTS:
+        return PIGMENTS[name]
+    if name.replace(" ", "") in ImageColor.colormap:
+        found = ImageColor.getrgb(name.replace(" ", ""))
+        return found[0], found[1], found[2]
+    near = did_you_mean(name, [*PIGMENTS, *ImageColor.colormap]) if not name.startswith("#") else ""
+    said = near if near.startswith("; did") else ""
+    raise UsageError(f"{word[:40]!r} is no colour{said}; write #rrggbb, or a name such as red, teal or ochre")
+
+
+def as_wash(rgb: Colour) -> np.ndarray:
+    """A colour as a wash of it would be, (3,) float32 Lab: its hue as people see it (Oklab's: in Lab a blue that gets
+    lighter turns purple), light enough to let the ink be seen, and as much of its chroma as sRGB shows then."""
+    lab = color.linear_to_oklab(color.srgb_to_linear(np.array([[rgb]], np.uint8)))
+    lab[..., 0] = np.clip(lab[..., 0], DARKEST, LIGHTEST)
+    light = color.linear_to_srgb(color.oklab_to_linear(color.oklab_into_gamut(lab)))
+    return np.asarray(color.rgb_to_lab(light)[0, 0])
+
+
+def histogram(
+    asked: Sequence[Colour],
+    neutral: float = NEUTRAL,
+    spread: float = SPREAD,
+    fading: float = FADING,
+    most: float = MOST,
+) -> np.ndarray:
+    """A palette of some colours, each as much as the others, as if it had been counted over a wash.
+
+    asked    sRGB colours, at least one; greys count as paper
+    neutral  share 0..1 of the wash that is bare paper
+    spread   standard deviation of a colour, ab units; 0: all of it in its own cell
+    fading   share 0..1 of a colour that lies between the paper and it
+    most     chroma, ab units, beyond which a colour is told with less
+    returns  (27, 27) int64 that add up to about TOTAL, as `shards.palette.counted` has them
+    """
+    if not asked:
+        raise ValueError("a palette needs a colour")
+    shares = np.zeros((palette.SIDE, palette.SIDE))
+    middle = palette.EDGE
+    shares[middle, middle] += neutral
+    for rgb in asked:
+        ab = as_wash(rgb)[1:].astype(np.float64)
+        ab *= min(1.0, most / max(float(np.hypot(*ab)), 1e-6))
+        steps = np.linspace(0.1, 0.9, 9)
+        parts = [(ab, 1 - fading)] + [(ab * step, fading / len(steps)) for step in steps]
+        for place, share in parts:
+            shares += (1 - neutral) / len(asked) * share * _blot(place, spread)
+    return np.asarray(np.rint(shares / shares.sum() * TOTAL), np.int64)
+
+
+def _blot(ab: np.ndarray, spread: float) -> np.ndarray:
+    """(27, 27) float64 that add up to 1: a colour (2,) and what lies around it, as a Gaussian; with no spread it counts
+    at the four cells around it, by its nearness."""
+    centres = (np.arange(palette.SIDE) - palette.EDGE) * float(palette.STEP)
+    if spread > 0:
+        a, b = (np.exp(-0.5 * ((centres - value) / spread) ** 2) for value in ab)
+    else:
+        a, b = (np.clip(1 - np.abs(centres - value) / palette.STEP, 0, None) for value in ab)
+    blot = np.outer(a, b)
+    return blot / blot.sum()
+
+
+def histogram_of_picture(pixels: np.ndarray) -> np.ndarray:
+    """The palette of a picture, (H, W, 3) uint8 sRGB → (27, 27) int64, counted over a reduced copy of it as over the
+    washes of the training data."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, 256 / max(height, width))
+    small = images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+    lab8 = color.lab_to_lab8(color.rgb_to_lab(small)).transpose(2, 0, 1)
+    return palette.counted(lab8, (0, 0, *lab8.shape[1:]))
+
+
+def hint_planes(
+    hints: Sequence[Hint], picture: tuple[int, int], sheet: tuple[int, int], place: tuple[slice, slice], side: int = 4
+) -> np.ndarray:
+    """Hints as `Predictor.predict` takes them: small squares, as in training. Where two meet, the later one counts.
+
+    hints    in px of the picture
+    picture  its width and height, px
+    sheet    height and width of what the network sees, px
+    place    rows and columns of the sheet in which the picture lies
+    side     of a square, px of the sheet; a multiple of 2, because the target has half the size
+    returns  (height, width, 3) float32: a and b in ab units, and 1 where they are told, else all 0
+    """
+    planes = np.zeros((*sheet, 3), np.float32)
+    rows, columns = place
+    for hint in hints:
+        y = rows.start + (hint.y + 0.5) * (rows.stop - rows.start) / picture[1]
+        x = columns.start + (hint.x + 0.5) * (columns.stop - columns.start) / picture[0]
+        top, left = (max(0, 2 * round((at - side / 2) / 2)) for at in (y, x))
+        planes[top : top + side, left : left + side] = (*as_wash(hint.rgb)[1:], 1)
+    return planes

@@ -1,0 +1,92 @@
+"""Colour statistics that are carried over, and hints that are met."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gravurekit import recolour, swatches
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def colours(seed: int, dull: float = 1.0) -> np.ndarray:
+    """(24, 32, 2) float32, as various as those of a vivid wash."""
+    rng = np.random.default_rng(seed)
+    turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+    mix = turn @ np.diag(rng.uniform(12, 30, 2)) @ turn.T
+    return ((rng.normal(size=(24, 32, 2)) @ mix + rng.normal(size=2) * 20) * dull).astype(np.float32)
+
+
+def moments(ab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    points = ab.reshape(-1, 2).astype(float)
+    return points.mean(0), np.cov(points.T, bias=True)
+
+
+@settings(deadline=None, max_examples=50)
+@given(SEEDS, st.sampled_from(["red", "blue,ochre", "teal,gold,pink"]))
+def test_colours_take_the_mean_and_nearly_the_spread_of_the_palette(seed: int, words: str) -> None:
+    histogram = swatches.histogram(swatches.colours(words))
+    mean, covariance = recolour._moments(*recolour._coloured(histogram))
+    found_mean, found = moments(recolour.transferred(colours(seed), histogram))
+    assert np.allclose(found_mean, mean, atol=0.05)
+    assert np.trace(found) <= np.trace(covariance) * 1.001  # dull colours are stretched less, never more
+    assert np.trace(found) >= np.trace(covariance) * 0.75
+
+
+@settings(deadline=None, max_examples=50)
+@given(SEEDS)
+def test_colours_that_are_those_of_the_palette_hardly_move(seed: int) -> None:
+    """Of all maps that fit, Monge–Kantorovich's moves the least: its matrix is symmetric and turns nothing round."""
+    rng = np.random.default_rng(seed)
+    matrices = [rng.normal(size=(2, 2)) for _ in range(2)]
+    one, other = (m @ m.T + np.eye(2) for m in matrices)
+    move = recolour._monge_kantorovich(one, other)
+    assert np.allclose(move @ one @ move.T, other) and np.allclose(move, move.T)
+    assert np.linalg.eigvalsh(move).min() > 0
+    assert np.allclose(recolour._monge_kantorovich(one, one), np.eye(2))
+
+
+@pytest.mark.parametrize("dull", [0.0, 1e-6])
+def test_a_grey_wash_takes_the_colour_evenly(dull: float) -> None:
+    found = recolour.transferred(colours(3, dull), swatches.histogram([(204, 38, 44)]))
+    assert np.isfinite(found).all() and np.ptp(found, axis=(0, 1)).max() < 1
+    assert found[0, 0, 0] > 15
+
+
+def test_what_isnt_painted_stays() -> None:
+    ab, painted = colours(5), np.zeros((24, 32), np.float32)
+    red = swatches.histogram([(204, 38, 44)])
+    assert np.array_equal(recolour.transferred(ab, red, painted), ab)
+    painted[:, :16] = 1
+    found = recolour.transferred(ab, red, painted)
+    assert np.array_equal(found[:, 16:], ab[:, 16:]) and not np.allclose(found[:, :16], ab[:, :16])
+
+
+def test_a_palette_of_paper_alone_takes_the_colour_away() -> None:
+    found = recolour.transferred(colours(7), swatches.histogram([(255, 255, 255)]))
+    assert np.hypot(*found.mean((0, 1))) < 1
+
+
+def spread(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `edges.spread` where no line is: the nearest place's value, fading over 10 px."""
+    y, x = np.indices((24, 32))
+    away = np.stack([np.hypot(x - int(px), y - int(py)) for px, py in places])
+    return values[away.argmin(0)], np.clip(1 - away.min(0) / 10, 0, 1)
+
+
+def test_hints_are_met_where_they_are_and_change_nothing_far_away() -> None:
+    wash = np.dstack([np.full((24, 32), 80, np.float32), colours(9)])
+    places, asked = np.array([[3, 4], [28, 20]]), np.array([[60, 60, 30], [70, -5, -40]], np.float32)
+    found = recolour.met(wash, places, asked, spread)
+    assert np.allclose(found[4, 3], asked[0], atol=1e-4) and np.allclose(found[20, 28], asked[1], atol=1e-4)
+    assert np.array_equal(found[4, 20], wash[4, 20]) and found.dtype == np.float32
+
+
+def test_hints_outside_count_at_the_nearest_place_and_none_change_nothing() -> None:
+    wash = np.zeros((24, 32, 3), np.float32)
+    assert recolour.met(wash, np.zeros((0, 2)), np.zeros((0, 3), np.float32), spread) is wash
+    found = recolour.met(wash, np.array([[99.0, -5.0]]), np.array([[60, 60, 30]], np.float32), lambda p, v: (
+        np.broadcast_to(v[0], (24, 32, 3)), np.eye(24, 32, 8, dtype=np.float32)
+    ))  # fmt: skip
+    assert np.allclose(found[0, 8], (60, 60, 30))
