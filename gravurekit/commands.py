@@ -231,9 +231,17 @@ def colorize(
     ] = None,
     out: Annotated[str | None, typer.Option(help="The folder that is filled.", show_default="coloured")] = None,
     runs: Annotated[str | None, typer.Option(help="Where trainings lie.", show_default="runs")] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(help="Colour in the manner of this picture, or of a kept mood; of several in their mean's."),
+    ] = None,
+    save_like: Annotated[
+        str | None, typer.Option(help="Keep the mood of --like in this file, for the next time.")
+    ] = None,
 ) -> Paths:
     """Prints → coloured/."""
-    return {"prints": prints or None, "model": model, "coloured": out, "runs": runs}
+    steered = {"manner": like or None, "mood": save_like}
+    return {"prints": prints or None, "model": model, "coloured": out, "runs": runs, **steered}
 
 
 @app.command(help=VERBS["run"])

@@ -7,6 +7,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -74,6 +75,17 @@ def contents_of(path: Path, sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise PictureError("changed", "its file changed meanwhile: run the same command again")
     return data
+
+
+def pixels_in(data: bytes) -> int:
+    """How many pixels a picture has, by its header; 0 if that can't be read, which `decode` will tell."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image = _open(data)
+        except PictureError:
+            return 0
+        return image.width * image.height
 
 
 def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS, thrifty: bool = False) -> Picture:
@@ -231,11 +243,14 @@ def fitted(width: int, height: int, side: int, max_long_side: int) -> tuple[int,
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def encode_png(pixels: np.ndarray, software: str = "") -> bytes:
-    """(H, W) or (H, W, 3) uint8 sRGB → a PNG file, lossless, without metadata but for the name of the `software`."""
+def encode_png(pixels: np.ndarray, software: str = "", said: Mapping[str, str] | None = None) -> bytes:
+    """(H, W) or (H, W, 3) uint8 sRGB → a PNG file, lossless, without metadata but for the name of the `software`, and
+    the texts that are `said`, by keyword."""
     buffer, about = io.BytesIO(), PngImagePlugin.PngInfo()
     if software:
         about.add_text("Software", software)
+    for keyword, text in (said or {}).items():
+        about.add_itxt(keyword, text)
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=about)
     return buffer.getvalue()
 

@@ -64,6 +64,8 @@ class Paths(settings.Settings):
     watch: str = Field("", description="Real prints that are shown in a training's panels; empty: none.")
     prints: tuple[str, ...] = Field((), description="Pictures or folders to colour.")
     model: str = Field("", description="The run that colours; empty: the newest finished one.")
+    manner: tuple[str, ...] = Field((), description="Pictures, or kept moods, in whose manner prints are coloured.")
+    mood: str = Field("", description="Where colorize keeps the mood of these; empty: nowhere.")
     coloured: str = Field("coloured", description="What was coloured.")
 
 
@@ -275,7 +277,9 @@ def _train(knobs: train.Settings, tables: Tables, paths: Paths) -> train.Job:
 def _colorize(knobs: colorize.Settings, tables: Tables, paths: Paths) -> colorize.Job:
     prints = [Path(name) for name in paths.prints]
     model = Path(paths.model) if paths.model else None
-    return colorize.Job(prints, Path(paths.coloured), model, Path(paths.runs), knobs)
+    like = [Path(name) for name in paths.manner]
+    mood = Path(paths.mood) if paths.mood else None
+    return colorize.Job(prints, Path(paths.coloured), model, Path(paths.runs), knobs, like, mood)
 
 
 _JOBS: Mapping[str, Callable[[Any, Tables, Paths], Any]] = {

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -13,6 +14,8 @@ TUNING_PAYS = 1000  # steps; an estimate, not measured: cuDNN tries up to ten wa
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _ENVIRONMENT = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES")
 _BYTES = 1 << 20
+
+_lock, _computing_alone, _threads = threading.Lock(), 0, 1
 
 
 @contextmanager
@@ -76,3 +79,23 @@ def freed_memory_kept() -> Iterator[None]:
         libc.mallopt(_MMAP_THRESHOLD, 32 * _BYTES)
         libc.mallopt(_TRIM_THRESHOLD, 64 * _BYTES)
         libc.malloc_trim(0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While this is open, in any of the program's threads, torch computes with one thread on the CPU: sums are cut into
+    as many parts as there are threads, so their last bits would say how many there were. Several pictures at once, in
+    threads of the program, use the cores better anyway."""
+    global _computing_alone, _threads
+    with _lock:
+        if _computing_alone == 0:
+            _threads = torch.get_num_threads()
+        _computing_alone += 1
+    torch.set_num_threads(1)  # each thread of a program has its own number
+    try:
+        yield
+    finally:
+        with _lock:
+            _computing_alone -= 1
+            if _computing_alone == 0:
+                torch.set_num_threads(_threads)

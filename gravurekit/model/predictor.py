@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gravurekit.model.bins import TEMPERATURE
 from gravurekit.model.checkpoint import load_model
+from gravurekit.model.computing import one_thread
 from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, resized, resized_hints
 from gravurekit.model.palette import CELLS
 from gravurekit.model.tiles import tiles
@@ -105,7 +106,8 @@ class Predictor:
     @contextmanager
     def _computing(self) -> Iterator[None]:
         # cuDNN's convolutions round to TF32 unless they are told not to: ab would be wrong in the second decimal
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        # and what comes out mustn't depend on the number of threads
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False), one_thread():
             yield
 
     def _square(self, L: Tensor) -> Tensor:

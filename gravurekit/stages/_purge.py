@@ -18,7 +18,7 @@ from gravurekit.folder import unseal
 from gravurekit.metadata import DROPPED, METADATA, PARTS, file_sha256
 from gravurekit.receipt import RECEIPT, Receipt, receipt_if_any
 from gravurekit.shards import INDEX
-from gravurekit.stages import _journal, _probes
+from gravurekit.stages import _coloured, _journal, _probes
 from gravurekit.stages._estate import OWN, Needles, Place
 from gravurekit.stages._traces import JOURNAL, entry_of, is_gone, lines_of
 from gravurekit.tombstones import Hash, Tombstones, gathered
@@ -140,7 +140,7 @@ def _named(entry: dict[str, Any], owner: str) -> Iterator[str]:
     names = [str(entry[name]) for name in NAMED if entry.get(name)]
     yield from names
     if owner == "colorize":
-        yield from (f"{PurePosixPath(name).stem}-panel.png" for name in names)
+        yield from (other for name in names for other in _coloured.with_it(name))
 
 
 def _is_here(path: Path, name: str) -> bool:

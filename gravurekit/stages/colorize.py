@@ -1,13 +1,12 @@
 """colorize: prints → coloured/. Lays a colour wash under the ink of real engravings, at any size."""
 
-import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -15,32 +14,51 @@ from gravurekit import audit, folder, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, ModelError, PictureError, UsageError
-from gravurekit.fed import Place, on_sheet, redrawn
 from gravurekit.folder import State, Summary
 from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
+from gravurekit.stages import _palettes, _steering
+from gravurekit.stages._coloured import INK, PANEL, PAPER, WASH, all_of, beside, named, sample_name, sheet_name
+from gravurekit.stages._colouring import Made, Print, Room, Wanted, colour
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from gravurekit.model.predictor import Prediction, Predictor
+    from gravurekit.colorizer import Colorizer
+    from gravurekit.stages._steering import Asked
 
 REVISION = 3
 MODEL = "model.safetensors"
+NOT_SAID = {"device", "overwrite", "panel", "layers", "samples"}  # what changes no colour, or only how many there are
 
 
 class Settings(base.Settings):
-    """How the network's colours come onto the picture."""
+    """How the network's colours come onto the picture, and what it is told."""
 
     photo: bool = Field(False, description="The picture is a photograph: keep its lightness, add colour to it.")
+    palette: str = Field("", description="Colours to take, as in 'red,#e0b088', or a picture that has them.")
+    word: str = Field(
+        "", description="Take the colours that pictures of this label or keyword had in the training.",
+        json_schema_extra={"flag": "--as"},
+    )  # fmt: skip
+    samples: int = Field(
+        1,
+        ge=1,
+        le=_palettes.SINGLE,
+        description="Colour each print so often, after other pictures of --as each.",
+    )
+    hint: tuple[str, ...] = Field((), description="A colour at a place: x,y,#rrggbb, px. May be repeated.")
+    like_strength: float = Field(1.0, ge=0, le=1, description="How much of the manner of --like is taken.")
+    paper: Literal["keep", "white", "tint"] = Field("keep", description="The paper as it is, white, or evenly tinted.")
+    strength: float = Field(1.0, ge=0, le=1, description="How much of all colour there is.")
+    saturation: float = Field(1.0, ge=0, le=10, description="Factor on the chroma that the network gives.")
     feed: Literal["style", "tone"] = Field(
         "style", description="What the network sees of a print: lines drawn anew in the training style, or its tone."
     )
-    saturation: float = Field(1.0, ge=0, le=10, description="Factor on the chroma that the network gives.")
     work_size: int = Field(0, ge=0, le=4096, description="Long side that the network sees, px; 0: as it was trained.")
+    layers: bool = Field(False, description="Also write ink, wash and paper apart, for an editor.")
     panel: bool = Field(False, description="Also write a panel: original | L | result.")
+    seed: int = Field(0, ge=0, description="Seed of which pictures' colours --samples takes.")
     overwrite: bool = Field(False, description="Replace a file of the same name that isn't the same picture's.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where the network runs.")
 
@@ -48,32 +66,39 @@ class Settings(base.Settings):
 @dataclass(frozen=True)
 class Job:
     """What is to be coloured: `prints` (pictures, or folders of them), with `model` (a run's folder), or the newest
-    finished run below `runs`."""
+    finished run below `runs`; in the manner of the pictures or kept moods `like`, whose mean `save_like` keeps."""
 
     prints: Sequence[Path]
     out: Path
     model: Path | None
     runs: Path
     settings: Settings
-
-
-@dataclass(frozen=True)
-class _Print:
-    """A picture to colour; the name of what comes of it; and the digest of all that decides that."""
-
-    path: Path
-    sha256: str
-    name: str
-    made_from: str
+    like: Sequence[Path] = ()
+    save_like: Path | None = None
 
 
 def check(job: Job) -> None:
-    """Raises UsageError if there is nothing to colour, or for an output folder of others."""
+    """Raises UsageError if there is nothing to colour, for words that steer nothing, or for an output folder of
+    others."""
     if not job.prints:
         raise UsageError("name a picture or a folder of pictures to colour")
     for path in job.prints:
         if not path.exists():
             raise UsageError(f"{path}: no such picture or folder")
+    knobs = job.settings
+    if knobs.palette and knobs.word:
+        raise UsageError("--palette and --as both say which colours to take: leave one out")
+    if knobs.samples > 1 and not knobs.word:
+        raise UsageError("--samples takes the colours of several pictures of a word: name it with --as")
+    if knobs.layers and knobs.photo:
+        raise UsageError("a photograph has neither ink nor paper to write apart: leave out --layers or --photo")
+    if job.save_like and not job.like:
+        raise UsageError("--save-like keeps the manner of --like: name a picture with that")
+    if job.save_like and job.save_like.suffix != ".safetensors":
+        raise UsageError(f"--save-like {job.save_like}: the file's name must end with .safetensors")
+    if knobs.palette:
+        _steering.palette(knobs.palette)
+    _steering.hints(knobs.hint)
     folder.check_places(job.out, "colorize")
 
 
@@ -83,6 +108,8 @@ def look(job: Job) -> State:
     state = folder.look(job.out, _plan(job, pictures))
     if state.done:
         missing = [name for name in state.done.facts["files"] if not (job.out / name).is_file()]
+        if job.save_like and not job.save_like.exists():
+            missing.append(str(job.save_like))
         return State(None, (f"{job.out / missing[0]} is missing",)) if missing else state
     return state
 
@@ -90,8 +117,8 @@ def look(job: Job) -> State:
 def run(job: Job, watch: Watch) -> Summary:
     """Colour. The output folder only grows; what is in it of the very same print, model and settings is kept.
 
-    Raises UsageError for a print that isn't there or an output that would be overwritten, ModelError for a model that
-    can't be used, DataError if there is no run or no print could be read.
+    Raises UsageError for a print that isn't there, an output that would be overwritten, or words that can't be obeyed;
+    ModelError for a model that can't be used, DataError if there is no run or no print could be read.
     """
     began = time.monotonic()
     check(job)
@@ -100,42 +127,50 @@ def run(job: Job, watch: Watch) -> Summary:
         return state.done
     pictures = _expand(job.prints)
     plan = _plan(job, pictures)
+    palettes = _palettes_of(job)
     with folder.opened(job.out, "colorize", state.reasons, watch):
         known = _known(job.out)
         prints = _named(job, pictures, known, plan)
-        done, dropped = _colour_all(job, prints, known, watch)
+        done, dropped = _colour_all(job, prints, palettes, known, watch)
         if not done:
             first = f"{dropped[0].title}: {dropped[0].detail}"
             raise DataError(f"none of {len(prints)} pictures could be coloured ({first})")
         known |= {item.file_name: item for item in done}
         metadata.write_lines(job.out / METADATA, (known[name] for name in sorted(known)))
         metadata.write_lines(job.out / metadata.DROPPED, dropped)
-        files = [file for item in done for file in _files(item, job.settings)]
+        files = list(dict.fromkeys(file for item in done for file in _files(item, job.settings)))
         outputs = (METADATA, metadata.DROPPED)
         return folder.seal(
             job.out, plan, len(done), dropped, outputs, time.monotonic() - began, {"files": files}
         )  # fmt: skip
 
 
-def _expand(prints: Sequence[Path]) -> dict[Path, str]:
-    """The pictures, with the sha256 of each."""
-    found: list[Path] = []
+def _expand(prints: Sequence[Path]) -> dict[Path, tuple[str, Record]]:
+    """The pictures, with the sha256 of each and what is known of it."""
+    found: dict[Path, Record] = {}
     for path in prints:
         if path.is_dir():
-            found += [path / item.file_name for item in folder.read(path)]
+            found |= {path / item.file_name: item for item in folder.read(path)}
         else:
-            found.append(path)
+            found[path] = Record(key="")
     try:
-        return {path: metadata.file_sha256(path) for path in found}
+        return {path: (metadata.file_sha256(path), item) for path, item in found.items()}
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from None
 
 
-def _plan(job: Job, pictures: dict[Path, str]) -> Plan:
+def _plan(job: Job, pictures: dict[Path, tuple[str, Record]]) -> Plan:
     knobs = job.settings.model_dump(mode="json", exclude={"device", "overwrite"})
-    listed = base.digest([[path.name, sha256] for path, sha256 in pictures.items()])
-    model = folder.side_digest(_model(job) / MODEL, "model")
-    return Plan(stage="colorize", revision=REVISION, settings=knobs, inputs={RECORDS: listed, "model": model})
+    listed = base.digest([[path.name, sha256] for path, (sha256, _) in pictures.items()])
+    model = _model(job)
+    inputs = {RECORDS: listed, "model": folder.side_digest(model / MODEL, "model")}
+    if job.settings.word:
+        inputs["palettes"] = folder.side_digest(model / _palettes.FILE, "palettes")
+    if job.settings.palette and Path(job.settings.palette).is_file():
+        inputs["palette"] = folder.side_digest(Path(job.settings.palette), "palette")
+    if job.like:
+        inputs["like"] = base.digest([folder.side_digest(path, "like") for path in job.like])
+    return Plan(stage="colorize", revision=REVISION, settings=knobs, inputs=inputs)
 
 
 def _model(job: Job) -> Path:
@@ -145,6 +180,16 @@ def _model(job: Job) -> Path:
     if not (found / MODEL).is_file():
         raise ModelError(f"no model file at {found / MODEL}; check the path, or run `gravurekit train` first")
     return found
+
+
+def _palettes_of(job: Job) -> "list[Asked | None]":
+    """A palette for each sample, or None."""
+    knobs = job.settings
+    if knobs.palette:
+        return [_steering.palette(knobs.palette)]
+    if knobs.word:
+        return [*_steering.as_word(_model(job), knobs.word, knobs.samples, knobs.seed)]
+    return [None]
 
 
 def _known(out: Path) -> dict[str, Record]:
@@ -157,115 +202,127 @@ def _known(out: Path) -> dict[str, Record]:
     return found
 
 
-def _named(job: Job, pictures: dict[Path, str], known: dict[str, Record], plan: Plan) -> list[_Print]:
-    """A file name for each picture, after its own; two of one name, or of a panel's, are told apart by a number."""
-    prints: list[_Print] = []
+def _named(job: Job, pictures: dict[Path, tuple[str, Record]], known: dict[str, Record], plan: Plan) -> list[Print]:
+    """Names for what comes of each picture, after its own; two of one name, or of a panel's, are told apart by a
+    number."""
+    prints: list[Print] = []
     taken: set[str] = set()
-    for path, sha256 in pictures.items():
+    samples = job.settings.samples
+    for path, (sha256, item) in pictures.items():
         number = 1
-        while {name := _numbered(path.stem, number), _panel_name(name)} & taken:
+        while all_of(name := named(path.stem, number), samples) & taken:
             number += 1
-        same = name in known and known[name].key == records.key_of(sha256)
-        if (job.out / name).exists() and not same and not job.settings.overwrite:
-            there = f"{job.out / name} is there already, and not known to be of this picture"
-            raise UsageError(f"{there}: --overwrite, or another --out")
-        prints.append(_Print(path, sha256, name, plan.digest_for(sha256)))
-        taken |= {name, _panel_name(name)}
+        names = (name,) if samples == 1 else tuple(sample_name(name, n + 1) for n in range(samples))
+        for each in names:
+            same = each in known and known[each].key == records.key_of(sha256)
+            if (job.out / each).exists() and not same and not job.settings.overwrite:
+                there = f"{job.out / each} is there already, and not known to be of this picture"
+                raise UsageError(f"{there}: --overwrite, or another --out")
+        made_from = tuple(plan.digest_for(f"{sha256} {n}" if samples > 1 else sha256) for n in range(samples))
+        prints.append(Print(path, sha256, item, names, made_from))
+        taken |= all_of(name, samples)
     return prints
 
 
-def _numbered(stem: str, number: int) -> str:
-    return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"
-
-
 def _colour_all(
-    job: Job, prints: Sequence[_Print], known: dict[str, Record], watch: Watch
+    job: Job, prints: Sequence[Print], palettes: "Sequence[Asked | None]", known: dict[str, Record], watch: Watch
 ) -> tuple[list[Record], list[Record]]:
     """Records of what is coloured now, also by earlier runs, and of what couldn't be."""
-    from gravurekit.model.predictor import Predictor
-
-    done, dropped = [], []
-    alike = {p.name: known[p.name] for p in prints if p.name in known and known[p.name].made_from == p.made_from}
+    done: list[Record] = []
+    dropped: list[Record] = []
+    alike = {name: known[name] for p in prints for name, made in zip(p.names, p.made_from, strict=True)
+             if name in known and known[name].made_from == made}  # fmt: skip
     # a kill between the line and the file leaves an older file: only its bytes can tell
     lost = audit.changed_or_missing(job.out, alike.values(), deep=True)
-    waiting = [p for p in prints if p.name not in alike or not _is_there(job, p.name, lost)]
-    done += [alike[p.name] for p in prints if p not in waiting]
+    waiting = [p for p in prints if not _is_there(job, p, alike, lost)]
+    done += [alike[name] for p in prints if p not in waiting for name in p.names]
+    told: set[str] = set()
+
+    def noted(notes: Sequence[str]) -> None:
+        for note in notes:
+            if note not in told:
+                watch.note(note)
+                told.add(note)
+
     watch.begin("colorize", len(prints))
-    watch.advance(len(done))
-    if waiting:
-        predictor = Predictor.load(_model(job), job.settings.device)
-    for each in waiting:
-        try:
-            done.append(_colour(each, job, predictor))
-        except PictureError as error:
-            watch.note(f"{each.path} can't be coloured: {error}")
-            key = records.key_of_url(str(each.path))
-            dropped.append(Record(key=key, title=each.path.name, reason=error.reason, detail=error.detail))
-        watch.advance()
+    watch.advance(len(prints) - len(waiting))
+    if waiting or job.save_like:
+        colorizer = _loaded(job)
+        wanted = _wanted(job, colorizer, palettes)
+        for each, made in zip(waiting, _each(waiting, colorizer, wanted), strict=True):
+            if isinstance(made, PictureError):
+                watch.note(f"{each.path} can't be coloured: {made}")
+                key = records.key_of_url(str(each.path))
+                dropped.append(Record(key=key, title=each.path.name, reason=made.reason, detail=made.detail))
+            else:
+                _write(job.out, made)
+                done += made.items
+                noted(made.notes)
+            watch.advance()
     return sorted(done, key=lambda item: item.file_name), dropped
 
 
-def _is_there(job: Job, name: str, lost: set[str]) -> bool:
-    panel = not job.settings.panel or (job.out / _panel_name(name)).is_file()
-    return name not in lost and panel
+def _each(waiting: Sequence[Print], colorizer: "Colorizer", wanted: Wanted) -> "Iterator[Made | PictureError]":
+    """What comes of each print, in their order. Some are coloured at once, in threads: nearly all of it is done in
+    libraries that let other threads go on."""
+    from gravurekit.colorizer import at_once
+
+    room = Room()
+
+    def tried(each: Print) -> Made | PictureError:
+        try:
+            return colour(each, colorizer, wanted, room)
+        except PictureError as error:
+            return error
+
+    return at_once(tried, waiting)
+
+
+def _write(out: Path, made: Made) -> None:
+    """First the lines, then the files: killed in between, the next run still knows whose files they are."""
+    for item in made.items:
+        storage.append_line(out / METADATA, item.to_json())
+    for name, data in made.files.items():
+        storage.write_bytes(out / name, data)
+
+
+def _is_there(job: Job, each: Print, alike: dict[str, Record], lost: set[str]) -> bool:
+    """Whether all that is wanted of a print is there, as it would be made now."""
+    beside_it = {name for item in each.names if item in alike for name in _files(alike[item], job.settings)}
+    known = all(name in alike and name not in lost for name in each.names)
+    return known and all((job.out / name).is_file() for name in beside_it)
 
 
 def _files(item: Record, settings: Settings) -> list[str]:
-    return [item.file_name, _panel_name(item.file_name)] if settings.panel else [item.file_name]
+    """The files that are wanted of a picture's colours."""
+    kinds = beside(item.file_name)
+    wanted = ([PANEL] if settings.panel else []) + ([INK, WASH, PAPER] if settings.layers else [])
+    sheet = [] if item.variant is None else [sheet_name(item.file_name)]
+    return [item.file_name, *(kinds[kind] for kind in wanted), *sheet]
 
 
-def _colour(each: _Print, job: Job, predictor: "Predictor") -> Record:
-    import numpy as np
-
-    from gravurekit import images, paper, tint
-
-    settings = job.settings
-    pixels = images.read(each.path).pixels
-    if settings.photo:
-        fed = tint.photo_lightness(pixels)
-        prediction, place = _predict(fed, predictor, settings)
-        height, width = fed.shape
-        ab = np.ascontiguousarray(prediction.ab[place]) * np.float32(settings.saturation)
-        coloured = tint.on_photo(pixels, images.resize(ab, width, height))
-    else:
-        apart = paper.apart(pixels)
-        style = predictor.about.get("style") if settings.feed == "style" else None
-        fed = tint.grey_lightness(redrawn(apart.grey, style))
-        prediction, place = _predict(fed, predictor, settings)
-        lightness = None if prediction.lightness is None else prediction.lightness[place]
-        wash = tint.wash(prediction.ab[place], lightness, apart, saturation=settings.saturation)
-        coloured = tint.composed(pixels, apart, wash)
-    data = images.encode_png(coloured)
-    item = Record(
-        key=records.key_of(each.sha256),
-        file_name=each.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        title=each.path.name,
-        made_from=each.made_from,
-        scores={f"class {label}": round(odds, 4) for label, odds in prediction.classes[:3]},
-    )
-    # first the line, then the file: killed in between, the next run still knows whose file it is
-    storage.append_line(job.out / METADATA, item.to_json())
-    storage.write_bytes(job.out / each.name, data)
-    if settings.panel:
-        storage.write_bytes(job.out / _panel_name(each.name), images.encode_png(tint.panel(pixels, fed, coloured)))
-    return item
+# ---- what the network is told --------------------------------------------------------------------------
 
 
-def _predict(L: "np.ndarray", predictor: "Predictor", settings: Settings) -> "tuple[Prediction, Place]":
-    """What the network says of (H, W) L, and where in that the picture lies. It sees the picture as in training: in the
-    middle of a white sheet of the samples' shape."""
-    sheet, place = on_sheet(L, *_sheet(predictor.trained_size, settings.work_size))
-    return predictor.predict(sheet), place
+def _loaded(job: Job) -> "Colorizer":
+    from gravurekit.colorizer import Colorizer
+
+    return Colorizer.load(_model(job), job.settings.device)
 
 
-def _sheet(trained: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """Width and height of what the network sees: as it was trained, or of the same shape with that `long_side`."""
-    scale = long_side / max(trained) if long_side else 1.0
-    return max(1, round(trained[0] * scale)), max(1, round(trained[1] * scale))
+def _wanted(job: Job, colorizer: "Colorizer", palettes: "Sequence[Asked | None]") -> Wanted:
+    """What all prints have in common. Writes the mood, if it is to be kept. Raises UsageError for a picture that can't
+    be read, or a mood of another model."""
+    from gravurekit import moods
+    from gravurekit.colorizer import Look, Steer
 
-
-def _panel_name(name: str) -> str:
-    return f"{Path(name).stem}-panel.png"
+    knobs = job.settings
+    seen = Look(knobs.photo, knobs.feed, knobs.paper, knobs.strength, knobs.saturation, knobs.work_size)
+    mood = _steering.mood(job.like, colorizer.digest, lambda pixels: colorizer.mood(pixels, seen))
+    if mood is not None and job.save_like:
+        moods.save(job.save_like, mood)
+    steer = Steer(None, _steering.hints(knobs.hint), None if mood is None else mood.vector, knobs.like_strength)
+    said: dict[str, Any] = {"settings": knobs.model_dump(mode="json", exclude=NOT_SAID)}
+    if mood is not None:
+        said["like"] = list(mood.of)
+    return Wanted(seen, palettes, steer, said, knobs.panel, knobs.layers)
