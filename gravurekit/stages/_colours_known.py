@@ -1,4 +1,4 @@
-"""What anybody can say of a picture's colours who has seen those of the training, and no network: the rows beside it."""
+"""What anybody can say of a picture's colours who has seen those of the training: the rows beside the network's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def known(shards: Path) -> Known:
     """Look at the training split. Raises DataError if there is none, or if it is damaged."""
     samples = ShardSet(shards, "train", ("L", "wash", "box"))
     if not len(samples):
-        raise DataError(f"{shards} has no training split, whose colours are to be compared: run `gravurekit shard` again")
+        raise DataError(f"{shards} has no training split to compare the colours with: run `gravurekit shard` again")
     numbers = np.unique(np.linspace(0, len(samples) - 1, min(MOST, len(samples))).round().astype(np.int64))
     sums, places, thumbs = np.zeros(3, np.int64), 0, []
     for arrays in _batches(samples, numbers):

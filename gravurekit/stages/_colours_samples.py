@@ -16,6 +16,7 @@ import torch
 from gravurekit import color
 from gravurekit.errors import DataError, UsageError
 from gravurekit.measures.colours import Look, Truth, look
+from gravurekit.measures.colours_sheet import fitted
 from gravurekit.model.augment import PLAIN
 from gravurekit.model.batches import prepared
 from gravurekit.model.predictor import Prediction, Predictor
@@ -61,8 +62,8 @@ def _seen(wash: np.ndarray, L: np.ndarray, photo: bool) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What came of one sample: looks by row; by row and saturation; the picture as each row has it; how sure the
-    network was of which class."""
+    """What came of one sample: looks by row; by row and saturation; the picture as each row has it, for the sheet;
+    the network's classes, the most probable first."""
 
     key: str
     label: str
@@ -95,7 +96,7 @@ def held_back(shards: Path, split: str, most: int, run: Path) -> HeldBack:
     seen = _learned_from(run)
     unseen = [(number, entry) for number, entry in found if not seen or _picture(entry) not in seen]
     if not unseen:
-        raise UsageError(f"{run} has learned from all of {split} in {shards}: measure it on pictures that it hasn't seen")
+        raise UsageError(f"{run} has learned from all of {split} in {shards}: measure it on other pictures")
     return HeldBack(samples, unseen[:most], None if seen is None else len(found) - len(unseen))
 
 
@@ -115,11 +116,12 @@ def look_at(chosen: HeldBack, predictor: Predictor, known: Known, seed: int, wat
     """Ask for the colours of each sample, and measure them."""
     photo = chosen.samples.manifest.get("input") == "photo"
     watch.begin("held-back samples", len(chosen.entries))
-    before = _sample(chosen, -1, predictor, photo, seed)
+    # of a single picture there is no other's palette
+    others = _sample(chosen, -1, predictor, photo, seed).palette if len(chosen.entries) > 1 else None
     for place in range(len(chosen.entries)):
         sample = _sample(chosen, place, predictor, photo, seed)
-        yield _looked(sample, before.palette, predictor, known)
-        before = sample
+        yield _looked(sample, others, predictor, known)
+        others = sample.palette if others is not None else None
         watch.advance()
 
 
@@ -157,6 +159,7 @@ def _looked(sample: Sample, others: np.ndarray | None, predictor: Predictor, kno
     said = {NETWORK: _wash(unguided, sample)}
     if sample.palette is not None:
         said[OWN] = _wash(predictor.predict(sample.L, palette=sample.palette), sample)
+    if others is not None:
         said[OTHERS] = _wash(predictor.predict(sample.L, palette=others), sample)
     if sample.hints is not None:
         said[HINTS] = _wash(predictor.predict(sample.L, hints=sample.hints), sample)
@@ -168,7 +171,7 @@ def _looked(sample: Sample, others: np.ndarray | None, predictor: Predictor, kno
     }
     said |= guesses(sample.truth.lab, known, sample.L) | {TRUTH: sample.truth.lab}
     looks = {name: _look(sample, wash) for name, wash in said.items()}
-    seen = {name: sample.seen(said[name]) for name in SHOWN if name in said}
+    seen = {name: fitted(sample.seen(said[name])) for name in SHOWN if name in said}
     return Looked(sample.key, sample.label, looks, curve, seen, [name for name, _ in unguided.classes])
 
 
@@ -193,5 +196,6 @@ def guesses(truth: np.ndarray, known: Known, sheet: np.ndarray) -> dict[str, np.
     the training picture that it resembles."""
     grey = known.mean * np.array([1, 0, 0], np.float32)
     own = truth.mean((0, 1), dtype=np.float64).astype(np.float32)
-    plain = {name: np.broadcast_to(lab, truth.shape) for name, lab in ((GREY, grey), (MEAN, known.mean), (OWN_MEAN, own))}
-    return plain | {NEAREST: known.nearest(sheet, *truth.shape[:2])}
+    plain = {GREY: grey, MEAN: known.mean, OWN_MEAN: own}
+    flat = {name: np.broadcast_to(lab, truth.shape) for name, lab in plain.items()}
+    return flat | {NEAREST: known.nearest(sheet, *truth.shape[:2])}

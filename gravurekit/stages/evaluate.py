@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from gravurekit import storage
 from gravurekit import settings as base
+from gravurekit import storage
 from gravurekit.errors import DataError, PictureError, UsageError
 from gravurekit.progress import Watch
 from gravurekit.stages._evaluation import check_out, digest_of, revisions, rounded, told, versions
