@@ -12,7 +12,7 @@ from gravurekit.measures.colours import Point
 
 WIDTH, MARGIN, LINE, GAP = 1680, 20, 20, 10  # px
 CELL = 224  # px, the longer side of a picture
-EXAMPLES = 8
+EXAMPLES, CANDIDATES = 8, 64
 PAPER, INK, FAINT = (255, 255, 255), (0, 0, 0), (120, 120, 120)
 Spot = tuple[float, float, str]  # x, y, and what is written beside it
 PLOT_WIDE, PLOT_TALL = 760, 360  # px
@@ -26,6 +26,12 @@ class Shown:
     caption: str
     seen: Mapping[str, np.ndarray]
     delta_e: Mapping[str, float]
+
+
+def candidates(count: int) -> frozenset[int]:
+    """Of so many pictures the numbers of those that may be shown: whose best and whose worst is only known at the end,
+    and all of them would be too much to keep."""
+    return frozenset(np.linspace(0, count - 1, min(CANDIDATES, count)).round().astype(int).tolist())
 
 
 def fitted(pixels: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ Their paper is made white first, because of a grey print nobody can know how yel
 sepia over everything would come out best.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from gravurekit import color, folder, images, tint
-from gravurekit.errors import PictureError, UsageError
+from gravurekit.errors import PictureError
 from gravurekit.fed import on_sheet, redrawn
 from gravurekit.measures.colours import Truth, look
-from gravurekit.measures.colours_sheet import fitted
+from gravurekit.measures.colours_sheet import candidates, fitted
 from gravurekit.model import palette as palettes
 from gravurekit.model.predictor import Predictor
 from gravurekit.progress import Watch
@@ -61,11 +61,9 @@ def coloured(predictor: Predictor) -> Coloured:
 
 
 def find(prints: Path, most: int) -> list[Record]:
-    """At most so many pictures of a folder, evenly out of the whole. Raises UsageError if it holds none, DataError if
-    it is damaged."""
+    """At most so many pictures of a folder, evenly out of the whole. Raises DataError if there is none, or if the
+    folder is damaged."""
     found = folder.read(prints)
-    if not found:
-        raise UsageError(f"{prints} holds no picture: name a folder of coloured prints with --prints")
     count = min(most, len(found))
     return [found[n * len(found) // count] for n in range(count)]
 
@@ -77,10 +75,11 @@ def look_at(
     read `watch` hears."""
     watch.begin("real prints", len(items))
     others = _others(prints, items, palette)
-    for item in items:
+    shown = candidates(len(items))
+    for number, item in enumerate(items):
         try:
             one = _read(prints, item, palette)
-            yield _looked(one, others, colour, known)
+            yield _looked(one, others, colour, known, SHOWN if number in shown else ())
             others = one.palette if others is not None else None
         except PictureError as error:
             watch.note(f"{prints / item.file_name} isn't measured: {error}")
@@ -88,11 +87,17 @@ def look_at(
 
 
 def _others(prints: Path, items: Sequence[Record], palette: bool) -> np.ndarray | None:
-    """What the first print is told as another's palette: that of the last one which can be read, if there is one."""
-    for item in reversed(items[1:]) if palette else ():
-        with suppress(PictureError):
-            return _read(prints, item, palette).palette
-    return None
+    """What the first print is told as another's palette: that of the last one which can be read; None if that is the
+    only one, or palettes can't be told."""
+
+    def ends(those: Iterable[Record]) -> _Print | None:
+        for item in those:
+            with suppress(PictureError):
+                return _read(prints, item, palette)
+        return None
+
+    first, last = ends(items), ends(reversed(items))
+    return last.palette if palette and first and last and first.item != last.item else None
 
 
 def _read(prints: Path, item: Record, palette: bool) -> _Print:
@@ -120,7 +125,7 @@ def on_white(pixels: np.ndarray) -> np.ndarray:
     return color.linear_to_srgb(linear / paper)
 
 
-def _looked(one: _Print, others: np.ndarray | None, colour: Coloured, known: Known) -> Looked:
+def _looked(one: _Print, others: np.ndarray | None, colour: Coloured, known: Known, shown: Sequence[str]) -> Looked:
     said = {NETWORK: colour(one.grey, None)}
     if one.palette is not None:
         said[OWN] = colour(one.grey, one.palette)
@@ -134,6 +139,6 @@ def _looked(one: _Print, others: np.ndarray | None, colour: Coloured, known: Kno
         said[name] = one.grey if name == GREY else color.lab_to_rgb(np.dstack([lightness, lab[..., 1:]]))
     said[TRUTH] = one.truth.seen
     looks = {name: look(color.rgb_to_lab(seen)[..., 1:], seen, one.truth) for name, seen in said.items()}
-    shown = {name: fitted(said[name]) for name in SHOWN if name in said}
+    seen = {name: fitted(said[name]) for name in shown if name in said}
     label = str((one.item.labels or ("",))[0])
-    return Looked(one.item.key, label, looks, {}, shown, [])
+    return Looked(one.item.key, label, looks, {}, seen, [])

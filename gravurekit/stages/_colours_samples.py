@@ -16,7 +16,7 @@ import torch
 from gravurekit import color
 from gravurekit.errors import DataError, UsageError
 from gravurekit.measures.colours import Look, Truth, look
-from gravurekit.measures.colours_sheet import fitted
+from gravurekit.measures.colours_sheet import candidates, fitted
 from gravurekit.model.augment import PLAIN
 from gravurekit.model.batches import prepared
 from gravurekit.model.predictor import Prediction, Predictor
@@ -62,8 +62,8 @@ def _seen(wash: np.ndarray, L: np.ndarray, photo: bool) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What came of one sample: looks by row; by row and saturation; the picture as each row has it, for the sheet;
-    the network's classes, the most probable first."""
+    """What came of one sample: looks by row; by row and saturation; the picture as each row has it, if it may come on
+    the sheet; the network's classes, the most probable first."""
 
     key: str
     label: str
@@ -118,9 +118,10 @@ def look_at(chosen: HeldBack, predictor: Predictor, known: Known, seed: int, wat
     watch.begin("held-back samples", len(chosen.entries))
     # of a single picture there is no other's palette
     others = _sample(chosen, -1, predictor, photo, seed).palette if len(chosen.entries) > 1 else None
+    shown = candidates(len(chosen.entries))
     for place in range(len(chosen.entries)):
         sample = _sample(chosen, place, predictor, photo, seed)
-        yield _looked(sample, others, predictor, known)
+        yield _looked(sample, others, predictor, known, SHOWN if place in shown else ())
         others = sample.palette if others is not None else None
         watch.advance()
 
@@ -154,7 +155,9 @@ def _told(
     return None if batch.palette is None else batch.palette[0].numpy(), hints
 
 
-def _looked(sample: Sample, others: np.ndarray | None, predictor: Predictor, known: Known) -> Looked:
+def _looked(
+    sample: Sample, others: np.ndarray | None, predictor: Predictor, known: Known, shown: Sequence[str]
+) -> Looked:
     unguided = predictor.predict(sample.L)
     said = {NETWORK: _wash(unguided, sample)}
     if sample.palette is not None:
@@ -171,7 +174,7 @@ def _looked(sample: Sample, others: np.ndarray | None, predictor: Predictor, kno
     }
     said |= guesses(sample.truth.lab, known, sample.L) | {TRUTH: sample.truth.lab}
     looks = {name: _look(sample, wash) for name, wash in said.items()}
-    seen = {name: fitted(sample.seen(said[name])) for name in SHOWN if name in said}
+    seen = {name: fitted(sample.seen(said[name])) for name in shown if name in said}
     return Looked(sample.key, sample.label, looks, curve, seen, [name for name, _ in unguided.classes])
 
 

@@ -139,9 +139,10 @@ def run(job: Job, watch: Watch, colours: "Callable[[Predictor], Coloured] | None
         told_one = predictor.network.config.palette
         real = list(_colours_prints.look_at(job.prints, items, colour, told_one, known, watch))
     names = predictor.network.config.classes
+    doubts = _doubts(job, held.learnt, predictor, bool(real))
     made = Evaluation(
         job.report, job.report.with_suffix(".png"), job.run.resolve().name, _part(looked, knobs),
-        _by_folder(real, knobs), _classes(looked, names, knobs), held.learnt or 0, _doubts(job, held.learnt, predictor),
+        _by_folder(real, knobs), _classes(looked, names, knobs), held.learnt or 0, doubts,
     )  # fmt: skip
     _write(job, made, looked, real, [job.prints / item.file_name for item in items] if job.prints else [])
     return made
@@ -196,7 +197,7 @@ def _classes(looked: "Sequence[Looked]", names: Sequence[str], knobs: Settings) 
     return Classes(len(labelled), top1, top3, most / len(labelled)) if top1 and top3 else None
 
 
-def _doubts(job: Job, learnt: int | None, predictor: "Predictor") -> list[str]:
+def _doubts(job: Job, learnt: int | None, predictor: "Predictor", prints: bool) -> list[str]:
     from gravurekit.shards.reader import read_manifest
 
     found = []
@@ -208,6 +209,8 @@ def _doubts(job: Job, learnt: int | None, predictor: "Predictor") -> list[str]:
         found.append(f"the shards' samples are {theirs} px, and the network has learned from some of {own}")
     if job.settings.split == "val":
         found.append("the best network of the training was chosen by val: measure it on test as well")
+    if job.prints and not prints:
+        found.append(f"no picture in {job.prints} could be read")
     return found
 
 
@@ -220,7 +223,7 @@ def _write(job: Job, made: Evaluation, looked: "list[Looked]", real: "list[Looke
     from gravurekit.stages._colours_samples import NETWORK, SHOWN
 
     def shown(those: "list[Looked]") -> list[colours_sheet.Shown]:
-        order = sorted(those, key=lambda one: (one.looks[NETWORK].delta_e, one.key))
+        order = sorted((one for one in those if one.seen), key=lambda one: (one.looks[NETWORK].delta_e, one.key))
         return [
             colours_sheet.Shown(f"{one.label}  {one.key}", one.seen, {n: look.delta_e for n, look in one.looks.items()})
             for one in order
