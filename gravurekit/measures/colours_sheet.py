@@ -3,6 +3,7 @@ the best to the worst, as each row has them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -81,7 +82,7 @@ def _pictures(one: Shown, columns: Sequence[str]) -> np.ndarray:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> np.ndarray:
-    font = ImageFont.load_default(13)
+    font = _font(13)
     wide = [max(font.getlength(_plain(line[n])) for line in lines) + 16 for n in range(len(lines[0]))]
     left = np.concatenate([[0], np.cumsum(wide)[:-1]]).astype(int) + MARGIN
     words = [
@@ -165,7 +166,12 @@ def _words(words: Sequence[tuple[int, int, str, int, tuple[int, int, int]]], hei
 def _text(
     draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int, paint: tuple[int, int, int]
 ) -> None:
-    draw.text(at, _plain(text), paint, ImageFont.load_default(size))
+    draw.text(at, _plain(text), paint, _font(size))
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
 
 
 def _plain(text: str) -> str:
