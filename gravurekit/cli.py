@@ -28,7 +28,7 @@ VERBS = {
     "train": "Train the colorization network; run again to go on.",
     "colorize": "Colour prints of any size with a trained network.",
     "run": "The whole chain; stages that are fresh are skipped.",
-    "evaluate": "Measure whether what a style draws is taken for a print.",
+    "evaluate": "Measure: is a style taken for a print; how near are a network's colours to the true ones.",
     "report": "Write a page on a folder: what was kept, what was dropped and why; of a run its curves.",
     "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
     "export": "Write pictures or shards for other programs (webdataset, parquet, imagefolder), or a training (onnx).",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gravurekit import crafts, doctor, pipeline, reference, storage, terminal, workspace
+from gravurekit import crafts, doctor, pipeline, reference, storage, subjects, terminal, workspace
 from gravurekit.cli import VERBS
 from gravurekit.errors import QUARANTINED, DataError, SourceError, UsageError
 from gravurekit.folder import Summary
@@ -21,7 +21,6 @@ from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
 from gravurekit.reports import credits, sheet, training
 from gravurekit.settings import layered, parse_assignments
-from gravurekit.stages import evaluate as evaluating
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -273,31 +272,45 @@ def run(
 
 
 def evaluate(
-    what: Annotated[Literal["style"], typer.Argument(help="What is measured: style.")],
-    styled: Annotated[Path, typer.Argument(help="What a style drew: styled/, or any folder of pictures.")],
-    photos: Annotated[Path, typer.Option(help="The photographs that it was drawn of, and others.")],
-    prints: Annotated[Path, typer.Option(help="Real prints: each folder in it is a book.")],
+    what: Annotated[Literal["style", "colors"], typer.Argument(help="What is measured: style, or colors.")],
+    styled: Annotated[
+        Path | None,
+        typer.Argument(help="style: what it drew: styled/, or any folder of pictures.", show_default=False),
+    ] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="style: the photographs that it was drawn of, and others.")
+    ] = None,
+    prints: Annotated[
+        Path | None,
+        typer.Option(help="style: real prints: each folder in it is a book; colors: real coloured prints."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="colors: the run that is measured.", show_default="the newest finished run")
+    ] = None,
+    shards: Annotated[
+        Path | None, typer.Option(help="colors: samples, some of which are held back.", show_default="shards")
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The report; its sheet is a PNG beside it.", show_default="reports/STYLED-style.json"),
+        typer.Option(
+            help="The report; its sheet is a PNG beside it.",
+            show_default="reports/STYLED-style.json, reports/RUN-colors.json",
+        ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Where trained judges are kept.", show_default=".gravurekit-cache beside STYLED")
+        Path | None,
+        typer.Option(help="style: where trained judges are kept.", show_default=".gravurekit-cache beside STYLED"),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
     **values: Any,
 ) -> None:
-    """Is it taken for a print?"""
-    out = out or Path("reports", f"{styled.resolve().name or 'folder'}-style.json")
-    cache = cache or styled.resolve().parent / ".gravurekit-cache"
-    knobs = layered(evaluating.Settings, "evaluate", said(evaluating.Settings, values))
-    with terminal.watching(quiet) as watch:
-        made = evaluating.run(evaluating.Job(styled, photos, prints, out, cache, knobs), watch)
-    terminal.show_evaluation(made, evaluating.table(made), json)
+    """Is it taken for a print; how near are the colours?"""
+    words = {"styled": styled, "photos": photos, "prints": prints, "model": model, "shards": shards, "cache": cache}
+    subjects.evaluate(what, words, out, values, json, quiet)
 
 
-_add(evaluate, "evaluate", [*_named(evaluate), *flags_of(evaluating.Settings)])
+_add(evaluate, "evaluate", [*_named(evaluate), *flags_of(*subjects.SETTINGS.values())])
 
 
 def report(

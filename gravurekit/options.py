@@ -9,10 +9,12 @@ from pydantic.fields import FieldInfo
 from gravurekit.settings import Settings, flag_of
 
 
-def flags_of(kind: type[Settings]) -> list[inspect.Parameter]:
-    """A keyword parameter for each field of `kind`, as Typer reads it. One that wasn't given is None, "not said", so
-    that gravurekit.toml can speak."""
-    return [_parameter(name, field) for name, field in kind.model_fields.items()]
+def flags_of(*kinds: type[Settings]) -> list[inspect.Parameter]:
+    """A keyword parameter for each field of `kinds`, as Typer reads it; a field that several have is told as the first
+    one has it. One that wasn't given is None, "not said", so that gravurekit.toml can speak."""
+    fields = {name: field for kind in reversed(kinds) for name, field in kind.model_fields.items()}
+    order = dict.fromkeys(name for kind in kinds for name in kind.model_fields)
+    return [_parameter(name, fields[name]) for name in order]
 
 
 def said(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:

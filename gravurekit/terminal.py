@@ -26,7 +26,7 @@ from gravurekit.progress import SILENT, Tally, Watch
 from gravurekit.reference import Knob
 from gravurekit.reports import Sheet, Training
 from gravurekit.reports.credits import Credits
-from gravurekit.stages import crawl
+from gravurekit.stages import crawl, evaluate_colours
 from gravurekit.stages.evaluate import Evaluation
 from gravurekit.stages.forget import Forgotten
 from gravurekit.words import clean, short
@@ -348,6 +348,23 @@ def show_evaluation(made: Evaluation, lines: Sequence[Sequence[str]], as_json: b
     for name in made.doubts:
         RESULTS.print(f"  not to be believed: {name!r} does as well as a book in both J and T")
     RESULTS.print(f"evaluate: {made.style.pictures} drawings of {made.style.name} → {made.out}, {made.sheet}")
+
+
+def show_colours(made: evaluate_colours.Evaluation, as_json: bool) -> None:
+    """The figures of a network's colours beside those who know none, and where the report is, on stdout."""
+    if as_json:
+        told = evaluate_colours.as_json(made) | {"out": str(made.out), "sheet": str(made.sheet)}
+        sys.stdout.write(json.dumps(told) + "\n")
+        return
+    for name, part in {"held-back samples": made.samples, **made.prints}.items():
+        RESULTS.print(name or "real prints")
+        _print_table(evaluate_colours.table(part))
+    _print_table(evaluate_colours.gains_table(made.samples))
+    _print_table(evaluate_colours.curve_table(made.samples))
+    for line in evaluate_colours.notes(made):
+        RESULTS.print(f"  {line}")
+    pictures = len(made.samples.pictures)
+    RESULTS.print(f"evaluate: {made.run} on {pictures} samples → {made.out}, {made.sheet}")
 
 
 def show_credits(made: Credits, as_json: bool) -> None:

@@ -34,7 +34,7 @@ FLOORS = [
     ["pipeline"],
     ["reference", "doctor"],
     ["terminal", "options", "workspace"],
-    ["answers"],
+    ["answers", "subjects"],
     ["instead"],
     ["cli"],
     ["commands"],

@@ -4,7 +4,7 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from gravurekit.stages._journal import INCOMING
 
 DEPTH = 4  # folders below the workspace in which folders of ours are looked for
 CACHE = ".gravurekit-cache"
+# by what a report says of itself: the stage whose pictures it shows
+EVALUATIONS = {"gravurekit evaluate style": "stylize", "gravurekit evaluate colors": "shard"}
 WORDS = {".html", ".json", ".jsonl", ".md", ".csv", ".tsv", ".txt", ".toml"}  # files that may name a picture
 PASSED_OVER = {"images", PARTS, INCOMING, "node_modules", "__pycache__"}
 # of stages, which are seen to by themselves
@@ -100,15 +102,16 @@ def is_preview(path: Path) -> bool:
     return path.suffix.lower() == ".png" and preview.OURS in _head(path)[:200]
 
 
-def evaluation_of(path: Path) -> list[Path]:
-    """The files of a report of `evaluate`, which shows drawings and doesn't say which; none if it isn't one."""
-    if path.suffix != ".json" or b'"gravurekit evaluate style"' not in (data := _all(path)):
+def evaluation_of(path: Path, changed: Collection[str]) -> list[Path]:
+    """The files of a report of `evaluate`, whose sheet shows pictures and doesn't say which; none if it isn't one, or
+    if it shows nothing of what the stages in `changed` made."""
+    if path.suffix != ".json" or b'"gravurekit evaluate ' not in (data := _all(path)):
         return []
     try:
-        ours = json.loads(data).get("kind") == "gravurekit evaluate style"
-    except (ValueError, AttributeError, RecursionError):
+        stage = EVALUATIONS.get(json.loads(data).get("kind"))
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return []
-    return [file for file in (path, path.with_suffix(".png")) if file.is_file()] if ours else []
+    return [file for file in (path, path.with_suffix(".png")) if file.is_file()] if stage in changed else []
 
 
 def _head(path: Path) -> bytes:

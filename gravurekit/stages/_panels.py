@@ -168,14 +168,14 @@ def _samples(source: Path, manifest: Mapping[str, Any], count: int, check: bool)
     """Rows of samples that are held back, or, if none are, of those that it learns from; and their tensors."""
     held_back = any(shard["split"] == "val" for shard in manifest["shards"])
     split = "val" if held_back else "train"
-    chosen = _chosen(source, manifest, split, count)
+    found = chosen(source, manifest, split, count)
     shards = ShardSet(source, split, ("L", "wash", "label", "box"), check=check)
-    arrays = shards.batch(np.array([number for number, _ in chosen], np.int64))
-    rows = [_sample(entry, arrays, n, manifest.get("input") == "photo") for n, (_, entry) in enumerate(chosen)]
+    arrays = shards.batch(np.array([number for number, _ in found], np.int64))
+    rows = [_sample(entry, arrays, n, manifest.get("input") == "photo") for n, (_, entry) in enumerate(found)]
     return rows, {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _chosen(source: Path, manifest: Mapping[str, Any], split: str, count: int) -> list[tuple[int, dict[str, Any]]]:
+def chosen(source: Path, manifest: Mapping[str, Any], split: str, count: int) -> list[tuple[int, dict[str, Any]]]:
     """The numbers of some samples of a split, and what the index says of them. They are chosen by the hash of their
     pictures' keys, so that most of them stay when pictures come; of one picture the first drawing."""
     first, begin = {}, 0

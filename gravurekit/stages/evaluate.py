@@ -4,19 +4,18 @@ Measured are the `plain` pictures of a styled folder, beside controls made of th
 the judge of the moment has never seen.
 """
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from gravurekit import __version__, folder, storage
 from gravurekit import settings as base
+from gravurekit import storage
 from gravurekit.errors import DataError, PictureError, UsageError
 from gravurekit.progress import Watch
-from gravurekit.settings import digest
+from gravurekit.stages._evaluation import check_out, digest_of, revisions, rounded, told, versions
 from gravurekit.stages._style_cast import Cast, Drawing, cast
 from gravurekit.stages._style_judges import Judge, judges, readable
 
@@ -74,18 +73,7 @@ def check(job: Job) -> None:
     for path in (job.styled, job.photos, job.prints):
         if not path.is_dir():
             raise UsageError(f"{path}: no such folder")
-    if job.out.suffix != ".json":
-        raise UsageError(f"{job.out}: the report is a .json, and a .png beside it")
-    if job.out.exists() and not _is_ours(job.out):
-        raise UsageError(f"{job.out} is there already, and no report of ours: name another file with --out")
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and found.get("kind") == KIND
+    check_out(job.out, KIND)
 
 
 def run(job: Job, watch: Watch) -> Evaluation:
@@ -228,34 +216,21 @@ def _write(
 
 def _report(job: Job, made: Evaluation, jury: Sequence[Judge], chosen: Cast) -> dict[str, Any]:
     """What the JSON holds: the figures, and all that decided them."""
-    import cv2
-    import numpy
-    import torch
-
     from gravurekit.measures import controls, judge, kept, patches, style, texture
 
-    revisions = {
-        part.__name__.rpartition(".")[2]: part.REVISION for part in (controls, judge, kept, patches, style, texture)
-    }
     drawn = [path for item in chosen.drawings for path in (item.plain, item.print, item.wash) if path]
     inputs = {
-        "drawings": _digest_of(drawn),
-        "photographs": _digest_of(chosen.controls),
-        "lessons": _digest_of(chosen.lessons),
-        **{name: _digest_of(files) for name, files in chosen.books.items()},
+        "drawings": digest_of(drawn),
+        "photographs": digest_of(chosen.controls),
+        "lessons": digest_of(chosen.lessons),
+        **{name: digest_of(files) for name, files in chosen.books.items()},
     }
     said = {name: value for name, value in asdict(made).items() if name not in ("out", "sheet")}
-    versions = {
-        "gravurekit": __version__,
-        "numpy": numpy.__version__,
-        "opencv": cv2.__version__,
-        "torch": torch.__version__,
-    }
-    return _rounded(said) | {
+    return dict(rounded(said)) | {
         "kind": KIND,
         "revision": REVISION,
-        "revisions": revisions,
-        "versions": {name: str(version) for name, version in versions.items()},
+        "revisions": revisions(controls, judge, kept, patches, style, texture),
+        "versions": versions(),
         "settings": job.settings.model_dump(mode="json"),
         "inputs": inputs,
         "judges": [item.digest for item in jury],
@@ -263,32 +238,15 @@ def _report(job: Job, made: Evaluation, jury: Sequence[Judge], chosen: Cast) -> 
     }
 
 
-def _rounded(value: Any) -> Any:
-    """Numbers to six places: the bits beyond depend on where in memory a sum lay."""
-    if isinstance(value, dict):
-        return {name: _rounded(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_rounded(inner) for inner in value]
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def _digest_of(files: Iterable[Path]) -> str:
-    return digest([folder.side_digest(path, "picture") for path in files])
-
-
 HEAD = ("", "pictures", "J judged", "T texture", "T at most", "K tone", "K edges", "hue, print", "hue, wash")
 
 
 def table(made: Evaluation) -> list[tuple[str, ...]]:
     """The figures as text, a head and a line a row: the style, the controls, the books."""
-
-    def said(figure: Any) -> str:
-        return "–" if figure is None else str(figure)
-
     lines: list[tuple[str, ...]] = [HEAD]
     for item in (made.style, *made.controls, *made.books):
         most = f"{max(item.to_books.values()):.2f}" if item.to_books else "–"
         kept = (item.tone, item.edges, item.print_hue, item.wash_hue)
-        cells = (said(item.judged), said(item.texture), most, *(said(figure) for figure in kept))
+        cells = (told(item.judged), told(item.texture), most, *(told(figure) for figure in kept))
         lines.append((item.name, str(item.pictures), *cells))
     return lines

@@ -275,8 +275,8 @@ def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Pa
                 yield path
         elif _estate.is_preview(path) and changed:
             yield path
-        elif "stylize" in changed:
-            yield from _estate.evaluation_of(path)
+        else:
+            yield from _estate.evaluation_of(path, changed)
 
 
 def _remove(path: Path) -> None:

@@ -242,9 +242,13 @@ def test_what_is_peoples_own_is_told_and_left(workspace: Path) -> None:
 def test_sheets_that_dont_say_whom_they_show_go_as_well(workspace: Path) -> None:
     kept, _ = cluster(workspace)
     assert run_here("stylize", "--preview", kept.key[:8], "--style", "cartoon", "--short-side", "64").exit_code == 0
-    storage.write_json(workspace / "reports" / "styled-style.json", {"kind": "gravurekit evaluate style"})
-    storage.write_bytes(workspace / "reports" / "styled-style.png", b"a sheet")
-    assert {"preview.png", "reports/styled-style.json", "reports/styled-style.png"} <= set(told(kept.key)["reports"])
+    names = {
+        f"reports/{name}" for name in ("styled-style.json", "styled-style.png", "run-colors.json", "run-colors.png")
+    }
+    for name, subject in (("styled-style", "style"), ("run-colors", "colors")):
+        storage.write_json(workspace / "reports" / f"{name}.json", {"kind": f"gravurekit evaluate {subject}"})
+        storage.write_bytes(workspace / "reports" / f"{name}.png", b"a sheet")
+    assert {"preview.png", *names} <= set(told(kept.key)["reports"])
     assert not list(workspace.glob("*.png")) and not list((workspace / "reports").iterdir())
 
 

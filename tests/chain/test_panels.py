@@ -91,7 +91,7 @@ def index_of(folder: Path, keys: list[tuple[str, int | None, str]]) -> dict[str,
 
 
 def chosen(folder: Path, manifest: dict[str, Any], count: int) -> list[tuple[str, int]]:
-    return [(entry["key"], number) for number, entry in _panels._chosen(folder, manifest, "val", count)]
+    return [(entry["key"], number) for number, entry in _panels.chosen(folder, manifest, "val", count)]
 
 
 def test_pictures_that_come_later_change_hardly_any_of_those_that_are_shown(tmp_path: Path) -> None:
