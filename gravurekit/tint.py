@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from gravurekit import color, edges, images
@@ -18,8 +19,11 @@ from gravurekit.paper import WORK_SIDE as WORK_SIDE
 BAND = 64  # rows
 DARKER = 0.55  # L that a wash loses with each unit of its chroma
 DARKEST = 55.0  # L to which it does so
-CAST = (2.0, 7.0)  # chroma of a network's wash that is but a cast, and that is all meant
+MURK = 1.1  # L that it loses with each unit of its chroma, at most, if the network wants it darker
+CAST = (1.0, 6.0)  # chroma of a network's wash that is but a cast, and that is all meant
 CREAM = (0.941, 0.880, 0.752)  # linear sRGB: the paper of `tint`
+
+_LAB_TO_F = np.float32([[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]])
 
 Paper = Literal["keep", "white", "tint"]
 
@@ -86,12 +90,14 @@ def _meant(ab: np.ndarray) -> np.ndarray:
 
 
 def _darkened(said: np.ndarray, plate: np.ndarray) -> np.ndarray:
-    """a, b and maybe L of a wash (h, w, 2 or 3) float32 → (h, w, 3) float32 Lab: nothing outside of the plate, and as
-    dark as its chroma needs."""
+    """a, b and maybe L of a wash (h, w, 2 or 3) float32 → (h, w, 3) float32 Lab: nothing outside of the plate, as dark
+    as its chroma needs, and no darker than that chroma carries: a dark wash without colour is dirt, for which there is
+    the ink."""
     ab = said[..., :2] * plate[..., None]
-    lightness = np.clip(100 - DARKER * np.hypot(ab[..., 0], ab[..., 1]), DARKEST, 100)
+    chroma = np.hypot(ab[..., 0], ab[..., 1])
+    lightness = np.clip(100 - DARKER * chroma, DARKEST, 100)
     if said.shape[2] > 2:
-        lightness = np.minimum(lightness, 100 - plate * (100 - np.clip(said[..., 2], 0, 100)))
+        lightness = np.minimum(lightness, np.maximum(said[..., 2], 100 - MURK * chroma).clip(0, 100))
     return np.dstack([lightness, ab]).astype(np.float32)
 
 
@@ -180,8 +186,8 @@ def _in_bands(pixels: np.ndarray, small: list[np.ndarray], compose: Band, channe
 
 
 def rows_of(small: np.ndarray, shape: tuple[int, int], top: int, end: int) -> np.ndarray:
-    """The rows from `top` to `end` of (h, w, C) float32, enlarged linearly to `shape` (H, W): (end - top, W, C) float32.
-    They are the same whichever rows are asked for together."""
+    """Rows `top` to `end` of (h, w, C) float32, enlarged linearly to `shape` (H, W): (end - top, W, C) float32. They
+    are the same whichever rows are asked for together."""
     height, width = shape
     if small.shape[:2] == shape:
         return small[top:end]
@@ -235,15 +241,25 @@ def _encoded(linear: np.ndarray) -> np.ndarray:
 
 def lab_to_linear(lab: np.ndarray) -> np.ndarray:
     """(h, w, 3) float32 Lab → (h, w, 3) float32 linear sRGB, clipped to 0..1; L 100 without chroma is 1 exactly."""
-    linear = np.clip(color.lab_to_linear(lab), 0, 1)
+    linear = np.clip(_linear(lab), 0, 1)
     linear[(lab[..., 0] >= 100) & (lab[..., 1] == 0) & (lab[..., 2] == 0)] = 1
     return np.asarray(linear, np.float32)
 
 
+def _linear(lab: np.ndarray) -> np.ndarray:
+    """`color.lab_to_linear` of (h, w, 3) float32, in a third of the time."""
+    f = cv2.transform(lab, _LAB_TO_F)
+    xyz = f * f * f
+    dark = f <= np.float32(6 / 29)
+    xyz[dark] = (f[dark] - np.float32(16 / 116)) / np.float32(7.787)
+    return cv2.transform(xyz, color.XYZ_TO_RGB * color.WHITE)
+
+
 def into_gamut(lab: np.ndarray) -> np.ndarray:
     """`color.into_gamut` of (h, w, 3) float32 Lab, by asking only for the places that are out of it."""
-    linear = color.lab_to_linear(lab)
-    outside = ((linear < -1e-3) | (linear > 1 + 1e-3)).any(-1)
+    linear = _linear(lab)
+    outside = (cv2.reduce(linear.reshape(-1, 3), 1, cv2.REDUCE_MAX) > 1 + 1e-3).reshape(lab.shape[:2])
+    outside |= (cv2.reduce(linear.reshape(-1, 3), 1, cv2.REDUCE_MIN) < -1e-3).reshape(lab.shape[:2])
     out = lab.astype(np.float32, copy=True)
     if outside.any():
         out[outside] = color.into_gamut(lab[outside])

@@ -65,9 +65,11 @@ def test_ink_is_as_black_as_before() -> None:
 
 def test_the_wash_is_as_dark_as_the_network_says_but_for_the_margin() -> None:
     page = drawing()
-    dark = coloured(page, ab=(0, 0), lightness=40)
-    assert color.rgb_to_lab(dark)[195:205, 195:205, 0] == pytest.approx(40, abs=1.5)
+    dark = coloured(page, lightness=50)
+    assert color.rgb_to_lab(dark)[195:205, 195:205, 0] == pytest.approx(50, abs=1.5)
     assert (dark[:60] == 255).all()
+    # but darkness without colour is dirt
+    assert np.array_equal(coloured(page, ab=(0, 0), lightness=40), page)
     # never lighter than its chroma allows: it couldn't be seen
     assert np.array_equal(coloured(page, lightness=100), coloured(page))
 
