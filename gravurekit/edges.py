@@ -98,11 +98,9 @@ def _guided(values: np.ndarray, dark: np.ndarray, weight: np.ndarray, radius: in
 def _firmness(values: np.ndarray, enlarged: float) -> np.ndarray:
     """(H, W) float32 0..1: less where the wash changes, for there enlarging has mixed two colours into a third."""
     steep = np.ones(values.shape[:2], np.float32)
-    slope = np.float32(enlarged / STEEP)
     for plane in cv2.split(values):
         for along in ((1, 0), (0, 1)):
-            change = cv2.Sobel(plane, cv2.CV_32F, *along, scale=1 / 8)
-            change *= slope
+            change = cv2.Sobel(plane, cv2.CV_32F, *along, scale=enlarged / STEEP / 8)
             steep += change * change
     return 1 / steep
 

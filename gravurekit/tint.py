@@ -23,7 +23,10 @@ MURK = 1.1  # L that it loses with each unit of its chroma, at most, if the netw
 CAST = (1.0, 6.0)  # chroma of a network's wash that is but a cast, and that is all meant
 CREAM = (0.941, 0.880, 0.752)  # linear sRGB: the paper of `tint`
 
-_LAB_TO_F = np.float32([[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]])
+_LAB_TO_F = np.array(
+    [[1 / 116, 1 / 500, 0, 16 / 116], [1 / 116, 0, 0, 16 / 116], [1 / 116, 0, -1 / 200, 16 / 116]], np.float32
+)
+_XYZ_TO_RGB = color.XYZ_TO_RGB * color.WHITE
 
 Paper = Literal["keep", "white", "tint"]
 
@@ -252,18 +255,48 @@ def _linear(lab: np.ndarray) -> np.ndarray:
     xyz = f * f * f
     dark = f <= np.float32(6 / 29)
     xyz[dark] = (f[dark] - np.float32(16 / 116)) / np.float32(7.787)
-    return cv2.transform(xyz, color.XYZ_TO_RGB * color.WHITE)
+    return cv2.transform(xyz, _XYZ_TO_RGB)
 
 
 def into_gamut(lab: np.ndarray) -> np.ndarray:
-    """`color.into_gamut` of (h, w, 3) float32 Lab, by asking only for the places that are out of it."""
-    linear = _linear(lab)
-    outside = (cv2.reduce(linear.reshape(-1, 3), 1, cv2.REDUCE_MAX) > 1 + 1e-3).reshape(lab.shape[:2])
-    outside |= (cv2.reduce(linear.reshape(-1, 3), 1, cv2.REDUCE_MIN) < -1e-3).reshape(lab.shape[:2])
-    out = lab.astype(np.float32, copy=True)
-    if outside.any():
-        out[outside] = color.into_gamut(lab[outside])
+    """`color.into_gamut` of (h, w, 3) float32 Lab, in a hundredth of the time."""
+    return _into_gamut(np.ascontiguousarray(lab, np.float32), _XYZ_TO_RGB)
+
+
+@kernel(error_model="numpy", nogil=True)
+def _into_gamut(lab: np.ndarray, to_rgb: np.ndarray) -> np.ndarray:
+    out = np.empty_like(lab)
+    for y in range(lab.shape[0]):
+        for x in range(lab.shape[1]):
+            L, a, b = lab[y, x, 0], lab[y, x, 1], lab[y, x, 2]
+            share = np.float32(1)
+            if not _fits(L, a, b, to_rgb):
+                share, step = np.float32(0), np.float32(0.5)
+                for _ in range(9):
+                    if _fits(L, a * (share + step), b * (share + step), to_rgb):
+                        share += step
+                    step *= np.float32(0.5)
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = L, a * share, b * share
     return out
+
+
+@kernel(error_model="numpy", nogil=True)
+def _fits(L: np.float32, a: np.float32, b: np.float32, to_rgb: np.ndarray) -> bool:
+    fy = (L + np.float32(16)) / np.float32(116)
+    fx, fz = fy + a / np.float32(500), fy - b / np.float32(200)
+    X, Y, Z = _cubed(fx), _cubed(fy), _cubed(fz)
+    for n in range(3):
+        light = to_rgb[n, 0] * X + to_rgb[n, 1] * Y + to_rgb[n, 2] * Z
+        if light < np.float32(-1e-3) or light > np.float32(1.001):
+            return False
+    return True
+
+
+@kernel(error_model="numpy", nogil=True)
+def _cubed(f: np.float32) -> np.float32:
+    if f > np.float32(6 / 29):
+        return f * f * f
+    return (f - np.float32(16 / 116)) / np.float32(7.787)
 
 
 def panel(pixels: np.ndarray, L: np.ndarray, coloured: np.ndarray, height: int = 640, width: int = 960) -> np.ndarray:

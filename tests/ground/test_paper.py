@@ -62,7 +62,7 @@ def test_a_print_that_fades_away_has_a_soft_plate() -> None:
 @pytest.mark.parametrize("shift", [0, 3])
 def test_paper_in_a_ruled_frame_is_margin_too(shift: int) -> None:
     page = drawing()
-    cv2.polylines(page, [np.array([(12, 12), (228, 12 + shift), (228, 288), (12, 288 - shift)])], True, 0, 2)
+    cv2.polylines(page, [np.array([(12, 12), (228, 12 + shift), (228, 288), (12, 288 - shift)])], True, 0, 1)
     plate = paper.apart(np.repeat(page[..., None], 3, 2)).plate
     assert plate[25:44, 20:220].max() < 0.05 and plate[150, 16:48].max() < 0.1
     assert plate[150, 12] < 0.05  # nor is the frame itself to be coloured

@@ -145,6 +145,14 @@ def test_every_wash_can_be_shown(L: int, a: int, b: int) -> None:
     assert linear.min() > -0.003 and linear.max() < 1.003
 
 
+def test_into_gamut_is_that_of_color() -> None:
+    rng = np.random.default_rng(0)
+    lab = np.dstack([rng.uniform(0, 100, (60, 70, 1)), rng.uniform(-120, 120, (60, 70, 2))]).astype(np.float32)
+    lab[:20, :, 1:] *= 0.05
+    assert np.abs(tint.into_gamut(lab) - color.into_gamut(lab)).max() < 0.3
+    assert np.abs(tint.lab_to_linear(lab) - np.clip(color.lab_to_linear(lab), 0, 1)).max() < 1e-4
+
+
 def test_bands_of_rows_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     page = cv2.resize(drawing(), (1500, 1300))
     apart = paper.apart(page)
