@@ -1,9 +1,10 @@
 """What flows between a print's lines, and stops at them.
 
-A line parts two places by how much darker it is than they are: that is the way of the domain transform (Gastal and
-Oliveira, "Domain transform for edge-aware image and video processing", 2011), in which a step across a line is a long
-one. Hatching is lines as well, so its gaps are filled first (`ground`): what is evenly hatched is one ground, and no
-line in it stops anything; an outline stays one.
+Two filters make a small wash large. The guided filter moves its edges to where the ground changes its tone; the domain
+transform (Gastal and Oliveira, "Domain transform for edge-aware image and video processing", 2011) evens it out between
+the lines: a step across a line, which is darker than what it parts, is a long one. Hatching is lines as well, so its
+gaps are filled first (`ground`): what is evenly hatched is one ground, and no line in it stops anything; an outline
+stays one.
 """
 
 import cv2
@@ -13,8 +14,13 @@ from gravurekit import images
 from gravurekit.kernels import kernel
 
 GAP = 0.008  # of the long side: gaps between lines that are narrower make one ground
-STRENGTH = 0.12  # of a step in the ground that is as long as `reach`
-ROUNDS = 3
+GUIDED = 5.0  # px that a wash's edge moves to meet a line, for each px that the wash was enlarged by
+FLAT = 1e-3  # variance of the ground below which nothing guides
+SAME = 0.5  # variance of a wash, Lab units squared, below which there is nothing to explain
+STEEP = 4.0  # change of a wash, Lab units for each px that it had when small, at which it counts half
+EVENED = 8.0  # px within which a wash evens out, for each px that it was enlarged by
+STRENGTH = 0.1  # of a step in the ground that is as long as the reach
+ROUNDS = 2
 
 
 def ground(ink: np.ndarray, gap: float = GAP) -> np.ndarray:
@@ -27,43 +33,82 @@ def ground(ink: np.ndarray, gap: float = GAP) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(filled.astype(np.float32) / 255, (0, 0), 0.6))
 
 
-def upsampled(
-    values: np.ndarray, guide: np.ndarray, weight: np.ndarray | None = None, reach: float | None = None
-) -> np.ndarray:
+def upsampled(values: np.ndarray, guide: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """A small wash at the size of the ink, its edges drawn to the ink's lines.
 
-    values   (h, w, C) float32, any
+    values   (h, w, C) float32, Lab units
     guide    (H, W) float32 0..1, linear: the ink as light (`paper.Apart.ink`)
     weight   (H, W) float32 ≥ 0: how much a place counts for its neighbours; what counts for nothing takes their values
-    reach    px of the guide within which values even out; None: by how much the wash is enlarged
     returns  (H, W, C) float32
     """
     height, width = guide.shape
     large = np.atleast_3d(images.resize(np.ascontiguousarray(values, np.float32), width, height))
-    enlarged = max(height / values.shape[0], width / values.shape[1])
-    if reach is None:
-        reach = max(4.0, 2.0 * enlarged)
-    firm = _firmness(large, enlarged) if weight is None else _firmness(large, enlarged) * (weight + 1e-4)
-    planes = np.concatenate([large * firm[..., None], firm[..., None]], axis=2)
-    _flow(planes, ground(guide), reach)
+    enlarged = max(height / values.shape[0], width / values.shape[1], 1.0)
+    dark = ground(guide)
+    firm = np.ones(guide.shape, np.float32) if weight is None else weight + np.float32(1e-4)
+    drawn = _guided(large, dark, firm, round(GUIDED * enlarged))
+    firm *= _firmness(drawn, enlarged)
+    planes = np.concatenate([drawn * firm[..., None], firm[..., None]], axis=2)
+    _flow(planes, dark, max(4.0, EVENED * enlarged), STRENGTH)
     return np.ascontiguousarray(planes[..., :-1] / planes[..., -1:])
 
 
-def _firmness(values: np.ndarray, enlarged: float) -> np.ndarray:
-    """(H, W) float32 > 0: less where the wash changes, for there enlarging has mixed two colours into a third."""
-    steep = np.zeros(values.shape[:2], np.float32)
+def evened(values: np.ndarray, dark: np.ndarray, reach: float, strength: float = STRENGTH) -> np.ndarray:
+    """(H, W) float32, evened out within `reach` px but not across steps of `strength` in `dark`, a `ground`."""
+    planes = values[..., None].astype(np.float32, copy=True)
+    _flow(planes, dark, reach, strength)
+    return planes[..., 0]
+
+
+def _guided(values: np.ndarray, dark: np.ndarray, weight: np.ndarray, radius: int) -> np.ndarray:
+    """The guided filter (He, Sun and Tang, "Guided image filtering", 2013), weighted: (H, W, C) float32, within
+    `radius` px a linear function of `dark` (H, W) float32, as far as that explains how the values vary there. It draws
+    a wash's edge to where a dark garment meets light ground, which the network, that sees little, has smeared."""
+
+    def mean(plane: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(plane, cv2.CV_32F, (2 * radius + 1,) * 2, borderType=cv2.BORDER_REFLECT)
+
+    norm = 1 / mean(weight)
+    weighted = weight * dark
+    middle = mean(weighted) * norm
+    spread = np.maximum(mean(weighted * dark) * norm - middle * middle, 0) + np.float32(FLAT)
+    explained, varied = np.zeros_like(dark), np.full_like(dark, SAME)
+    lines = []
     for n in range(values.shape[2]):
-        plane = np.ascontiguousarray(values[..., n])
-        steep += (
-            cv2.Sobel(plane, cv2.CV_32F, 1, 0, scale=1 / 8) ** 2 + cv2.Sobel(plane, cv2.CV_32F, 0, 1, scale=1 / 8) ** 2
-        )
-    return np.asarray(1 / (1 + steep * np.float32((enlarged / 4) ** 2)), np.float32)
+        plane = values[..., n]
+        part = weight * plane
+        level = mean(part) * norm
+        slope = mean(part * dark) * norm - middle * level
+        varied += mean(part * plane) * norm - level * level
+        explained += slope * slope / spread
+        slope /= spread
+        lines.append((slope, level - slope * middle))
+    share = np.clip(explained / varied, 0, 1)
+    share *= share * weight
+    told = mean(share)
+    trust = told * norm
+    told = 1 / np.maximum(told, 1e-12)
+    out = values.copy()
+    for n, (slope, level) in enumerate(lines):
+        drawn = (mean(share * slope) * dark + mean(share * level)) * told
+        out[..., n] += trust * (drawn - values[..., n])
+    return out
 
 
-def _flow(planes: np.ndarray, dark: np.ndarray, reach: float) -> None:
+def _firmness(values: np.ndarray, enlarged: float) -> np.ndarray:
+    """(H, W) float32 0..1: less where the wash changes, for there enlarging has mixed two colours into a third."""
+    steep = np.ones(values.shape[:2], np.float32)
+    for plane in cv2.split(values):
+        for along in ((1, 0), (0, 1)):
+            change = cv2.Sobel(plane, cv2.CV_32F, *along, scale=enlarged / STEEP / 8)
+            steep += change * change
+    return 1 / steep
+
+
+def _flow(planes: np.ndarray, dark: np.ndarray, reach: float, strength: float) -> None:
     """Even out (H, W, C) float32 in place, within `reach` px, but not across steps of `dark` (H, W) float32."""
-    across = 1 + np.abs(np.diff(dark, axis=1, prepend=dark[:, :1])) * np.float32(reach / STRENGTH)
-    down = 1 + np.abs(np.diff(dark, axis=0, prepend=dark[:1])) * np.float32(reach / STRENGTH)
+    across = 1 + np.abs(np.diff(dark, axis=1, prepend=dark[:, :1])) * np.float32(reach / strength)
+    down = 1 + np.abs(np.diff(dark, axis=0, prepend=dark[:1])) * np.float32(reach / strength)
     for n in range(ROUNDS):
         sigma = reach * 3**0.5 * 2 ** (ROUNDS - n - 1) / (4**ROUNDS - 1) ** 0.5
         decay = np.float32(-(2**0.5) / sigma)
@@ -110,7 +155,7 @@ def spread(places: np.ndarray, values: np.ndarray, guide: np.ndarray, reach: flo
              hold: 1 at each place, 0 beyond the reach and behind a line. Without places both are zeros.
     """
     height, width = guide.shape
-    sums = np.zeros((height, width, values.shape[1] if len(places) else 0), np.float32)
+    sums = np.zeros((height, width, values.shape[1]), np.float32)
     shares, holds = np.zeros((2, height, width), np.float32)
     dark = ground(guide) if len(places) else guide
     for (x, y), value in zip(places, values, strict=True):

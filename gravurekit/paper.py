@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from gravurekit import color, images, toning
+from gravurekit import color, edges, images, toning
 
 WORK_SIDE = 1024
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB
@@ -18,6 +18,10 @@ CELLS = 24  # along the longer side, in each of which the paper is looked for
 EVEN = 0.06  # light's standard deviation in a cell of bare paper, as a share of the brightest
 DARKEST = 0.55  # light of the paper's darkest place, as a share of its lightest
 COLOURED = 6.0  # Lab units that no toning explains, above which a print is coloured already (toning.chroma_residual)
+BLANK = 0.045  # darkness, evened out, that is still bare paper
+LINE = 0.15  # darkness of the ground from which on it is no bare paper
+FADES = 0.2  # step of the ground at which the print ends sharply
+NEAR = 0.06  # of a side: what is nearer to a frame joins it
 BLACK = 0.02  # light of a scan's border, at most, as a share of the paper's
 
 
@@ -59,11 +63,11 @@ def apart(pixels: np.ndarray) -> Apart:
     paper = surface[..., None] * _tone(linear, light, surface, ~border)
     ink = np.clip(light / surface, 0, 1)
     ink[border] = 1
-    found = Apart(ink.astype(np.float32), paper.astype(np.float32), np.zeros_like(ink))
-    plate = 1 - margin(found.lightness)
+    ink = ink.astype(np.float32)
+    plate = 1 - margin(ink)
     if border.any():
         plate *= 1 - _softly(border, 0.004 * max(border.shape))
-    return Apart(found.ink, found.paper, plate.astype(np.float32), _coloured(small))
+    return Apart(ink, paper.astype(np.float32), plate.astype(np.float32), _coloured(small))
 
 
 def reduced(pixels: np.ndarray) -> np.ndarray:
@@ -80,7 +84,7 @@ def _surface(light: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """(h, w) float32: the light of the bare paper, a surface of second order through the cells that are bare, and over
     those that aren't. With too few bare cells to tell it is as bright everywhere."""
     places, levels, bare = _cells(light, inside)
-    top = max(float(np.percentile(light[inside], 95)), 1e-3) if inside.any() else 1.0
+    top = max(float(np.percentile(light[inside], 98)), 1e-3) if inside.any() else 1.0
     bare &= levels > DARKEST * top
     if bare.sum() < 12:
         return np.full(light.shape, top, np.float32)
@@ -93,10 +97,11 @@ def _surface(light: np.ndarray, inside: np.ndarray) -> np.ndarray:
         fitted = np.linalg.solve(known.T @ basis + firm + 1e-9 * np.eye(6), known.T @ values)
         over = values - basis @ fitted
         weight = np.where(over > 0, 1.0, np.where(bare, np.exp(-((over / 0.08) ** 2)) * 0.5, 0.0))
-    h, w = light.shape
-    y, x = (np.arange(side, dtype=np.float64) + 0.5 for side in (h, w))
-    plane = _basis(*np.broadcast_arrays(x[None] / w * 2 - 1, y[:, None] / h * 2 - 1)) @ fitted
-    return np.clip(np.exp(plane) * top, DARKEST * top, min(1.0, 1.25 * top)).astype(np.float32)
+    y, x = ((np.arange(side) + 0.5) / side * 2 - 1 for side in light.shape)
+    none = np.zeros(1)
+    rows, columns = _basis(none, y) @ (fitted * (1, 0, 1, 0, 1, 0)), _basis(x, none) @ (fitted * (0, 1, 0, 1, 0, 0))
+    plane = (rows[:, None] + columns + fitted[5] * x * y[:, None]).astype(np.float32)
+    return np.asarray(np.clip(np.exp(plane) * np.float32(top), DARKEST * top, min(1.0, 1.25 * top)))
 
 
 def _cells(light: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,15 +123,18 @@ def _cells(light: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _basis(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(..., 6) float64: what is constant, linear and square in a place, -1..1."""
-    return np.stack([np.ones_like(x), x, y, x * x - 1 / 3, y * y - 1 / 3, x * y], axis=-1)
+    x, y = np.broadcast_arrays(x, y)
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
 
 
 def _tone(linear: np.ndarray, light: np.ndarray, surface: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """(3,) float32: the paper's colour in linear sRGB, of light 1. The median of what is as bright as paper."""
-    bare = linear[inside & (light > 0.9 * surface)]
+    some = np.s_[:: max(1, light.size // 100_000)]
+    known = inside.ravel()[some] & (light.ravel()[some] > 0.9 * surface.ravel()[some])
+    bare = linear.reshape(-1, 3)[some][known]
     if len(bare) < 16 or not bare.any():
         return np.ones(3, np.float32)
-    tone = np.maximum(np.median(bare[:: max(1, len(bare) // 20_000)], axis=0), 1e-3)
+    tone = np.maximum(np.median(bare, axis=0), 1e-3)
     return np.asarray(tone / float(tone @ LUMINANCE), np.float32)
 
 
@@ -160,26 +168,72 @@ def scan_border(light: np.ndarray) -> np.ndarray:
     return cv2.dilate(border.astype(np.uint8), np.ones((size, size), np.uint8)).astype(bool)  # and its soft edge
 
 
-def margin(L: np.ndarray, radius: float = 0.008, blank: float = 0.03) -> np.ndarray:
-    """Where the paper is bare all the way to the picture's edge: (H, W) float32 L 0..100 → (H, W) float32 0..1, soft.
+def margin(ink: np.ndarray, radius: float = 0.008) -> np.ndarray:
+    """Where the paper is bare all the way to the picture's edge: (h, w) float32 0..1 linear → (h, w) float32 0..1, soft
+    where the print fades away, and sharp at its outlines.
 
-    Bare is where the ink within `radius` of the long side covers less than `blank`; blank places that lines enclose,
+    Bare is where the ink within `radius` of the long side covers hardly more than on the
+    barest paper of the picture, which may have a grain; blank places that lines enclose,
     such as a white skirt, are no margin, because the gaps of an outline are narrower than the radius.
     """
-    sigma = max(0.5, radius * max(L.shape))
-    ink = cv2.GaussianBlur(1 - np.clip(L / 100, 0, 1), (0, 0), sigma)
-    bare = np.pad((ink < blank).astype(np.uint8), 1, constant_values=1)  # the frame joins all margins to one
-    _, labels = cv2.connectedComponents(bare, connectivity=4)
-    outside = (labels == labels[0, 0])[1:-1, 1:-1]
-    reach = int(1.8 * sigma)  # the blur has spread the ink by so much; give that back to the paper
-    return _softly(_grown(outside, reach), 0.4 * sigma)
+    sigma = max(0.5, radius * max(ink.shape))
+    covered = cv2.GaussianBlur(1 - np.cbrt(ink), (0, 0), sigma)
+    dark = edges.ground(ink)
+    grain = float(np.percentile(covered, 20))
+    outside = _outside(covered < min(max(BLANK, grain + 0.035), 0.1), dark > LINE)
+    # The blur has spread the ink; give that back to the paper, up to the first line
+    grown = _grown(outside, dark < LINE, round(2.5 * sigma))
+    grown |= ~_broad(~grown, sigma)
+    soft = edges.evened(grown.astype(np.float32), dark, 2 * sigma, FADES)
+    return np.clip((soft - np.float32(0.01)) / np.float32(0.98), 0, 1)  # what is all but 0 or 1 is that
 
 
-def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
-    """(h, w) bool → (h, w) bool: with all that is within `reach` px of it."""
-    if not mask.any():
-        return mask
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) <= reach
+def _broad(mask: np.ndarray, sigma: float) -> np.ndarray:
+    """(h, w) bool → (h, w) bool: without lines on their own, such as a frame, letters and specks: there is nothing in
+    them to be coloured."""
+    size, around = 2 * round(0.4 * sigma) + 3, 2 * round(2 * sigma) + 1
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
+    return mask & (cv2.dilate(opened, np.ones((around, around), np.uint8)) > 0)
+
+
+def _outside(bare: np.ndarray, dark: np.ndarray) -> np.ndarray:
+    """(h, w) bool: what is `bare` and joins the picture's edge; and, if the print has a ruled frame, or fills it to its
+    edges, what joins that on two sides at least."""
+    h, w = bare.shape
+    padded = np.pad(bare.astype(np.uint8), 1, constant_values=1)  # a frame around all joins all margins to one
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(padded, connectivity=4)
+    labels, outer = labels[1:-1, 1:-1], int(labels[0, 0])
+    rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+    if not len(rows) or not _ruled(dark[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]):
+        return np.asarray(labels == outer)
+    near_x, near_y = NEAR * w, NEAR * h
+    joins = np.stack([
+        boxes[:, 0] - 1 - columns[0] < near_x, columns[-1] - (boxes[:, 0] + boxes[:, 2] - 2) < near_x,
+        boxes[:, 1] - 1 - rows[0] < near_y, rows[-1] - (boxes[:, 1] + boxes[:, 3] - 2) < near_y,
+    ])  # fmt: skip
+    ground = (joins.sum(0) >= 2) & (boxes[:, 4] > 0.01 * h * w)
+    ground[outer] = True
+    found = ground[labels] & bare
+    found[: rows[0]] = found[rows[-1] + 1 :] = True
+    found[:, : columns[0]] = found[:, columns[-1] + 1 :] = True
+    return np.asarray(found)
+
+
+def _ruled(dark: np.ndarray) -> bool:
+    """Whether lines run along three of the sides of (h, w) bool at least."""
+    h, w = dark.shape
+    deep, wide = max(1, round(NEAR / 2 * h)), max(1, round(NEAR / 2 * w))
+    sides = (dark[:deep].any(0), dark[-deep:].any(0), dark[:, :wide].any(1), dark[:, -wide:].any(1))
+    return sum(side.mean() > 0.75 for side in sides) >= 3
+
+
+def _grown(mask: np.ndarray, free: np.ndarray, reach: int) -> np.ndarray:
+    """(h, w) bool → (h, w) bool: with all that a way of at most `reach` px through what is `free` leads to."""
+    grown, cross = mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    square, there = np.ones((3, 3), np.uint8), (mask | free).astype(np.uint8)
+    for step in range(reach):  # crosses and squares in turn: the way is round
+        grown = cv2.dilate(grown, square if step % 2 else cross) & there
+    return grown.astype(bool)
 
 
 def _softly(mask: np.ndarray, sigma: float) -> np.ndarray:

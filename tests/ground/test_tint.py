@@ -65,9 +65,11 @@ def test_ink_is_as_black_as_before() -> None:
 
 def test_the_wash_is_as_dark_as_the_network_says_but_for_the_margin() -> None:
     page = drawing()
-    dark = coloured(page, ab=(0, 0), lightness=40)
-    assert color.rgb_to_lab(dark)[195:205, 195:205, 0] == pytest.approx(40, abs=1.5)
+    dark = coloured(page, lightness=50)
+    assert color.rgb_to_lab(dark)[195:205, 195:205, 0] == pytest.approx(50, abs=1.5)
     assert (dark[:60] == 255).all()
+    # but darkness without colour is dirt
+    assert np.array_equal(coloured(page, ab=(0, 0), lightness=40), page)
     # never lighter than its chroma allows: it couldn't be seen
     assert np.array_equal(coloured(page, lightness=100), coloured(page))
 
@@ -141,6 +143,14 @@ def test_every_wash_can_be_shown(L: int, a: int, b: int) -> None:
     lab = washed(drawing(120), (a, b), L)
     linear = color.lab_to_linear(lab)
     assert linear.min() > -0.003 and linear.max() < 1.003
+
+
+def test_into_gamut_is_that_of_color() -> None:
+    rng = np.random.default_rng(0)
+    lab = np.dstack([rng.uniform(0, 100, (60, 70, 1)), rng.uniform(-120, 120, (60, 70, 2))]).astype(np.float32)
+    lab[:20, :, 1:] *= 0.05
+    assert np.abs(tint.into_gamut(lab) - color.into_gamut(lab)).max() < 0.3
+    assert np.abs(tint.lab_to_linear(lab) - np.clip(color.lab_to_linear(lab), 0, 1)).max() < 1e-4
 
 
 def test_bands_of_rows_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
