@@ -6,6 +6,8 @@ MODEL: a run's folder, trained with `hints = true`; PRINTS: a folder of folders 
 the figure are hinted, one at a time and four at a time, in red, blue, green and ochre in turn, by squares of several
 sizes (px of what the network sees).
 
+"palette" 1: the network is also told the hints' colours as a palette.
+
 Printed, over all hints: delta E, CIEDE2000 between the colour that was asked for and what the network says there, at
 equal lightness (median, 90th percentile, share that is met within 5); and by how much of what it changes at the hint it
 changes the colours 8, 16 and 32 px away.
@@ -42,7 +44,7 @@ def told(sheet: np.ndarray, hinted: list[tuple[np.ndarray, str]], side: int) -> 
     return swatches.hint_planes(hints, shape[::-1], shape, (slice(0, shape[0]), slice(0, shape[1])), side)
 
 
-def figures(fed: list[Fed], predictor: Predictor, together: int, side: int, sized: bool) -> list[float]:
+def figures(fed: list[Fed], predictor: Predictor, together: int, side: int, with_palette: bool) -> list[float]:
     missed, reach = [], []
     for each in fed:
         found = places(each, 4)
@@ -53,7 +55,9 @@ def figures(fed: list[Fed], predictor: Predictor, together: int, side: int, size
         )
         for hinted in rounds:
             given = (
-                palette.from_histogram(swatches.histogram([swatches.colour(n) for _, n in hinted])) if sized else None
+                palette.from_histogram(swatches.histogram([swatches.colour(n) for _, n in hinted]))
+                if with_palette
+                else None
             )
             before = predictor.predict(each.sheet, palette=given).ab
             after = predictor.predict(each.sheet, palette=given, hints=told(each.sheet, hinted, side)).ab
@@ -84,11 +88,11 @@ def main() -> None:
     print(f"{len(fed)} prints")  # noqa: T201
     columns = ("palette", "hints", "side", "median", "90 %", "met", *(f"{away} px" for away in AWAY))
     print(" ".join(f"{name:>8}" for name in columns))  # noqa: T201
-    for sized in (False, True):
+    for with_palette in (False, True):
         for together in (1, 4):
             for side in (2, 4, 6, 8, 12):
-                found = figures(fed, predictor, together, side, sized)
-                print(" ".join(f"{value:8.2f}" for value in (sized, together, side, *found)), flush=True)  # noqa: T201
+                found = figures(fed, predictor, together, side, with_palette)
+                print(" ".join(f"{value:8.2f}" for value in (with_palette, together, side, *found)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

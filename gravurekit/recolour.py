@@ -4,14 +4,16 @@ Colour statistics are those of Pitié and Kokaram, "The linear Monge-Kantorovitc
 example-based colour transfer", 2007.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 
 from gravurekit.model.palette import COUNTED_STEP
 
 Spread = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 PALE = 15.0  # chroma, ab units: cells of a palette below it are paper
+SHARING = 60  # rounds in which colours come to their amounts
 DULL = 4.0  # standard deviation, ab units, which colours are taken to have at least: less isn't stretched further
 
 
@@ -62,6 +64,55 @@ def _monge_kantorovich(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T)
+
+
+# ---- several colours -----------------------------------------------------------------------------------
+
+
+def covered(L: np.ndarray) -> np.ndarray:
+    """How much of a place is drawn, not bare: L (h, w) float32 0..100 that the network sees → (h, w) float32 0..1."""
+    ink = 1 - np.clip(np.asarray(L, np.float32) / 100, 0, 1)
+    return np.asarray(np.clip(4 * cv2.GaussianBlur(ink, (0, 0), max(0.5, max(L.shape) / 64)), 0, 1))
+
+
+def shared_out(
+    together: np.ndarray, single: np.ndarray, amounts: Sequence[float], painted: np.ndarray, sharpness: float = 4.0
+) -> np.ndarray:
+    """Which of several colours a place gets. The network decides: told all of them, it leans, however little, towards
+    one or the other; the places that lean most towards one get it, as many as its amount asks for.
+
+    together   (h, w, 2) float32 ab, of the network told all colours
+    single     (n, h, w, 2) float32 ab, told each alone (`swatches.parts`)
+    amounts    (n,) how much of the painted is to have each; they add up to 1
+    painted    (h, w) float32 0..1, what counts for the amounts (`covered`)
+    sharpness  > 0; the higher, the less two colours mix
+    returns    (n, h, w) float32, shares 0..1 that add up to 1 at each place
+    """
+    weights = np.asarray(painted, np.float64) + 1e-6
+    weights /= weights.sum()
+    lean = -((together.astype(np.float64) - single) ** 2).sum(-1)
+    lean -= lean.mean(0)
+    lean -= (lean * weights).sum((1, 2), keepdims=True)
+    lean *= sharpness / (np.sqrt((lean**2 * weights).sum() / len(lean)) + 1e-6)
+    favour = np.zeros((len(lean), 1, 1))
+    wanted = np.asarray(amounts, np.float64)[:, None, None]
+    for _ in range(SHARING):
+        shares = np.exp(lean + favour - (lean + favour).max(0))
+        shares /= shares.sum(0)
+        had = (shares * weights).sum((1, 2), keepdims=True)
+        favour += np.log(wanted / np.maximum(had, 1e-9))
+    return np.asarray(shares, np.float32)
+
+
+def laid(together: np.ndarray, single: np.ndarray, shares: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """The wash of several colours: each where it has its share; what isn't painted stays as the network said it.
+
+    together, single  (h, w, C) and (n, h, w, C) float32: ab, or Lab
+    shares, painted   (n, h, w) of `shared_out`, and (h, w) float32
+    returns           (h, w, C) float32
+    """
+    mixed = (shares[..., None] * single).sum(0)
+    return np.asarray(together + painted[..., None] * (mixed - together), np.float32)
 
 
 # ---- hints ---------------------------------------------------------------------------------------------

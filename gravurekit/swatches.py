@@ -22,8 +22,8 @@ Colour = tuple[int, int, int]  # sRGB, each 0..255
 # are lamps of a screen: a wash of its blue is violet, where theirs was Prussian blue.
 PIGMENTS: dict[str, Colour] = {
     "blue": (0, 105, 160), "carmine": (150, 0, 24), "gamboge": (228, 155, 15), "madder": (165, 38, 60),
-    "ochre": (204, 142, 53), "red": (204, 38, 44), "sepia": (112, 66, 20), "ultramarine": (39, 50, 150), "umber": (115, 82, 60), "verdigris": (67, 140, 125),
-    "vermilion": (227, 66, 52),
+    "ochre": (204, 142, 53), "red": (204, 38, 44), "sepia": (112, 66, 20),
+    "ultramarine": (39, 50, 150), "umber": (115, 82, 60), "verdigris": (67, 140, 125), "vermilion": (227, 66, 52),
 }  # fmt: skip
 HEX = re.compile(r"#([0-9a-f]{3}|[0-9a-f]{6})|[0-9a-f]{6}")
 MOST_COLOURS = 64
@@ -34,6 +34,11 @@ MOST = 50.0  # chroma, ab units: 90 of 100 washes of the training data have less
 NEUTRAL = 0.5  # share that is paper: half of the washes of the training data have more
 SPREAD = 5.0  # standard deviation of a colour, ab units
 FADING = 0.5  # of a colour, the share that is spread evenly between the paper and it
+
+PALE = 15.0  # chroma, ab units: cells of a palette below it are paper
+MOST_PARTS = 4  # different colours that are told one by one
+APART = 0.6  # chord between their hues on a circle of radius 1: 35°
+LEAST, LEAST_VIVID = 0.05, 0.02  # of what is coloured, the share of one; of all, that of what is coloured
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,50 @@ def _blot(ab: np.ndarray, spread: float) -> np.ndarray:
         a, b = (np.clip(1 - np.abs(centres - value) / palette.STEP, 0, None) for value in ab)
     blot = np.outer(a, b)
     return blot / blot.sum()
+
+
+def parts(whole: np.ndarray, most: int = MOST_PARTS) -> list[tuple[np.ndarray, float]]:
+    """A palette taken apart into its few different colours: each as a palette of its own, with as much paper as the
+    whole, and its share of what is coloured, the largest first. Told red and blue together, a network that learned to
+    be wrong as little as possible says the grey between them; told one alone, it says that one.
+
+    whole    (27, 27) numbers ≥ 0, a histogram of a and b
+    returns  palettes (27, 27) int64 and shares that add up to 1; of a palette of one colour, or of paper alone, itself
+    """
+    counts = np.asarray(whole, np.float64)
+    centres = (np.arange(palette.SIDE) - palette.EDGE) * float(palette.STEP)
+    places = np.stack(np.meshgrid(centres, centres, indexing="ij"), axis=-1)
+    chroma = np.hypot(places[..., 0], places[..., 1])
+    vivid = counts * (chroma >= PALE)
+    if vivid.sum() < LEAST_VIVID * counts.sum() or counts.sum() <= 0:
+        return [(np.asarray(whole), 1.0)]
+    hues = places / np.maximum(chroma, 1)[..., None]
+    middles = _middles(hues.reshape(-1, 2), vivid.ravel(), most)
+    if len(middles) == 1:
+        return [(np.asarray(whole), 1.0)]
+    nearest = ((hues[:, :, None] - middles) ** 2).sum(-1).argmin(-1)
+    shares = [float(vivid[nearest == n].sum() / vivid.sum()) for n in range(len(middles))]
+    paper = (counts - vivid) * (TOTAL / counts.sum())
+    scales = [(TOTAL - paper.sum()) / vivid[nearest == n].sum() for n in range(len(middles))]
+    found = [
+        (np.asarray(np.rint(paper + scale * vivid * (nearest == n)), np.int64), share)
+        for n, (scale, share) in enumerate(zip(scales, shares, strict=True))
+    ]
+    return sorted(found, key=lambda part: -part[1])
+
+
+def _middles(hues: np.ndarray, weights: np.ndarray, most: int) -> np.ndarray:
+    """(n, 2) hues that are APART from one another, of hues (m, 2), each a direction of length 1 or less: that with the
+    most weight around it first, each further one likewise, far from those before it."""
+    around = np.array([weights @ (((hues - hue) ** 2).sum(1) <= (APART / 2) ** 2) for hue in hues]) * (weights > 0)
+    middles = hues[[around.argmax()]]
+    while len(middles) < most:
+        away = ((hues[:, None] - middles) ** 2).sum(-1).min(1)
+        lonely = np.where(away >= APART**2, around, 0)
+        if lonely.max() < LEAST * weights.sum():
+            break
+        middles = np.concatenate([middles, hues[[lonely.argmax()]]])
+    return middles
 
 
 def histogram_of_picture(pixels: np.ndarray) -> np.ndarray:

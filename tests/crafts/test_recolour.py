@@ -68,6 +68,46 @@ def test_a_palette_of_paper_alone_takes_the_colour_away() -> None:
     assert np.hypot(*found.mean((0, 1))) < 1
 
 
+@settings(deadline=None, max_examples=30)
+@given(SEEDS, st.sampled_from([(0.5, 0.5), (0.8, 0.2), (0.2, 0.3, 0.5)]))
+def test_each_colour_gets_its_amount_where_the_network_leans_to_it(seed: int, amounts: tuple[float, ...]) -> None:
+    """However faintly it leans: here a hundredth of the way from the mean of the colours to one of them."""
+    rng = np.random.default_rng(seed)
+    single = np.broadcast_to(rng.normal(size=(len(amounts), 1, 1, 2)) * 30, (len(amounts), 24, 32, 2))
+    wish = rng.choice(len(amounts), size=(24, 32), p=amounts)
+    mean = single.mean(0)
+    together = mean + 0.01 * (np.take_along_axis(single, wish[None, ..., None], 0)[0] - mean)
+    shares = recolour.shared_out(together.astype(np.float32), single, amounts, np.ones((24, 32)))
+    assert np.allclose(shares.sum(0), 1, atol=1e-5)
+    assert np.allclose(shares.mean((1, 2)), amounts, atol=0.05)  # two values alone: no softness to share finely
+    if len(amounts) == 2:
+        assert (shares.argmax(0) == wish).mean() > 0.9
+
+
+@pytest.mark.parametrize("painted", [0.0, 1.0])
+def test_a_network_that_leans_nowhere_gives_each_place_all_colours(painted: float) -> None:
+    single = np.stack([np.full((8, 8, 2), value, np.float32) for value in (-20, 20)])
+    shares = recolour.shared_out(np.zeros((8, 8, 2), np.float32), single, (0.25, 0.75), np.full((8, 8), painted))
+    assert np.allclose(shares, np.array([0.25, 0.75])[:, None, None], atol=1e-3)
+
+
+def test_what_is_bare_stays_as_the_network_said_it() -> None:
+    together, painted = colours(1), np.zeros((24, 32), np.float32)
+    single, shares = np.stack([colours(2), colours(3)]), np.zeros((2, 24, 32), np.float32)
+    painted[:, 16:], shares[1] = 1, 1
+    found = recolour.laid(together, single, shares, painted)
+    assert np.array_equal(found[:, :16], together[:, :16])
+    assert np.allclose(found[:, 16:], single[1][:, 16:], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 300), (128, 128)])
+def test_white_is_bare_and_hatching_is_covered(size: tuple[int, int]) -> None:
+    assert not recolour.covered(np.full(size, 100, np.float32)).any()
+    hatched = np.full(size, 100, np.float32)
+    hatched[::3] = 0
+    assert recolour.covered(hatched).min() > 0.9
+
+
 def spread(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `edges.spread` where no line is: the nearest place's value, fading over 10 px."""
     y, x = np.indices((24, 32))

@@ -104,6 +104,42 @@ def test_greys_are_paper() -> None:
     assert found[reach, reach].sum() > 0.999 * found.sum()
 
 
+@pytest.mark.parametrize(
+    "text, shares",
+    [
+        ("red", [1.0]),
+        ("red,vermilion", [1.0]),
+        ("white", [1.0]),
+        ("red,blue", [0.5, 0.5]),
+        ("red,red,blue", [2 / 3, 1 / 3]),
+        ("red,teal,gold", [1 / 3] * 3),
+    ],
+)
+def test_a_palette_comes_apart_into_its_colours(text: str, shares: list[float]) -> None:
+    whole = swatches.histogram(swatches.colours(text))
+    found = swatches.parts(whole)
+    assert [share for _, share in found] == pytest.approx(shares, abs=0.04)
+    assert sum(share for _, share in found) == pytest.approx(1)
+    for part, _ in found:
+        assert part.min() >= 0 and abs(part.sum() - whole.sum()) < 1000
+    if len(found) > 1:
+        hues = [hue_of(part) for part, _ in found]
+        for word in set(text.split(",")):
+            wash = swatches.as_wash(swatches.colour(word))
+            assert min(turned(hue, float(np.degrees(np.arctan2(wash[2], wash[1])))) for hue in hues) < 8
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.dictionaries(st.tuples(*[st.integers(0, palette.SIDE - 1)] * 2), st.integers(1, 10**9), max_size=20))
+def test_any_count_comes_apart(cells: dict[tuple[int, int], int]) -> None:
+    whole = np.zeros((palette.SIDE, palette.SIDE), np.int64)
+    for cell, count in cells.items():
+        whole[cell] = count
+    found = swatches.parts(whole)
+    assert 1 <= len(found) <= swatches.MOST_PARTS and sum(share for _, share in found) == pytest.approx(1)
+    assert all(part.min() >= 0 and part.dtype == np.int64 for part, _ in found)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (120, 80)])
 def test_a_picture_has_the_palette_that_a_wash_of_it_would_have(size: tuple[int, int]) -> None:
     found = swatches.histogram_of_picture(np.full((*size, 3), (200, 60, 60), np.uint8))
