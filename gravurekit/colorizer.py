@@ -27,7 +27,7 @@ from gravurekit import color, edges, images, paper, recolour, swatches, tint
 from gravurekit.errors import ModelError, UsageError
 from gravurekit.fed import Place, on_sheet, redrawn
 from gravurekit.model.palette import from_histogram
-from gravurekit.model.predictor import MODEL_FILE, Predictor
+from gravurekit.model.predictor import MODEL_FILE, Prediction, Predictor
 from gravurekit.swatches import Hint as Hint
 
 TRANSFERRED = "this network wasn't made to be told colours: its own are moved to the palette's mean and spread"
@@ -211,12 +211,24 @@ class Colorizer:
         hints = None
         if steer.hints and config.hints:
             hints = swatches.hint_planes(steer.hints, (shape[1], shape[0]), (sheet.shape[0], sheet.shape[1]), place)
-        cells = None
-        if steer.palette is not None and config.palette:
-            cells = from_histogram(steer.palette)
-        found = self.predictor.predict(sheet, palette=cells, hints=hints, mood=steer.mood, strength=steer.mood_strength)
-        planes = [found.ab] if found.lightness is None else [found.ab, found.lightness]
-        return np.ascontiguousarray(np.dstack(planes)[place]), found.classes
+
+        def told(asked: np.ndarray | None) -> Prediction:
+            cells = None if asked is None else from_histogram(asked)
+            return self.predictor.predict(
+                sheet, palette=cells, hints=hints, mood=steer.mood, strength=steer.mood_strength
+            )
+
+        asked = steer.palette if config.palette else None
+        found = told(asked)
+        said = _planes(found)
+        parts = [] if asked is None else swatches.parts(asked)
+        if len(parts) > 1:
+            single = np.stack([_planes(told(part)) for part, _ in parts])
+            painted = recolour.covered(sheet)
+            amounts = [amount for _, amount in parts]
+            shares = recolour.shared_out(said[..., :2], single[..., :2], amounts, painted)
+            said = recolour.laid(said, single, shares, painted)
+        return np.ascontiguousarray(said[place]), found.classes
 
     def _told_after(self, ab: np.ndarray, plate: np.ndarray | None, steer: Steer) -> tuple[np.ndarray, tuple[str, ...]]:
         """The network's colours with what it couldn't be told, and notes on that."""
@@ -228,6 +240,11 @@ class Colorizer:
         if steer.hints and not config.hints:
             notes.append(FLOWED)
         return np.ascontiguousarray(ab), tuple(notes)
+
+
+def _planes(found: Prediction) -> np.ndarray:
+    """(H, W, 2 or 3) float32: a, b and maybe L."""
+    return found.ab if found.lightness is None else np.dstack([found.ab, found.lightness])
 
 
 def _sheet(trained: tuple[int, int], long_side: int) -> tuple[int, int]:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gravurekit import color, folder, images, tint
+from gravurekit import color, folder, images
+from gravurekit import paper as papers
+from gravurekit.colorizer import Colorizer, Steer
 from gravurekit.errors import PictureError
-from gravurekit.fed import on_sheet, redrawn
+from gravurekit.fed import on_sheet
 from gravurekit.measures.colours import Truth, look
 from gravurekit.measures.colours_sheet import candidates, fitted
-from gravurekit.model import palette as palettes
 from gravurekit.model.predictor import Predictor
 from gravurekit.progress import Watch
 from gravurekit.record import Record
@@ -42,22 +43,9 @@ class _Print:
 
 
 def coloured(predictor: Predictor) -> Coloured:
-    """How `colorize` colours prints today."""
-    style = predictor.about.get("style")
-
-    def colour(pixels: np.ndarray, palette: np.ndarray | None) -> np.ndarray:
-        ink = tint.print_ink(pixels)
-        sheet, place = on_sheet(tint.grey_lightness(redrawn(ink, style)), *predictor.trained_size)
-        told = None if palette is None else palettes.from_histogram(palette)
-        said = predictor.predict(sheet, palette=told)
-        height, width = ink.shape
-        ab = images.resize(np.ascontiguousarray(said.ab[place]), width, height)
-        lightness = None
-        if said.lightness is not None:
-            lightness = images.resize(np.ascontiguousarray(said.lightness[place]), width, height)
-        return tint.under_ink(pixels, tint.grey_lightness(ink), ab, lightness)
-
-    return colour
+    """How `colorize` colours prints."""
+    colorizer = Colorizer(predictor)
+    return lambda pixels, palette: colorizer.colour(pixels, steer=Steer(palette)).pixels
 
 
 def find(prints: Path, most: int) -> list[Record]:
@@ -107,7 +95,7 @@ def _read(prints: Path, item: Record, palette: bool) -> _Print:
     if scale * min(height, width) < LEAST:
         raise PictureError("too-small", f"{width} × {height} px, at least {LEAST} each are needed")
     white = on_white(images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale))))
-    light = color.srgb_to_linear(white) @ tint.LUMINANCE
+    light = color.srgb_to_linear(white) @ papers.LUMINANCE
     grey = np.repeat(color.linear_to_srgb(light)[..., None], 3, axis=2)
     lab = color.rgb_to_lab(white)
     told = None
@@ -133,7 +121,7 @@ def _looked(one: _Print, others: np.ndarray | None, colour: Coloured, known: Kno
         said[OTHERS] = colour(one.grey, others)
     lightness = color.rgb_to_lab(one.grey)[..., :1]
     width, height = known.samples.manifest["size"]
-    sheet, _ = on_sheet(tint.grey_lightness(tint.print_ink(one.grey)), width, height)
+    sheet, _ = on_sheet(papers.apart(one.grey).lightness, width, height)
     for name, lab in guesses(one.truth.lab, known, sheet).items():
         # who knows no ink from paper lays chroma on the lightness that there is
         said[name] = one.grey if name == GREY else color.lab_to_rgb(np.dstack([lightness, lab[..., 1:]]))
