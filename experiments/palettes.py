@@ -31,6 +31,7 @@ from gravurekit.model import palette
 from gravurekit.model.predictor import Predictor
 
 ASKED = ("red", "blue", "green", "ochre")
+LAMPS = ("#ff0000", "#0000ff")  # what CSS calls red and blue
 SEVERAL = ("red,blue", "blue,ochre", "green,ochre", "#a01828,#e0b088", "red,teal,gold")
 FIRST = (swatches.NEUTRAL, swatches.SPREAD, swatches.FADING, swatches.MOST)
 TRIED = {"neutral": (0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.8), "spread": (0, 5, 8, 12, 18), "fading": (0, 0.25, 0.5, 0.75),
@@ -134,7 +135,7 @@ def main() -> None:
     books = [sorted(book.iterdir()) for book in sorted(options.prints.iterdir()) if book.is_dir()]
     chosen = itertools.chain(*(book[:: max(1, len(book) // options.each)][: options.each] for book in books))
     fed = [each for each in (Fed(path, predictor) for path in chosen) if each.figure.sum() > 50]
-    hues = (f"{name} {hue(swatches.as_wash(swatches.colour(name))[1:]):.0f}°" for name in ASKED)
+    hues = (f"{name} {hue(swatches.as_wash(swatches.colour(name))[1:]):.0f}°" for name in (*ASKED, *LAMPS))
     print(f"{len(fed)} prints; {', '.join(hues)}")  # noqa: T201
     print(" ".join(f"{name:>8}" for name in (*TRIED, "turn", "least", "miss", "chroma", "paper")))  # noqa: T201
     for form in forms() if options.forms else [FIRST]:

@@ -30,8 +30,8 @@ MOST_COLOURS = 64
 
 TOTAL = 1_000_000  # "pixels" of a histogram that is made up
 LIGHTEST, DARKEST = 0.92, 0.66  # Oklab lightness that a colour is brought between
-MOST = 50.0  # chroma, ab units: 90 of 100 washes of the training data have less
-NEUTRAL = 0.5  # share that is paper: half of the washes of the training data have more
+MOST = 50.0  # chroma, ab units: washes seldom have more
+NEUTRAL = 0.5  # share that is paper
 SPREAD = 5.0  # standard deviation of a colour, ab units
 FADING = 0.5  # of a colour, the share that is spread evenly between the paper and it
 

@@ -119,6 +119,7 @@ def test_a_run_carries_the_numbers_of_what_it_learned_from(here: Path, quick: Tr
     assert quick.about["licenses"] == learnt["licenses"] and quick.about["sources"] == learnt["sources"]
     receipt = read_receipt(run)
     assert receipt and receipt.files.keys() == {trainer.MODEL, shards.LEARNED, CARD, _palettes.FILE}
+    assert _palettes.find(run, "kaftan").samples == learnt["samples"]
     assert audit.inspect(run, deep=True).faults == []
 
 
