@@ -20,7 +20,9 @@ SAME = 0.5  # variance of a wash, Lab units squared, below which there is nothin
 STEEP = 4.0  # change of a wash, Lab units for each px that it had when small, at which it counts half
 EVENED = 8.0  # px within which a wash evens out, for each px that it was enlarged by
 STRENGTH = 0.1  # of a step in the ground that is as long as the reach
-ROUNDS = 2
+DEAR = 4.0  # reaches that a step of 1 in the ground costs what flows from few places
+FREE = 0.02  # of a step from pixel to pixel that costs nothing: shading is no outline
+ROUNDS = 3  # of the domain transform: with two, its rows and columns show in wide gaps between lines
 
 
 def ground(ink: np.ndarray, gap: float = GAP) -> np.ndarray:
@@ -56,7 +58,7 @@ def upsampled(values: np.ndarray, guide: np.ndarray, weight: np.ndarray | None =
 def evened(values: np.ndarray, dark: np.ndarray, reach: float, strength: float = STRENGTH) -> np.ndarray:
     """(H, W) float32, evened out within `reach` px but not across steps of `strength` in `dark`, a `ground`."""
     planes = values[..., None].astype(np.float32, copy=True)
-    _flow(planes, dark, reach, strength)
+    _flow(planes, dark, reach, strength, rounds=2)
     return planes[..., 0]
 
 
@@ -105,12 +107,12 @@ def _firmness(values: np.ndarray, enlarged: float) -> np.ndarray:
     return 1 / steep
 
 
-def _flow(planes: np.ndarray, dark: np.ndarray, reach: float, strength: float) -> None:
+def _flow(planes: np.ndarray, dark: np.ndarray, reach: float, strength: float, rounds: int = ROUNDS) -> None:
     """Even out (H, W, C) float32 in place, within `reach` px, but not across steps of `dark` (H, W) float32."""
     across = 1 + np.abs(np.diff(dark, axis=1, prepend=dark[:, :1])) * np.float32(reach / strength)
     down = 1 + np.abs(np.diff(dark, axis=0, prepend=dark[:1])) * np.float32(reach / strength)
-    for n in range(ROUNDS):
-        sigma = reach * 3**0.5 * 2 ** (ROUNDS - n - 1) / (4**ROUNDS - 1) ** 0.5
+    for n in range(rounds):
+        sigma = reach * 3**0.5 * 2 ** (rounds - n - 1) / (4**rounds - 1) ** 0.5
         decay = np.float32(-(2**0.5) / sigma)
         _along_rows(planes, np.exp(across * decay))
         _along_columns(planes, np.exp(down * decay))
@@ -158,50 +160,84 @@ def spread(places: np.ndarray, values: np.ndarray, guide: np.ndarray, reach: flo
     sums = np.zeros((height, width, values.shape[1]), np.float32)
     shares, holds = np.zeros((2, height, width), np.float32)
     dark = ground(guide) if len(places) else guide
+    most = np.float32(1.25 * reach)
     for (x, y), value in zip(places, values, strict=True):
-        at = min(max(int(y), 0), height - 1), min(max(int(x), 0), width - 1)
-        away = _way(dark, at[0], at[1], np.float32(2.5 * reach), np.float32(1.25 * reach)) / np.float32(reach)
-        part = np.clip((np.float32(1.25) - away) / np.float32(0.75), 0, 1)
+        top, left = min(max(int(y), 0), height - 1), min(max(int(x), 0), width - 1)
+        up, back = max(0, top - int(most) - 1), max(0, left - int(most) - 1)
+        around = np.s_[up : top + int(most) + 2, back : left + int(most) + 2]
+        way = _way(np.ascontiguousarray(dark[around]), top - up, left - back, np.float32(DEAR * reach), most)
+        way /= np.float32(reach)
+        part = np.clip((np.float32(1.25) - way) / np.float32(0.75), 0, 1)
         part = part * part * (3 - 2 * part)
-        np.maximum(holds, part, out=holds)
-        near = part / (away * away + np.float32(1e-4))
-        sums += near[..., None] * np.asarray(value, np.float32)
-        shares += near
+        np.maximum(holds[around], part, out=holds[around])
+        part /= way * way + np.float32(1e-4)
+        sums[around] += part[..., None] * np.asarray(value, np.float32)
+        shares[around] += part
     return sums / np.maximum(shares, 1e-12)[..., None], holds
 
 
 @kernel(error_model="numpy", nogil=True)
 def _way(dark: np.ndarray, top: int, left: int, dear: np.float32, most: np.float32) -> np.ndarray:
     """(H, W) float32: px of the shortest way from a place, to each side and diagonally, where a step of 1 in `dark`
-    costs `dear` px; from `most` on it is only known to be as long. Swept from the corners until nothing changes."""
+    costs `dear` px; from `most` on it is only known to be as long. Swept down and up until nothing changes."""
     height, width = dark.shape
     far = np.full((height, width), most, np.float32)
     far[top, left] = 0
-    y0, y1 = max(0, top - int(most) - 1), min(height - 1, top + int(most) + 1)
-    x0, x1 = max(0, left - int(most) - 1), min(width - 1, left + int(most) + 1)
-    slant = np.float32(2**0.5)
-    for _ in range(64):
+    first, last = np.full(height, width, np.int64), np.full(height, -1, np.int64)  # what is reached of each row
+    first[top] = last[top] = left
+    changed = True
+    while changed:
         changed = False
-        for turn in range(2):
-            for i in range(y1 - y0 + 1):
-                y = y0 + i if turn == 0 else y1 - i
-                back = y - 1 if turn == 0 else y + 1
-                for again in range(2):
-                    for j in range(x1 - x0 + 1):
-                        x = x0 + j if again == 0 else x1 - j
-                        side = x - 1 if again == 0 else x + 1
-                        here, best = dark[y, x], far[y, x]
-                        if 0 <= side < width:
-                            best = min(best, far[y, side] + 1 + dear * abs(here - dark[y, side]))
-                        if again == 0 and 0 <= back < height:
-                            best = min(best, far[back, x] + 1 + dear * abs(here - dark[back, x]))
-                            if x > 0:
-                                best = min(best, far[back, x - 1] + slant + dear * abs(here - dark[back, x - 1]))
-                            if x < width - 1:
-                                best = min(best, far[back, x + 1] + slant + dear * abs(here - dark[back, x + 1]))
-                        if best < far[y, x]:
-                            far[y, x] = best
-                            changed = True
-        if not changed:
-            break
+        for y in range(height):
+            changed |= _row(far, dark, y, y - 1, first, last, dear)
+        for y in range(height - 1, -1, -1):
+            changed |= _row(far, dark, y, y + 1, first, last, dear)
     return far
+
+
+@kernel(error_model="numpy", nogil=True)
+def _row(
+    far: np.ndarray, dark: np.ndarray, y: int, before: int, first: np.ndarray, last: np.ndarray, dear: np.float32
+) -> bool:
+    """Shorten the ways to a row: from the row `before`, then along it, to the right and to the left."""
+    height, width = far.shape
+    begin, end = first[y], last[y]
+    changed = False
+    if 0 <= before < height and last[before] >= 0:
+        begin, end = min(begin, max(first[before] - 1, 0)), max(end, min(last[before] + 1, width - 1))
+        for x in range(begin, end + 1):
+            for side in range(max(x - 1, 0), min(x + 2, width)):
+                long = np.float32(1) if side == x else np.float32(2**0.5)
+                changed |= _shorten(far, dark, y, x, before, side, long, dear)
+    if end < 0:
+        return False
+    x = begin + 1
+    while x < width:
+        shorter = _shorten(far, dark, y, x, y, x - 1, np.float32(1), dear)
+        changed |= shorter
+        if x > end and not shorter:
+            break
+        x += 1
+    end = max(end, x - 1)
+    x = end - 1
+    while x >= 0:
+        shorter = _shorten(far, dark, y, x, y, x + 1, np.float32(1), dear)
+        changed |= shorter
+        if x < begin and not shorter:
+            break
+        x -= 1
+    first[y], last[y] = max(0, min(begin, x + 1)), end
+    return changed
+
+
+@kernel(error_model="numpy", nogil=True)
+def _shorten(
+    far: np.ndarray, dark: np.ndarray, y: int, x: int, from_y: int, from_x: int, long: np.float32, dear: np.float32
+) -> bool:
+    """Whether the way to a place got shorter by coming from that other."""
+    step = abs(dark[y, x] - dark[from_y, from_x]) - np.float32(FREE)
+    way = far[from_y, from_x] + long + dear * max(step, np.float32(0))
+    if way < far[y, x]:
+        far[y, x] = way
+        return True
+    return False

@@ -59,7 +59,7 @@ def wash(
     strength: float = 1.0,
     places: np.ndarray | None = None,
     colours: np.ndarray | None = None,
-    reach: float = 0.12,
+    reach: float = 0.25,
 ) -> np.ndarray:
     """The colours that come under a print's ink: (h, w, 3) float32 Lab, in sRGB's gamut; L 100 without chroma is none.
 
@@ -79,11 +79,26 @@ def wash(
     large[..., :2] *= _meant(large[..., :2])[..., None] * np.float32(saturation)
     out = _darkened(large, apart.plate)
     if places is not None and colours is not None and len(places):
-        met, holds = edges.spread(places, colours, apart.ink, reach * max(apart.ink.shape))
+        met, holds = _hinted(places, colours, apart, reach * max(apart.ink.shape))
         out += (met - out) * holds[..., None]
     out[..., 0] = 100 - np.float32(strength) * (100 - out[..., 0])
     out[..., 1:] *= np.float32(strength)
     return into_gamut(out)
+
+
+def _hinted(places: np.ndarray, colours: np.ndarray, apart: Apart, reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """`edges.spread` of hints in the print within the plate, and of hints on the bare paper outside of it."""
+    height, width = apart.ink.shape
+    x, y = (np.clip(places[:, n].astype(np.int64), 0, side - 1) for n, side in enumerate((width, height)))
+    within = apart.plate[y, x] >= 0.5
+    met, holds = edges.spread(places[within], colours[within], apart.ink, reach)
+    holds *= apart.plate
+    if not within.all():
+        others, there = edges.spread(places[~within], colours[~within], apart.ink, reach)
+        there *= 1 - apart.plate
+        met += (others - met) * (there / np.maximum(holds + there, 1e-12))[..., None]
+        holds = np.maximum(holds, there)
+    return met, holds
 
 
 def _meant(ab: np.ndarray) -> np.ndarray:

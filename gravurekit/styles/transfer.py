@@ -25,7 +25,7 @@ from gravurekit.styles import _sheets
 if TYPE_CHECKING:
     from gravurekit.styles._manner import Manner
 
-REVISION = 1
+REVISION = 2
 STARTS_FROM = "engrave"
 AT_ONCE = 2**25  # px of drawings whose sheets are held at a time, 8 bytes each
 

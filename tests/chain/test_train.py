@@ -313,7 +313,7 @@ class Seeing:
 
     def predict(self, L: np.ndarray) -> Prediction:
         self.sheet = L
-        return Prediction(np.zeros((*L.shape, 2), np.float32), [])
+        return Prediction(np.zeros((*L.shape, 2), np.float32), None, [])
 
 
 @pytest.mark.parametrize(
@@ -331,8 +331,8 @@ def test_a_print_is_shown_to_the_network_on_the_sheet_it_was_trained_on(
     size: Any, long_side: int, picture: tuple[int, int], sheet: tuple[int, int], box: tuple[int, int, int, int]
 ) -> None:
     seeing: Any = Seeing(size)
-    ab, _ = colorize._predict(np.zeros(picture, np.float32), seeing, colorize.Settings(work_size=long_side))
+    _, place = colorize._predict(np.zeros(picture, np.float32), seeing, colorize.Settings(work_size=long_side))
     y0, x0, y1, x1 = box
     expected = np.full(sheet, 100, np.float32)
     expected[y0:y1, x0:x1] = 0
-    assert ab.shape == (*picture, 2) and np.array_equal(seeing.sheet, expected)
+    assert place == (slice(y0, y1), slice(x0, x1)) and np.array_equal(seeing.sheet, expected)

@@ -1,5 +1,8 @@
 """Between the lines: outlines stop a wash, hatching doesn't."""
 
+import heapq
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -138,3 +141,30 @@ def test_narrow_pictures_are_flowed_through(shape: tuple[int, int]) -> None:
     values, holds = edges.spread(np.array([[0, 0]]), np.array([[1.0]], np.float32), guide, 2000)
     assert holds.min() > 0.9 and np.abs(values - 1).max() < 1e-5
     assert edges.upsampled(np.ones((3, 3, 2), np.float32), guide).shape == (*shape, 2)
+
+
+def dijkstra(dark: np.ndarray, top: int, left: int, dear: float, most: float) -> np.ndarray:
+    """What `edges._way` promises, by the book."""
+    far = np.full(dark.shape, most, np.float32)
+    far[top, left] = 0
+    waiting = [(0.0, top, left)]
+    while waiting:
+        way, y, x = heapq.heappop(waiting)
+        for v, u in itertools.product(range(y - 1, y + 2), range(x - 1, x + 2)):
+            if way <= far[y, x] and 0 <= v < dark.shape[0] and 0 <= u < dark.shape[1]:
+                step = max(abs(float(dark[y, x]) - float(dark[v, u])) - edges.FREE, 0)
+                longer = way + np.hypot(v - y, u - x) + dear * step
+                if longer < far[v, u] - 1e-4:
+                    far[v, u] = longer
+                    heapq.heappush(waiting, (float(far[v, u]), v, u))
+    return far
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_ways_are_the_shortest(h: int, w: int, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    dark = rng.random((h, w), np.float32) * (rng.random((h, w)) < share)
+    top, left = int(rng.integers(h)), int(rng.integers(w))
+    found = edges._way(dark.astype(np.float32), top, left, np.float32(12), np.float32(25))
+    assert np.abs(found - dijkstra(dark, top, left, 12, 25)).max() < 1e-2

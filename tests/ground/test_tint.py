@@ -192,3 +192,14 @@ def test_a_photograph_keeps_its_lightness() -> None:
     out = tint.on_photo(photo, np.broadcast_to(np.float32([12, 9]), (150, 100, 2)))
     assert np.abs(color.rgb_to_lab(out)[..., 0] - color.rgb_to_lab(photo)[..., 0]).max() < 1
     assert np.abs(color.rgb_to_lab(out)[..., 1:] - (12, 9)).max() < 2
+
+
+def test_a_hint_in_the_print_leaves_the_margin_and_one_in_the_margin_the_print() -> None:
+    page = drawing(gap=4)  # the outline has a gap that a hint could leak through
+    red, blue = color.rgb_to_lab(np.array([[(160, 24, 40), (36, 60, 140)]], np.uint8))[0]
+    both = washed(
+        page, (0, 0), places=np.array([[200.0, 110.0], [200.0, 80.0]]), colours=np.stack([red, blue]), reach=1
+    )
+    assert delta_e_2000(both[110, 200], red) < 1 and delta_e_2000(both[80, 200], blue) < 1
+    assert hue(both[150:250, 150:250]) == pytest.approx(hue(red[None]), abs=0.05)
+    assert hue(both[20:60, 20:60]) == pytest.approx(hue(blue[None]), abs=0.05)
