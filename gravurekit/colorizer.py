@@ -32,7 +32,7 @@ from gravurekit.swatches import Hint as Hint
 
 TRANSFERRED = "this network wasn't made to be told colours: its own are moved to the palette's mean and spread"
 FLOWED = "this network wasn't made to be given hints: their colours only flow between the lines"
-REACH = 0.12  # of the long side, how far a hint's colour flows
+REACH = 0.25  # of the long side, how far a hint's colour flows
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

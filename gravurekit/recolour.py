@@ -1,17 +1,16 @@
-"""Other colours after the fact: what a network can't be told is done to its wash, and hints are met to the end.
+"""Other colours after the fact: what a network can't be told, or says too faintly, is done to its wash.
 
 Colour statistics are those of Pitié and Kokaram, "The linear Monge-Kantorovitch linear colour mapping for
 example-based colour transfer", 2007.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from gravurekit.model.palette import COUNTED_STEP
 
-Spread = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 PALE = 15.0  # chroma, ab units: cells of a palette below it are paper
 SHARING = 60  # rounds in which colours come to their amounts
 DULL = 4.0  # standard deviation, ab units, which colours are taken to have at least: less isn't stretched further
@@ -113,26 +112,3 @@ def laid(together: np.ndarray, single: np.ndarray, shares: np.ndarray, painted: 
     """
     mixed = (shares[..., None] * single).sum(0)
     return np.asarray(together + painted[..., None] * (mixed - together), np.float32)
-
-
-# ---- hints ---------------------------------------------------------------------------------------------
-
-
-def met(wash: np.ndarray, places: np.ndarray, asked: np.ndarray, spread: Spread) -> np.ndarray:
-    """A wash that has the colours that were asked for: what it lacks at each place is added there, and less and less
-    along what lies between the lines.
-
-    wash    (h, w, 3) float32 Lab
-    places  (n, 2) x and y, px of the wash; those outside count at its nearest place
-    asked   (n, 3) float32 Lab, what the wash is to be there
-    spread  places, (n, C) values → (h, w, C) values, (h, w) 0..1 how far they hold: `edges.spread` with its guide and
-            reach
-    returns (h, w, 3) float32 Lab
-    """
-    if not len(places):
-        return wash
-    height, width = wash.shape[:2]
-    x = np.clip(places[:, 0].astype(int), 0, width - 1)
-    y = np.clip(places[:, 1].astype(int), 0, height - 1)
-    lacking, holds = spread(places, (asked - wash[y, x]).astype(np.float32))
-    return np.asarray(wash + holds[..., None] * lacking, np.float32)

@@ -103,7 +103,7 @@ class Learner:
 
     def _gradients(self, batch: Batch, sizes: list[int]) -> Tensor:
         """Add up the gradients of the parts of a batch, and of all processes; the terms of its loss (3,)."""
-        weight = losses.place_weights(batch, self.rebalancing)
+        weight = losses.place_weights(batch, self.rebalancing, self.recipe.hint_weight)
         amounts = self.team.total(losses.amounts(batch, weight)).clamp(min=losses.LEAST)
         terms, left = torch.zeros_like(amounts), len(sizes)
         for part, own in zip(parts_of(batch, sizes), torch.split(weight, sizes), strict=True):

@@ -16,15 +16,30 @@ from gravurekit.model.recipe import Recipe
 TERMS = ("colour_loss", "lightness_loss", "class_loss")
 SOFT = 4.0  # ab or L units: the smooth-L1 is quadratic below, linear above
 LEAST = 1e-6
+NEAR = 4  # places of the target around a hint; even
 BINS_SHARE = 0.01  # of the cross-entropy of bins, so that it begins about as large as the smooth-L1
 
 
-def place_weights(batch: Batch, rebalancing: Tensor | None) -> Tensor:
+def place_weights(batch: Batch, rebalancing: Tensor | None, hinted: float = 0.0) -> Tensor:
     """(B, 1, h, w) float32, how much a place counts: the share of it that is picture, times the weight of its true
-    colour. `rebalancing` (bins.SIDE, bins.SIDE) float32: weights of the cells of the ab plane; None: all weigh 1."""
-    if rebalancing is None:
-        return batch.inside
-    return batch.inside * bins.looked_up(rebalancing, batch.ab)
+    colour, more where a hint is.
+
+    rebalancing  (bins.SIDE, bins.SIDE) float32: weights of the cells of the ab plane; None: all weigh 1
+    hinted       ≥ 0, what a hint's place weighs besides; it fades within some places. Hints are so few that without
+                 it the least error is to take no notice of them.
+    """
+    weight = batch.inside
+    if rebalancing is not None:
+        weight = weight * bins.looked_up(rebalancing, batch.ab)
+    if hinted and batch.hints is not None:
+        weight = weight * (1 + hinted * _around(F.max_pool2d(batch.hints[:, 2:], 2)))
+    return weight
+
+
+def _around(mask: Tensor) -> Tensor:
+    """(B, 1, h, w) 0 or 1 → float32 0..1: 1 where it is, less and less within NEAR places around it."""
+    grown = F.max_pool2d(mask, 2 * NEAR + 1, stride=1, padding=NEAR)
+    return F.avg_pool2d(grown, NEAR + 1, stride=1, padding=NEAR // 2)
 
 
 def amounts(batch: Batch, weight: Tensor) -> Tensor:

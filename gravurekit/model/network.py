@@ -29,6 +29,7 @@ from gravurekit.model.palette import CELLS
 
 HEADS = ("paper", "average")
 OPTIONS = ("palette", "hints", "lightness", "bins")
+HINTS_BEGIN = 8.0  # weights of hints at the beginning, beside those of L: hints are fewer and fainter
 PAPER_SIZE = 224  # the paper's head is a matrix over 7×7 places, so it fits this size only
 
 
@@ -361,4 +362,7 @@ def build(config: NetworkConfig, seed: int) -> ColorizationNetwork:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    if config.hints:
+        with torch.no_grad():
+            network.low_level.L1[0].weight[:, 1:] *= HINTS_BEGIN
     return network

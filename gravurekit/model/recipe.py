@@ -18,6 +18,7 @@ class Recipe:
     batch, accumulate  pictures a step, and in how many parts of equal size the network sees them
     rebalance          0..1, how far rare colours weigh more than common ones: losses.py
     class_weight       of the cross-entropy of classes, lightness_weight of the wash's lightness, beside the colours
+    hint_weight        of a place where a hint is, beside that of any (losses.py)
     sync_batch_norm    several processes take BN's statistics from the whole batch, as one process does; False: each
                        from its own share
     average            the averaged weights, which are validated and kept at the end, forget with this factor a step;
@@ -52,8 +53,9 @@ class Recipe:
     blur: float = 0.0
     noise: float = 0.0
     photographs: float = 0.0
-    palette_drop: float = 0.25
-    hint_share: float = 0.5
+    palette_drop: float = 0.35
+    hint_share: float = 0.7
+    hint_weight: float = 40.0
     checkpoint_every: int = 500
     validate_every: int = 500
     patience: int = 0
@@ -66,7 +68,17 @@ class Recipe:
     def __post_init__(self) -> None:
         shares = ("photographs", "palette_drop", "hint_share")
         part = ("rebalance", "average")
-        rest = ("weight_decay", "class_weight", "lightness_weight", "tone", "blur", "noise", "seed", "patience")
+        rest = (
+            "weight_decay",
+            "class_weight",
+            "lightness_weight",
+            "hint_weight",
+            "tone",
+            "blur",
+            "noise",
+            "seed",
+            "patience",
+        )
         ones = ("steps", "accumulate", "checkpoint_every", "validate_every", "keep", "readers")
         for good, fault in (
             (self.batch >= 2, f"batch must be at least 2 (batch normalisation), not {self.batch}"),

@@ -16,10 +16,8 @@ from gravurekit import audit, metadata, shards, storage
 from gravurekit.errors import TrainingError
 from gravurekit.model import trainer
 from gravurekit.model.checkpoint import load_model
-from gravurekit.model.network import NetworkConfig, build
-from gravurekit.model.predictor import Prediction, Predictor
 from gravurekit.receipt import RECEIPT, read_receipt
-from gravurekit.stages import _data_card, _palettes, colorize, train
+from gravurekit.stages import _data_card, _palettes, train
 from gravurekit.stages._data_card import CARD
 
 TRAIN = ("train", "tensors", "--head", "average", "--batch", "2", "--steps", "2", "--quiet")
@@ -301,38 +299,3 @@ def test_damage_is_learnt_from_only_if_nobody_looks(here: Path, quick: Trainer) 
 def test_the_global_path_sees_a_square_of_the_shorter_side(size: Any, head: Any, side: int) -> None:
     samples: Any = SimpleNamespace(manifest={"size": size, "L_mean": 0.5}, classes=("a",))
     assert train._network(train.Settings(head=head), samples).global_size == side
-
-
-class Seeing:
-    """A colorizer that remembers what it was shown."""
-
-    def __init__(self, size: Any) -> None:
-        config = NetworkConfig(("a",), "average", 64, L_mean=0.5)
-        self.trained_size = Predictor(build(config, 0), {} if size is None else {"size": size}).trained_size
-        self.sheet = np.zeros(0)
-
-    def predict(self, L: np.ndarray) -> Prediction:
-        self.sheet = L
-        return Prediction(np.zeros((*L.shape, 2), np.float32), None, [])
-
-
-@pytest.mark.parametrize(
-    ("size", "long_side", "picture", "sheet", "box"),
-    [
-        (64, 0, (100, 50), (64, 64), (0, 16, 64, 48)),
-        (None, 0, (10, 10), (224, 224), (0, 0, 224, 224)),
-        ([64, 96], 0, (120, 80), (96, 64), (0, 0, 96, 64)),
-        ([64, 96], 0, (80, 160), (96, 64), (32, 0, 64, 64)),
-        ([64, 96], 192, (300, 100), (192, 128), (0, 32, 192, 96)),
-        (64, 128, (50, 100), (128, 128), (32, 0, 96, 128)),
-    ],
-)
-def test_a_print_is_shown_to_the_network_on_the_sheet_it_was_trained_on(
-    size: Any, long_side: int, picture: tuple[int, int], sheet: tuple[int, int], box: tuple[int, int, int, int]
-) -> None:
-    seeing: Any = Seeing(size)
-    _, place = colorize._predict(np.zeros(picture, np.float32), seeing, colorize.Settings(work_size=long_side))
-    y0, x0, y1, x1 = box
-    expected = np.full(sheet, 100, np.float32)
-    expected[y0:y1, x0:x1] = 0
-    assert place == (slice(y0, y1), slice(x0, x1)) and np.array_equal(seeing.sheet, expected)

@@ -1,4 +1,4 @@
-"""Colour statistics that are carried over, and hints that are met."""
+"""Colour statistics that are carried over, and several colours that are shared out."""
 
 import numpy as np
 import pytest
@@ -106,27 +106,3 @@ def test_white_is_bare_and_hatching_is_covered(size: tuple[int, int]) -> None:
     hatched = np.full(size, 100, np.float32)
     hatched[::3] = 0
     assert recolour.covered(hatched).min() > 0.9
-
-
-def spread(places: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `edges.spread` where no line is: the nearest place's value, fading over 10 px."""
-    y, x = np.indices((24, 32))
-    away = np.stack([np.hypot(x - int(px), y - int(py)) for px, py in places])
-    return values[away.argmin(0)], np.clip(1 - away.min(0) / 10, 0, 1)
-
-
-def test_hints_are_met_where_they_are_and_change_nothing_far_away() -> None:
-    wash = np.dstack([np.full((24, 32), 80, np.float32), colours(9)])
-    places, asked = np.array([[3, 4], [28, 20]]), np.array([[60, 60, 30], [70, -5, -40]], np.float32)
-    found = recolour.met(wash, places, asked, spread)
-    assert np.allclose(found[4, 3], asked[0], atol=1e-4) and np.allclose(found[20, 28], asked[1], atol=1e-4)
-    assert np.array_equal(found[4, 20], wash[4, 20]) and found.dtype == np.float32
-
-
-def test_hints_outside_count_at_the_nearest_place_and_none_change_nothing() -> None:
-    wash = np.zeros((24, 32, 3), np.float32)
-    assert recolour.met(wash, np.zeros((0, 2)), np.zeros((0, 3), np.float32), spread) is wash
-    found = recolour.met(wash, np.array([[99.0, -5.0]]), np.array([[60, 60, 30]], np.float32), lambda p, v: (
-        np.broadcast_to(v[0], (24, 32, 3)), np.eye(24, 32, 8, dtype=np.float32)
-    ))  # fmt: skip
-    assert np.allclose(found[0, 8], (60, 60, 30))

@@ -1,5 +1,6 @@
 """What training minimises: places outside pictures count nowhere, and a batch in parts counts as the whole."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,19 @@ def test_a_rare_colour_weighs_what_the_table_says() -> None:
     assert learner.rebalancing is not None and learner.rebalancing[20, 16] > 3 * learner.rebalancing[13, 13]
     for plan in (Recipe(1, rebalance=0), Recipe(1, name="paper")):
         assert Learner(network(), plan, False, histogram).rebalancing is None
+
+
+def test_a_hinted_place_weighs_more_and_its_neighbours_less_and_less() -> None:
+    about = batch()
+    hints = torch.zeros(3, 3, 32, 32)
+    hints[:, :, 16:18, 20:22] = 1  # one place of the target, (8, 10), in each
+    about = replace(about, hints=hints)
+    plain, heavy = losses.place_weights(about, None), losses.place_weights(about, None, hinted=40.0)
+    gain = (heavy / plain.clamp(min=1e-6))[0, 0, 8, 8:]
+    assert float(gain[2]) == pytest.approx(41) and float(gain.max()) == pytest.approx(41)
+    assert (gain[2:].diff() <= 0).all() and float(gain[-1]) < 41 / 4
+    assert torch.equal(heavy[..., :8], plain[..., :8])  # what is no picture weighs nothing
+    assert torch.equal(losses.place_weights(replace(about, hints=None), None, hinted=40.0), plain)
 
 
 def test_bins_begin_about_where_the_smooth_l1_does() -> None:
