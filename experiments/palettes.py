@@ -25,7 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gravurekit import images, recolour, swatches, tint
+from gravurekit import images, paper, recolour, swatches, tint
 from gravurekit.fed import on_sheet, redrawn
 from gravurekit.model import palette
 from gravurekit.model.predictor import Predictor
@@ -43,7 +43,7 @@ class Fed:
 
     def __init__(self, path: Path, predictor: Predictor) -> None:
         pixels = images.read(path).pixels
-        ink = tint.print_ink(pixels)
+        ink = paper.apart(pixels).grey
         L = tint.grey_lightness(redrawn(ink, predictor.about.get("style")))
         self.sheet, self.place = on_sheet(L, *predictor.trained_size)
         cover = 1 - np.clip(self.sheet / 100, 0, 1)
