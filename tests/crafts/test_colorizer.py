@@ -18,6 +18,7 @@ from gravurekit.model.computing import one_thread
 from gravurekit.model.difference import delta_e_2000
 from gravurekit.model.network import NetworkConfig, build
 from gravurekit.model.predictor import Prediction, Predictor
+from gravurekit.storage import write_bytes
 
 TOLD = {"palette": True, "hints": True, "lightness": True}
 RED = (204, 38, 44)
@@ -227,3 +228,13 @@ def test_layers_are_what_the_picture_is_made_of(told: Colorizer) -> None:
     linear = [color.srgb_to_linear(each) for each in (wash, paper, np.repeat(ink[..., None], 3, axis=2))]
     again = color.linear_to_srgb(linear[0] * linear[1] * linear[2])
     assert np.abs(again.astype(int) - done.pixels.astype(int)).mean() < 2
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "colorize.md").read_text("utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    write_bytes(tmp_path / "plate.png", images.encode_png(drawn()))
+    with narrow():
+        save_model(tmp_path / "runs/NAME/model.safetensors", lively(**TOLD).predictor.network, {"size": [32, 48]})
+        exec(compile(code, "docs/colorize.md", "exec"), {})
