@@ -7,9 +7,9 @@ book. --shards: shards with samples that it hasn't learnt from; --coloured: real
 
 - speed: 1024 × 1024 px from the file's bytes to the coloured file's, once the network is loaded; and where it goes.
 - memory: the peak of a process that colours 8192 × 8192 px with `gravurekit colorize`, beside that of a small print.
-- folder: 100 prints of about 500 px by `Colorizer.colour_all` with decoding and encoding, beside the bare network on
-  prints of the same sizes, one by one with all cores; and beside the network on the sheets that it is really shown.
-- steering: of prints out of all books, told red and told blue: the angle between the mean hues over the figure, and over
+- folder: 100 prints of about 500 px, some at once, with decoding and encoding, beside the bare network on prints of the
+  same sizes, one by one with all cores; and beside the network on the sheets that it is really shown.
+- steering: of prints of all books, told red and told blue: the angle between the mean hues over the figure, and over
   the paper, both of what people see. Figure: where ink covers more than a fifth; paper: the bare margin outside.
 - hints: four colours at four places of each figure, one by one: CIEDE2000 between the wash there and the colour, and
   how much of the change is left beyond the colour's reach.
@@ -218,12 +218,9 @@ def steering(colorizer: Colorizer, files: list[Path]) -> list[Goal]:
         if inside.mean() > 0.01:
             chroma["bare inside"].append(np.mean([np.hypot(*mean_ab(each.pixels, inside)) for each in done]))
     say(f"\nsteering: {len(turns)} prints told red and told blue")
-    say(
-        f"  the figure's mean hue turns by {spread(turns, form='.0f')}°, its chroma {spread(chroma['figure'], form='.1f')}"
-    )
-    say(
-        f"  the paper's outside of the print by {spread(papers, form='.1f')}°, its colour by {max(chroma['paper']):.2f} ab"
-    )
+    vivid, moved = spread(chroma["figure"], form=".1f"), max(chroma["paper"], default=0.0)
+    say(f"  the figure's mean hue turns by {spread(turns, form='.0f')}°, its chroma {vivid}")
+    say(f"  the paper's outside of the print by {spread(papers, form='.1f')}°, its colour by {moved:.2f} ab at most")
     say(f"  bare places inside of it have a chroma of {spread(chroma['bare inside'], form='.1f')}")
     return [
         at_least("steering", "hue of the figure, red to blue", float(np.mean(turns)), 120, "°"),
@@ -270,9 +267,8 @@ def hints(colorizer: Colorizer, files: list[Path]) -> list[Goal]:
                 float(moved[beyond & (plain.apart.plate > 0.5)].mean() / max(moved[y, x], 1)) if beyond.any() else 0
             )
     say(f"\nhints: {len(missed)} of four colours")
-    say(
-        f"  CIEDE2000 at the hint, of the wash {spread(missed, form='.2f')}, by the network alone {spread(by_network, form='.1f')}"
-    )
+    say(f"  CIEDE2000 at the hint, of the wash {spread(missed, form='.2f')}")
+    say(f"  by the network alone {spread(by_network, form='.1f')}")
     say(f"  of the change {np.mean(left):.1%} is left beyond {1.5 * REACH:.0%} of the long side")
     return [
         at_most("hints", "CIEDE2000 at the hint, 95 of 100", float(np.percentile(missed, 95)), 5),
@@ -289,22 +285,19 @@ def held(run: Path, shards: Path, coloured: Path | None, place: Path) -> list[Go
 
     knobs = evaluating.Settings(resamples=1000)
     made = evaluating.run(evaluating.Job(run, Path("runs"), shards, coloured, place / "report.json", knobs), Silent())
-    for title, part in {
+    titled = {
         "held-back samples": made.samples,
-        **{f"prints {name}".strip(): p for name, p in made.prints.items()},
-    }.items():
+        **{f"prints {name}".strip(): part for name, part in made.prints.items()},
+    }
+    for title, part in titled.items():
         say(f"\nheld: {title}")
-        for lines in (evaluating.table(part), evaluating.gains_table(part), evaluating.curve_table(part)):
-            for line in lines:
-                say("  " + "  ".join(f"{cell:>14}" if n else f"{cell:24}" for n, cell in enumerate(line)))
+        curve = evaluating.curve_table(part) if part.curve else []
+        for line in (*evaluating.table(part), *evaluating.gains_table(part), *curve):
+            say("  " + "  ".join(f"{cell:>14}" if n else f"{cell:24}" for n, cell in enumerate(line)))
     rows = {row.name: row for row in made.samples.rows}
+    told = rows[OWN].delta_e.value
     goals = [
-        at_least(
-            "held",
-            f"ΔE2000 below that of {name}, told its palette",
-            rows[name].delta_e.value - rows[OWN].delta_e.value,
-            0,
-        )
+        at_least("held", f"ΔE2000 below that of {name}, told its palette", rows[name].delta_e.value - told, 0)
         for name in (GREY, MEAN, OWN_MEAN)
     ]
     return [*goals, at_least("held", "colourfulness ratio, told its palette", rows[OWN].colourfulness_ratio.value, 0.7)]
