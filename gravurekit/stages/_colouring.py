@@ -153,7 +153,7 @@ def _files(
     if wanted.panel:
         found[names[PANEL]] = images.encode_png(tint.panel(pixels, done.fed, done.pixels), SOFTWARE, about)
     if wanted.layers and done.apart is not None:
-        ink, wash, paper = tint.layers(pixels, done.apart, done.wash)
+        ink, wash, paper = tint.layers(pixels, done.apart, done.wash, wanted.look.paper)
         for kind, layer in ((INK, ink), (WASH, wash), (PAPER, paper)):
             found[names[kind]] = images.encode_png(layer, SOFTWARE, about)
     return found

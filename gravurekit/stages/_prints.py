@@ -1,6 +1,6 @@
 """The prints that colorize is given: what they are, and which names are free for what comes of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from gravurekit.errors import PictureError, UsageError
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.stages import _steering
-from gravurekit.stages._coloured import all_of, named, sample_name, with_it
+from gravurekit.stages._coloured import all_of, beside, named, sample_name, with_it
 from gravurekit.stages._colouring import Print, whose
 
 if TYPE_CHECKING:
@@ -66,10 +66,13 @@ def check_hints(hints: "Sequence[Hint]", pictures: Pictures) -> None:
 
 
 def with_names(
-    pictures: Pictures, plan: Plan, samples: int, known: Mapping[str, Record], out: Path, overwrite: bool
+    pictures: Pictures, plan: Plan, samples: int, known: Mapping[str, Record], out: Path, kinds: Collection[str] | None
 ) -> list[Print]:
     """Names for what comes of each picture, after its own; two of one name, or of a panel's, are told apart by a
-    number. `known`: what earlier runs coloured, by file name.
+    number.
+
+    known  what earlier runs coloured, by file name
+    kinds  of the files beside it that are wanted; None: whatever is there may be overwritten
 
     Raises UsageError if a file is there already that isn't known to have come of the same picture, unless it may be
     overwritten.
@@ -81,8 +84,8 @@ def with_names(
         while all_of(name := named(path.stem, number), samples) & taken:
             number += 1
         names = (name,) if samples == 1 else tuple(sample_name(name, n + 1) for n in range(samples))
-        if not overwrite:
-            _check_free(names, records.key_of(sha256), known, out)
+        if kinds is not None:
+            _check_free(names, records.key_of(sha256), kinds, known, out)
         about = digest_of(path, sha256, item)
         made_from = tuple(plan.digest_for(f"{about} {n}" if samples > 1 else about) for n in range(samples))
         prints.append(Print(path, sha256, item, names, made_from))
@@ -90,12 +93,15 @@ def with_names(
     return prints
 
 
-def _check_free(names: Sequence[str], key: str, known: Mapping[str, Record], out: Path) -> None:
+def _check_free(names: Sequence[str], key: str, kinds: Collection[str], known: Mapping[str, Record], out: Path) -> None:
     own = {name for name in names if name in known and known[name].key == key}
     others = {name for name in names if name not in own}
-    for name in names:  # what lies beside a picture's file is that picture's, if it isn't another's file of colours
+    for name in names:
         around = with_it(name, is_sample=len(names) > 1)
-        others |= around & known.keys() if own else around
+        wanted = {file for kind, file in beside(name).items() if kind in kinds} | (around - set(beside(name).values()))
+        others |= wanted & known.keys()  # another print's file of colours
+        if name not in own:
+            others |= around - known.keys()
     if there := sorted(name for name in others if (out / name).exists()):
         raise UsageError(
             f"{out / there[0]} is there already, and not known to be of this picture: --overwrite, or another --out"

@@ -136,8 +136,8 @@ def run(job: Job, watch: Watch) -> Summary:
     _prints.check_hints(_steering.hints(job.settings.hint), pictures)
     with folder.opened(job.out, "colorize", state.reasons, watch, adding=True):
         known = _known(job.out)
-        knobs = job.settings
-        prints = _prints.with_names(pictures, plan, knobs.samples, known, job.out, knobs.overwrite)
+        kinds = None if job.settings.overwrite else _kinds(job.settings)
+        prints = _prints.with_names(pictures, plan, job.settings.samples, known, job.out, kinds)
         done, dropped = _colour_all(job, prints, palettes, known, watch)
         if not done:
             first = f"{dropped[0].title}: {dropped[0].detail}"
@@ -285,10 +285,14 @@ def _is_there(job: Job, each: Print, alike: dict[str, Record], lost: set[str]) -
 
 def _files(item: Record, settings: Settings) -> list[str]:
     """The files that are wanted of a picture's colours."""
-    kinds = beside(item.file_name)
-    wanted = ([PANEL] if settings.panel else []) + ([INK, WASH, PAPER] if settings.layers else [])
+    names = beside(item.file_name)
     sheet = [] if item.variant is None else [sheet_name(item.file_name)]
-    return [item.file_name, *(kinds[kind] for kind in wanted), *sheet]
+    return [item.file_name, *(names[kind] for kind in _kinds(settings)), *sheet]
+
+
+def _kinds(settings: Settings) -> list[str]:
+    """What is wanted beside a file of colours."""
+    return ([PANEL] if settings.panel else []) + ([INK, WASH, PAPER] if settings.layers else [])
 
 
 # ---- what the network is told --------------------------------------------------------------------------
