@@ -13,7 +13,7 @@ told is done to its wash, and `Coloured.notes` says so.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -269,7 +269,7 @@ def _lab(rgb: tuple[int, int, int]) -> np.ndarray:
 # ---- several at once -----------------------------------------------------------------------------------
 
 
-def at_once(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Iterator[Result]:
+def at_once(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Generator[Result, None, None]:
     """`work` of each item, in threads, in the items' order; at most as many are begun as there are workers, and one
     more each. What one raises is raised in its turn."""
     count = workers or os.cpu_count() or 1

@@ -88,6 +88,18 @@ def pixels_in(data: bytes) -> int:
         return image.width * image.height
 
 
+def size_in(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture, upright, px. Raises PictureError if it can't be opened."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _open(data)
+        try:
+            lies = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        except DECODER_ERRORS as error:
+            raise PictureError("unreadable", _brief(error)) from None
+        return (image.height, image.width) if lies else image.size
+
+
 def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS, thrifty: bool = False) -> Picture:
     """Decode bytes of unknown origin: first frame, EXIF orientation applied, ICC profile turned to sRGB, alpha laid
     on white, CMYK, palette, 16-bit and float modes brought to 8-bit sRGB.

@@ -49,11 +49,16 @@ def mean(moods: Sequence[Mood]) -> Mood:
 
 
 def save(path: Path, mood: Mood) -> None:
-    """Write a mood; equal moods give equal bytes. Raises StorageError."""
+    """Write a mood. Raises StorageError."""
+    storage.write_bytes(path, to_bytes(mood))
+
+
+def to_bytes(mood: Mood) -> bytes:
+    """The file of a mood; equal moods give equal bytes."""
     header = {"kind": KIND, "version": VERSION, "model": mood.model, "of": list(mood.of)}
     text = json.dumps(header, sort_keys=True, ensure_ascii=False)
     tensors = {"mood": np.ascontiguousarray(mood.vector, np.float32)}
-    storage.write_bytes(path, safetensors.numpy.save(tensors, {KEY: text}))
+    return safetensors.numpy.save(tensors, {KEY: text})
 
 
 def load(path: Path, model: str) -> Mood:

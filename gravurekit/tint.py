@@ -137,18 +137,25 @@ def composed(pixels: np.ndarray, apart: Apart, wash: np.ndarray, paper: Paper = 
     if paper == "keep":
         there = np.dstack([light * apart.paper / surface[..., None], light, apart.plate])
         return _in_bands(pixels, [there.astype(np.float32)], _recoloured)
-    ground = np.array(CREAM if paper == "tint" else (1, 1, 1), np.float32)
-    return _in_bands(pixels, [(light * ground / surface[..., None]).astype(np.float32)], _grey_multiplied)
+    return _in_bands(pixels, [(light * _ground(paper) / surface[..., None]).astype(np.float32)], _grey_multiplied)
 
 
-def layers(pixels: np.ndarray, apart: Apart, wash: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ground(paper: Paper) -> np.ndarray:
+    """(3,) float32 linear sRGB: the paper that takes a print's own one's place."""
+    return np.array(CREAM if paper == "tint" else (1, 1, 1), np.float32)
+
+
+def layers(
+    pixels: np.ndarray, apart: Apart, wash: np.ndarray, paper: Paper = "keep"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What an editor puts together again: the ink, (H, W) uint8 sRGB grey, to be multiplied; the wash, (H, W, 3) uint8
     sRGB, below it; and the paper, (H, W, 3) uint8 sRGB, below both, multiplied as well. Arguments as of `composed`."""
     height, width = pixels.shape[:2]
     surface = np.ascontiguousarray((1 / (apart.paper @ LUMINANCE))[..., None], np.float32)
     ink = _in_bands(pixels, [surface], _grey_of, channels=1)
     washes = _in_bands(pixels, [lab_to_linear(wash)], _alone)
-    papers = _in_bands(pixels, [apart.paper], _alone)
+    ground = apart.paper if paper == "keep" else np.broadcast_to(_ground(paper), apart.paper.shape)
+    papers = _in_bands(pixels, [np.ascontiguousarray(ground, np.float32)], _alone)
     return ink.reshape(height, width), washes, papers
 
 

@@ -117,6 +117,7 @@ def colour(each: Print, colorizer: "Colorizer", wanted: Wanted, room: Room) -> M
             items.append(_record(each, number, done, files[name], several=len(each.names) > 1))
             small.append(_reduced(done.pixels))
         if len(each.names) > 1:
+            said["palette"] = [asked.said for asked in wanted.palettes if asked is not None]
             files[sheet_name(each.names[0])] = images.encode_png(_sheet(small), SOFTWARE, _about(said))
     last = {name: files.pop(name) for name in each.names}
     return Made(tuple(items), files | last, done.notes)
@@ -152,7 +153,7 @@ def _files(
     if wanted.panel:
         found[names[PANEL]] = images.encode_png(tint.panel(pixels, done.fed, done.pixels), SOFTWARE, about)
     if wanted.layers and done.apart is not None:
-        ink, wash, paper = tint.layers(pixels, done.apart, done.wash)
+        ink, wash, paper = tint.layers(pixels, done.apart, done.wash, wanted.look.paper)
         for kind, layer in ((INK, ink), (WASH, wash), (PAPER, paper)):
             found[names[kind]] = images.encode_png(layer, SOFTWARE, about)
     return found
@@ -163,13 +164,20 @@ def _said(
 ) -> dict[str, Any]:
     """What a file tells of how it came to be, and of whom."""
     of = {"name": each.path.name, "sha256": each.sha256}
-    of |= {name: getattr(each.item, name) for name in ("url", "creator", "license") if getattr(each.item, name)}
-    said = {"of": of, "model": colorizer.digest, **wanted.said}
+    said = {"of": of | whose(each.item), "model": colorizer.digest, **wanted.said}
     if asked is not None:
         said["palette"] = asked.said
     if done.notes:
         said["notes"] = list(done.notes)
     return said
+
+
+def whose(item: Record) -> dict[str, str]:
+    """Where a print is from, who made it, and what may be done with it, as far as that is known. The address of one
+    that somebody had in a folder says nothing to others."""
+    names = ("url", "page_url", "creator", "license", "license_url")
+    facts = {name: str(getattr(item, name)) for name in names if getattr(item, name)}
+    return {name: fact for name, fact in facts.items() if not fact.startswith("folder:")}
 
 
 def _about(said: Mapping[str, Any]) -> dict[str, str]:

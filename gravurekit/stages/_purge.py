@@ -120,10 +120,21 @@ class Purge:
 
     def _files(self, place: Place) -> Iterator[str]:
         """The files of the picture: those that its lines name, those named by its key, and what waits to be decoded."""
-        keys, named = set(self.gone.of("key")), set[str]()
+        keys, named, around = set(self.gone.of("key")), set[str](), set[str]()
+        others: set[str] = set()  # what lines that stay name, and what may lie beside it
         for line in lines_of(place.path / METADATA):
-            if self._goes(line, place):
-                named.update(_named(entry_of(line), place.owner))
+            goes = self._goes(line, place)
+            if not goes and place.owner != "colorize":
+                continue
+            facts = entry_of(line)
+            files = {str(facts[name]) for name in NAMED if facts.get(name)}
+            beside = _beside(facts, files, place.owner)
+            if goes:
+                named |= files
+                around |= beside
+            else:
+                others |= files | beside
+        named |= around - others
         yield from (name for name in named if _is_here(place.path, name))
         for folder in _folders(place.path):
             for entry in os.scandir(folder):
@@ -135,12 +146,11 @@ class Purge:
                     yield name
 
 
-def _named(entry: dict[str, Any], owner: str) -> Iterator[str]:
-    """The files that a line names."""
-    names = [str(entry[name]) for name in NAMED if entry.get(name)]
-    yield from names
-    if owner == "colorize":
-        yield from (other for name in names for other in _coloured.with_it(name))
+def _beside(entry: dict[str, Any], files: set[str], owner: str) -> set[str]:
+    """What may lie beside the files that a line names, without being named."""
+    if owner != "colorize":
+        return set()
+    return {other for name in files for other in _coloured.with_it(name, entry.get("variant") is not None)}
 
 
 def _is_here(path: Path, name: str) -> bool:

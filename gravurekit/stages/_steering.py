@@ -31,8 +31,8 @@ def palette(text: str) -> Asked:
     from gravurekit import swatches
 
     path = Path(text)
-    if _is_file(path):
-        return Asked(swatches.histogram_of_picture(_pixels(path, "--palette")), f"colours of {path.name}")
+    if picture := palette_picture(text):
+        return Asked(swatches.histogram_of_picture(_pixels(picture, "--palette")), f"colours of {picture.name}")
     try:
         found = swatches.colours(text)
     except UsageError as error:
@@ -40,6 +40,11 @@ def palette(text: str) -> Asked:
             raise UsageError(f"--palette {text}: no such picture, and {error}") from None
         raise UsageError(f"--palette: {error}; or name a picture's file") from None
     return Asked(swatches.histogram(found), ",".join("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in found))
+
+
+def palette_picture(text: str) -> Path | None:
+    """The picture that `--palette` names; None if it says colours, or nothing."""
+    return Path(text) if text and _is_file(Path(text)) else None
 
 
 def as_word(model: Path, word: str, samples: int = 1, seed: int = 0) -> list[Asked]:

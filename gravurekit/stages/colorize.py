@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,9 +19,10 @@ from gravurekit.metadata import METADATA
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
-from gravurekit.stages import _palettes, _steering
-from gravurekit.stages._coloured import INK, PANEL, PAPER, WASH, all_of, beside, named, sample_name, sheet_name
+from gravurekit.stages import _palettes, _prints, _steering
+from gravurekit.stages._coloured import INK, PANEL, PAPER, WASH, beside, sheet_name, with_it
 from gravurekit.stages._colouring import Made, Print, Room, Wanted, colour
+from gravurekit.stages._prints import Pictures
 
 if TYPE_CHECKING:
     from gravurekit.colorizer import Colorizer
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 REVISION = 3
 MODEL = "model.safetensors"
-NOT_SAID = {"device", "overwrite", "panel", "layers", "samples"}  # what changes no colour, or only how many there are
+# what changes no colour, or only how many there are; and where a palette's picture lies, which is nobody's business
+NOT_SAID = {"device", "overwrite", "panel", "layers", "samples", "palette"}
 
 
 class Settings(base.Settings):
@@ -94,6 +96,9 @@ def check(job: Job) -> None:
         raise UsageError("a photograph has neither ink nor paper to write apart: leave out --layers or --photo")
     if job.save_like and not job.like:
         raise UsageError("--save-like keeps the manner of --like: name a picture with that")
+    for path in job.like:
+        if not path.is_file():
+            raise UsageError(f"--like {path}: no such picture or mood")
     if job.save_like and job.save_like.suffix != ".safetensors":
         raise UsageError(f"--save-like {job.save_like}: the file's name must end with .safetensors")
     if knobs.palette:
@@ -104,8 +109,7 @@ def check(job: Job) -> None:
 
 def look(job: Job) -> State:
     """Whether exactly these prints are coloured already. Raises as `run` does."""
-    pictures = _expand(job.prints)
-    state = folder.look(job.out, _plan(job, pictures))
+    state = folder.look(job.out, _plan(job, _prints.found(job.prints, job.out)))
     if state.done:
         missing = [name for name in state.done.facts["files"] if not (job.out / name).is_file()]
         if job.save_like and not job.save_like.exists():
@@ -115,7 +119,8 @@ def look(job: Job) -> State:
 
 
 def run(job: Job, watch: Watch) -> Summary:
-    """Colour. The output folder only grows; what is in it of the very same print, model and settings is kept.
+    """Colour. The output folder only grows; what is in it of the very same print, model and settings is kept. Nothing
+    is changed before all is known that can be known beforehand.
 
     Raises UsageError for a print that isn't there, an output that would be overwritten, or words that can't be obeyed;
     ModelError for a model that can't be used, DataError if there is no run or no print could be read.
@@ -125,61 +130,60 @@ def run(job: Job, watch: Watch) -> Summary:
     state = look(job)
     if state.done:
         return state.done
-    pictures = _expand(job.prints)
+    pictures = _prints.found(job.prints, job.out)
     plan = _plan(job, pictures)
     palettes = _palettes_of(job)
-    with folder.opened(job.out, "colorize", state.reasons, watch):
+    _prints.check_hints(_steering.hints(job.settings.hint), pictures)
+    with folder.opened(job.out, "colorize", state.reasons, watch, adding=True):
         known = _known(job.out)
-        prints = _named(job, pictures, known, plan)
+        kinds = None if job.settings.overwrite else _kinds(job.settings)
+        prints = _prints.with_names(pictures, plan, job.settings.samples, known, job.out, kinds)
         done, dropped = _colour_all(job, prints, palettes, known, watch)
         if not done:
             first = f"{dropped[0].title}: {dropped[0].detail}"
             raise DataError(f"none of {len(prints)} pictures could be coloured ({first})")
-        known |= {item.file_name: item for item in done}
-        metadata.write_lines(job.out / METADATA, (known[name] for name in sorted(known)))
-        metadata.write_lines(job.out / metadata.DROPPED, dropped)
+        folder.unseal(job.out)
         files = list(dict.fromkeys(file for item in done for file in _files(item, job.settings)))
+        stay = {name: item for name, item in known.items() if name not in files}  # what was overwritten is no more
+        stay |= {item.file_name: item for item in done}
+        metadata.write_lines(job.out / METADATA, (stay[name] for name in sorted(stay)))
+        metadata.write_lines(job.out / metadata.DROPPED, dropped)
         outputs = (METADATA, metadata.DROPPED)
         return folder.seal(
             job.out, plan, len(done), dropped, outputs, time.monotonic() - began, {"files": files}
         )  # fmt: skip
 
 
-def _expand(prints: Sequence[Path]) -> dict[Path, tuple[str, Record]]:
-    """The pictures, with the sha256 of each and what is known of it."""
-    found: dict[Path, Record] = {}
-    for path in prints:
-        if path.is_dir():
-            found |= {path / item.file_name: item for item in folder.read(path)}
-        else:
-            found[path] = Record(key="")
-    try:
-        return {path: (metadata.file_sha256(path), item) for path, item in found.items()}
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from None
-
-
-def _plan(job: Job, pictures: dict[Path, tuple[str, Record]]) -> Plan:
+def _plan(job: Job, pictures: Pictures) -> Plan:
     knobs = job.settings.model_dump(mode="json", exclude={"device", "overwrite"})
-    listed = base.digest([[path.name, sha256] for path, (sha256, _) in pictures.items()])
+    listed = base.digest([_prints.digest_of(path, sha256, item) for path, (sha256, item) in pictures.items()])
     model = _model(job)
-    inputs = {RECORDS: listed, "model": folder.side_digest(model / MODEL, "model")}
-    if job.settings.word:
-        inputs["palettes"] = folder.side_digest(model / _palettes.FILE, "palettes")
-    if job.settings.palette and Path(job.settings.palette).is_file():
-        inputs["palette"] = folder.side_digest(Path(job.settings.palette), "palette")
+    inputs = {RECORDS: listed, "model": folder.side_digest(model, "model")}
+    kept = model.with_name(_palettes.FILE)
+    if job.settings.word and kept.is_file():  # if it isn't, `_palettes_of` tells
+        inputs["palettes"] = folder.side_digest(kept, "palettes")
+    if picture := _steering.palette_picture(job.settings.palette):  # what it is counts, not where it lies
+        inputs["palette"] = _named_digest(picture, "palette")
+        knobs["palette"] = ""
     if job.like:
-        inputs["like"] = base.digest([folder.side_digest(path, "like") for path in job.like])
+        inputs["like"] = base.digest([_named_digest(path, "like") for path in job.like])
     return Plan(stage="colorize", revision=REVISION, settings=knobs, inputs=inputs)
 
 
+def _named_digest(path: Path, name: str) -> str:
+    """Of a picture's bytes, and of its name, which metadata tell."""
+    return base.digest([path.name, folder.side_digest(path, name)])
+
+
 def _model(job: Job) -> Path:
+    """The model's file."""
     found = job.model or newest_finished(job.runs)
     if found is None:
         raise DataError(f"no finished training in {job.runs}: run `gravurekit train`, or name a run with --model")
-    if not (found / MODEL).is_file():
-        raise ModelError(f"no model file at {found / MODEL}; check the path, or run `gravurekit train` first")
-    return found
+    file = found if found.is_file() else found / MODEL
+    if not file.is_file():
+        raise ModelError(f"no model file at {file}; check the path, or run `gravurekit train` first")
+    return file
 
 
 def _palettes_of(job: Job) -> "list[Asked | None]":
@@ -200,28 +204,6 @@ def _known(out: Path) -> dict[str, Record]:
             item = records.from_json(json.dumps(entry), str(out / METADATA))
             found[item.file_name] = item
     return found
-
-
-def _named(job: Job, pictures: dict[Path, tuple[str, Record]], known: dict[str, Record], plan: Plan) -> list[Print]:
-    """Names for what comes of each picture, after its own; two of one name, or of a panel's, are told apart by a
-    number."""
-    prints: list[Print] = []
-    taken: set[str] = set()
-    samples = job.settings.samples
-    for path, (sha256, item) in pictures.items():
-        number = 1
-        while all_of(name := named(path.stem, number), samples) & taken:
-            number += 1
-        names = (name,) if samples == 1 else tuple(sample_name(name, n + 1) for n in range(samples))
-        for each in names:
-            same = each in known and known[each].key == records.key_of(sha256)
-            if (job.out / each).exists() and not same and not job.settings.overwrite:
-                there = f"{job.out / each} is there already, and not known to be of this picture"
-                raise UsageError(f"{there}: --overwrite, or another --out")
-        made_from = tuple(plan.digest_for(f"{sha256} {n}" if samples > 1 else sha256) for n in range(samples))
-        prints.append(Print(path, sha256, item, names, made_from))
-        taken |= all_of(name, samples)
-    return prints
 
 
 def _colour_all(
@@ -249,20 +231,23 @@ def _colour_all(
     if waiting or job.save_like:
         colorizer = _loaded(job)
         wanted = _wanted(job, colorizer, palettes)
-        for each, made in zip(waiting, _each(waiting, colorizer, wanted), strict=True):
-            if isinstance(made, PictureError):
-                watch.note(f"{each.path} can't be coloured: {made}")
-                key = records.key_of_url(str(each.path))
-                dropped.append(Record(key=key, title=each.path.name, reason=made.reason, detail=made.detail))
-            else:
-                _write(job.out, made)
-                done += made.items
-                noted(made.notes)
-            watch.advance()
+        with closing(_each(waiting, colorizer, wanted)) as coming:  # ended in the middle, no more are begun
+            for each, made in zip(waiting, coming, strict=True):
+                if isinstance(made, PictureError):
+                    watch.note(f"{each.path} can't be coloured: {made}")
+                    key = records.key_of_url(str(each.path))
+                    dropped.append(Record(key=key, title=each.path.name, reason=made.reason, detail=made.detail))
+                else:
+                    _write(job.out, made, known.keys())
+                    done += made.items
+                    noted(made.notes)
+                watch.advance()
     return sorted(done, key=lambda item: item.file_name), dropped
 
 
-def _each(waiting: Sequence[Print], colorizer: "Colorizer", wanted: Wanted) -> "Iterator[Made | PictureError]":
+def _each(
+    waiting: Sequence[Print], colorizer: "Colorizer", wanted: Wanted
+) -> "Generator[Made | PictureError, None, None]":
     """What comes of each print, in their order. Some are coloured at once, in threads: nearly all of it is done in
     libraries that let other threads go on."""
     from gravurekit.colorizer import at_once
@@ -278,9 +263,14 @@ def _each(waiting: Sequence[Print], colorizer: "Colorizer", wanted: Wanted) -> "
     return at_once(tried, waiting)
 
 
-def _write(out: Path, made: Made) -> None:
-    """First the lines, then the files: killed in between, the next run still knows whose files they are."""
+def _write(out: Path, made: Made, known: Collection[str]) -> None:
+    """First the lines, then the files: killed in between, the next run still knows whose files they are. What lay
+    beside them and was made with other settings, or of another picture, goes, but for what is `known` as a file of
+    colours."""
+    folder.unseal(out)
     for item in made.items:
+        for name in with_it(item.file_name, item.variant is not None) - made.files.keys() - set(known):
+            storage.remove(out / name)
         storage.append_line(out / METADATA, item.to_json())
     for name, data in made.files.items():
         storage.write_bytes(out / name, data)
@@ -295,10 +285,14 @@ def _is_there(job: Job, each: Print, alike: dict[str, Record], lost: set[str]) -
 
 def _files(item: Record, settings: Settings) -> list[str]:
     """The files that are wanted of a picture's colours."""
-    kinds = beside(item.file_name)
-    wanted = ([PANEL] if settings.panel else []) + ([INK, WASH, PAPER] if settings.layers else [])
+    names = beside(item.file_name)
     sheet = [] if item.variant is None else [sheet_name(item.file_name)]
-    return [item.file_name, *(kinds[kind] for kind in wanted), *sheet]
+    return [item.file_name, *(names[kind] for kind in _kinds(settings)), *sheet]
+
+
+def _kinds(settings: Settings) -> list[str]:
+    """What is wanted beside a file of colours."""
+    return ([PANEL] if settings.panel else []) + ([INK, WASH, PAPER] if settings.layers else [])
 
 
 # ---- what the network is told --------------------------------------------------------------------------
@@ -320,9 +314,18 @@ def _wanted(job: Job, colorizer: "Colorizer", palettes: "Sequence[Asked | None]"
     seen = Look(knobs.photo, knobs.feed, knobs.paper, knobs.strength, knobs.saturation, knobs.work_size)
     mood = _steering.mood(job.like, colorizer.digest, lambda pixels: colorizer.mood(pixels, seen))
     if mood is not None and job.save_like:
-        moods.save(job.save_like, mood)
+        _keep_mood(job.save_like, moods.to_bytes(mood), knobs.overwrite)
     steer = Steer(None, _steering.hints(knobs.hint), None if mood is None else mood.vector, knobs.like_strength)
     said: dict[str, Any] = {"settings": knobs.model_dump(mode="json", exclude=NOT_SAID)}
     if mood is not None:
         said["like"] = list(mood.of)
     return Wanted(seen, palettes, steer, said, knobs.panel, knobs.layers)
+
+
+def _keep_mood(path: Path, data: bytes, overwrite: bool) -> None:
+    """Write a mood's file; one that is there and says something else may be anything, another model say."""
+    if path.is_file() and path.read_bytes() == data:
+        return
+    if path.exists() and not overwrite:
+        raise UsageError(f"--save-like {path} is there already, and says something else: --overwrite, or another name")
+    storage.write_bytes(path, data)
