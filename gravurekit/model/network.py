@@ -364,5 +364,5 @@ def build(config: NetworkConfig, seed: int) -> ColorizationNetwork:
                 nn.init.zeros_(module.bias)
     if config.hints:
         with torch.no_grad():
-            network.low_level.L1[0].weight[:, 1:] *= HINTS_BEGIN
+            next(network.low_level.parameters())[:, 1:] *= HINTS_BEGIN  # of L1
     return network
