@@ -261,7 +261,9 @@ def test_a_hint_is_as_strong_in_the_square_copy_as_in_the_picture() -> None:
 def test_hints_are_heard_from_the_beginning() -> None:
     """They are few and faint beside L: begun as L is, a training finds no use in them."""
     for options in ({}, {"palette": True}):
-        plain, hinted = (build(NetworkConfig(("a", "b"), hints=hints, **options), seed=0) for hints in (False, True))
+        plain, hinted = (
+            build(NetworkConfig(("a", "b"), hints=hints, L_mean=0.5, **options), seed=0) for hints in (False, True)
+        )
         weights = hinted.low_level.L1[0].weight
         assert weights[:, 1:].std() > 4 * weights[:, :1].std()
         assert plain.low_level.L1[0].weight.shape[1] == 1
