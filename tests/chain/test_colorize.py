@@ -42,6 +42,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(place / "run")
     write_run(place / "other", seed=4)
     write_run(place / "paper", palette=False)
+    put(place / "large.png", engraved(2, 300, 300))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        coloured("prints", *MODEL, "--out", "done")
     return place
 
 
@@ -236,15 +240,13 @@ def test_a_palette_of_colours_and_of_a_picture(here: Path) -> None:
 def test_what_steers_nothing_is_refused_and_changes_nothing(here: Path, words: tuple[str, ...], said: str) -> None:
     other = metadata.file_sha256(here / "other/model.safetensors")
     moods.save(here / "other.safetensors", moods.Mood(np.ones(16, np.float32), ("a.png",), other))
-    put(here / "large.png", engraved(2, 300, 300))
-    coloured("prints", *MODEL)
-    before = {path.name: path.read_bytes() for path in (here / "coloured").iterdir()}
+    before = {path.name: path.read_bytes() for path in (here / "done").iterdir()}
     model = (here / "run/model.safetensors").read_bytes()
-    text = refused(2, "prints", "large.png", *words, *MODEL)
+    text = refused(2, "prints", "large.png", *words, *MODEL, "--out", "done")
     assert re.search(said, text), text
-    assert {path.name: path.read_bytes() for path in (here / "coloured").iterdir()} == before
+    assert {path.name: path.read_bytes() for path in (here / "done").iterdir()} == before
     assert (here / "run/model.safetensors").read_bytes() == model
-    assert coloured("prints", *MODEL)["fresh"]
+    assert coloured("prints", *MODEL, "--out", "done")["fresh"]
 
 
 def test_as_a_label_and_as_a_keyword(here: Path) -> None:

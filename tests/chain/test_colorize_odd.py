@@ -154,12 +154,11 @@ def test_names_that_would_meet_are_told_apart(here: Path) -> None:
         put(here / "many" / f"{name}.png", engraved(n, 100 + n))
     put(here / "others/a.png", engraved(8, 140))
     write_bytes(here / "others/a.jpg", drawn(1))
-    for words, files in (((), 1), (("--layers", "--panel"), 5)):
-        coloured("many", "others", *words, *MODEL, "--out", f"of{files}")
-        assert len(bytes_of(here / f"of{files}")) == 7 * files
+    coloured("many", "others", "--panel", *MODEL)
+    assert len(bytes_of(here / "coloured")) == 7 * 2
     coloured("many", "others", "--as", "kaftan", "--samples", "2", *MODEL, "--out", "samples")
     assert len(bytes_of(here / "samples")) == 7 * 3
-    heights = sorted(pixels_of(here / "of1" / name).shape[0] for name in lines_of(here / "of1"))
+    heights = sorted(pixels_of(here / "coloured" / name).shape[0] for name in lines_of(here / "coloured"))
     assert heights == [64, 100, 101, 102, 103, 104, 140]
 
 
@@ -218,7 +217,7 @@ def test_the_folder_of_somebody_else_is_left_alone(here: Path) -> None:
 # ---- ended in the middle -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("room", range(1, 12, 3))
+@pytest.mark.parametrize("room", (2, 9))
 def test_a_disk_that_fills_leaves_nothing_half_written_and_with_room_it_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
