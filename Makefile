@@ -28,7 +28,7 @@ demo: $(VENV)/ready ## from words to a coloured print, offline, in a few minutes
 	$(DEMO) filter
 	$(DEMO) stylize --style cartoon
 	$(DEMO) shard --size 128
-	$(DEMO) train --steps 400
+	$(DEMO) train --steps 400 --no-hints
 	$(DEMO) crawl ../keywords/gravures.txt --source sample --per-keyword 1 --out prints
 	$(DEMO) colorize prints --panel --saturation 1.3
 

@@ -53,9 +53,9 @@ class Recipe:
     blur: float = 0.0
     noise: float = 0.0
     photographs: float = 0.0
-    palette_drop: float = 0.35
-    hint_share: float = 0.7
-    hint_weight: float = 40.0
+    palette_drop: float = 0.25
+    hint_share: float = 0.5
+    hint_weight: float = 20.0
     checkpoint_every: int = 500
     validate_every: int = 500
     patience: int = 0

@@ -93,9 +93,9 @@ class Settings(base.Settings):
     photographs: float = Field(
         0.15, ge=0, le=1, description="Share of photographs seen as such (shards made with --photo)."
     )
-    palette_drop: float = Field(0.35, ge=0, le=1, description="Share of pictures whose palette isn't told.")
-    hint_share: float = Field(0.7, ge=0, le=1, description="Share of pictures of which some colours are told.")
-    hint_weight: float = Field(40.0, ge=0, description="Weight of a place where a colour is told, beside any other's.")
+    palette_drop: float = Field(0.25, ge=0, le=1, description="Share of pictures whose palette isn't told.")
+    hint_share: float = Field(0.5, ge=0, le=1, description="Share of pictures of which some colours are told.")
+    hint_weight: float = Field(20.0, ge=0, description="Weight of a place where a colour is told, beside any other's.")
     seed: int = Field(
         0, ge=0, lt=2**63, description="Seed of the first weights, the order, and what is done to pictures."
     )
