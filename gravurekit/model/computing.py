@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import torch
 
@@ -16,6 +16,7 @@ _ENVIRONMENT = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP
 _BYTES = 1 << 20
 
 _lock, _computing_alone, _threads = threading.Lock(), 0, 1
+_before: AbstractContextManager[None] = nullcontext()
 
 
 @contextmanager
@@ -82,20 +83,30 @@ def freed_memory_kept() -> Iterator[None]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """While this is open, in any of the program's threads, torch computes with one thread on the CPU: sums are cut into
-    as many parts as there are threads, so their last bits would say how many there were. Several pictures at once, in
-    threads of the program, use the cores better anyway."""
-    global _computing_alone, _threads
+def exactly() -> Iterator[None]:
+    """While this is open, in any of the program's threads, torch computes in float32 to the last bit as ever.
+
+    On the CPU with one thread: sums are cut into as many parts as there are threads, so their last bits would say how
+    many there were; several pictures at once, in threads of the program, use the cores better anyway. On CUDA cuDNN's
+    convolutions aren't rounded to TF32, as they are unless they are told not to: ab would be wrong in the second
+    decimal. That is a setting of the whole program, so the first to come makes it and the last to go undoes it.
+    """
+    global _computing_alone, _threads, _before
     with _lock:
+        own = (
+            torch.get_num_threads()
+        )  # each thread of a program has its own number; a new one has the last that was set
         if _computing_alone == 0:
-            _threads = torch.get_num_threads()
+            _threads = own
+            _before = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+            _before.__enter__()
         _computing_alone += 1
-    torch.set_num_threads(1)  # each thread of a program has its own number
+        torch.set_num_threads(1)
     try:
         yield
     finally:
         with _lock:
             _computing_alone -= 1
+            torch.set_num_threads(own if _computing_alone else _threads)
             if _computing_alone == 0:
-                torch.set_num_threads(_threads)
+                _before.__exit__(None, None, None)

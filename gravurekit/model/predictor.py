@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gravurekit.model.bins import TEMPERATURE
 from gravurekit.model.checkpoint import load_model
-from gravurekit.model.computing import one_thread
+from gravurekit.model.computing import exactly
 from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, resized, resized_hints
 from gravurekit.model.palette import CELLS
 from gravurekit.model.tiles import tiles
@@ -105,9 +105,7 @@ class Predictor:
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        # cuDNN's convolutions round to TF32 unless they are told not to: ab would be wrong in the second decimal
-        # and what comes out mustn't depend on the number of threads
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False), one_thread():
+        with torch.inference_mode(), exactly():
             yield
 
     def _square(self, L: Tensor) -> Tensor:

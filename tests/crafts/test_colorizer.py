@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from training import narrow
 from gravurekit import Colorizer, Hint, Look, Steer, color, colorizer, images, palette, tint
 from gravurekit.errors import ModelError, UsageError
 from gravurekit.model.checkpoint import save_model
-from gravurekit.model.computing import one_thread
+from gravurekit.model.computing import exactly
 from gravurekit.model.difference import delta_e_2000
 from gravurekit.model.network import NetworkConfig, build
 from gravurekit.model.predictor import Prediction, Predictor
@@ -187,12 +188,50 @@ def test_one_thread_computes_and_afterwards_as_many_as_before() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        with one_thread():
-            with one_thread():
+        with exactly():
+            with exactly():
                 assert torch.get_num_threads() == 1
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 3
     finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_goes_first_leaves_the_other_exact_and_the_program_as_it_was(first: bool) -> None:
+    """Two threads compute at once; this one comes first, and goes `first` or last."""
+    before, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(3)
+    inside, go = threading.Event(), threading.Event()
+    found: list[tuple[int, bool]] = []
+
+    def other() -> None:
+        with exactly():
+            inside.set()
+            assert go.wait(20)
+            found.append((torch.get_num_threads(), torch.backends.cudnn.allow_tf32))
+
+    thread = threading.Thread(target=other)
+    try:
+        with exactly():
+            thread.start()
+            assert inside.wait(20)
+            if not first:
+                go.set()
+                thread.join()
+            assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == (1, False)
+        assert torch.get_num_threads() == 3
+        go.set()
+        thread.join()
+        assert found == [(1, False)]
+        assert torch.backends.cudnn.allow_tf32 == tf32
+        late: list[int] = []
+        new = threading.Thread(target=lambda: late.append(torch.get_num_threads()))
+        new.start()
+        new.join()
+        assert torch.get_num_threads() == 3 and late == [3]
+    finally:
+        go.set()
         torch.set_num_threads(before)
 
 
