@@ -92,10 +92,10 @@ def _hinted(places: np.ndarray, colours: np.ndarray, apart: Apart, reach: float)
     x, y = (np.clip(places[:, n].astype(np.int64), 0, side - 1) for n, side in enumerate((width, height)))
     within = apart.plate[y, x] >= 0.5
     met, holds = edges.spread(places[within], colours[within], apart.ink, reach)
-    holds *= apart.plate
+    holds *= np.minimum(2 * apart.plate, 1)  # 1 at the hint itself, also on a soft edge
     if not within.all():
         others, there = edges.spread(places[~within], colours[~within], apart.ink, reach)
-        there *= 1 - apart.plate
+        there *= np.minimum(2 * (1 - apart.plate), 1)
         met += (others - met) * (there / np.maximum(holds + there, 1e-12))[..., None]
         holds = np.maximum(holds, there)
     return met, holds

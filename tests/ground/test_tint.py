@@ -129,6 +129,19 @@ def test_a_hint_is_met_at_its_place_and_stays_in_its_region(rgb: tuple[int, int,
     assert (found[:60] == (100, 0, 0)).all()  # and the margin isn't
 
 
+@pytest.mark.parametrize("share", [0.3, 0.45, 0.55, 0.7])
+def test_a_hint_is_met_where_the_print_fades_into_the_paper(share: float) -> None:
+    """At such a place the plate is neither 0 nor 1."""
+    plate = np.tile(np.linspace(0, 1, 201, dtype=np.float32), (120, 1))
+    apart = paper.Apart(np.ones_like(plate), np.ones((*plate.shape, 3), np.float32), plate)
+    wanted = color.rgb_to_lab(np.array([[(160, 24, 40)]], np.uint8))[0]
+    x = round(200 * share)
+    found = tint.wash(
+        np.zeros((*plate.shape, 2), np.float32), None, apart, places=np.array([[x, 60.0]]), colours=wanted
+    )
+    assert delta_e_2000(found[60, x], wanted[0]) < 1
+
+
 def test_a_hint_on_bare_paper_colours_it() -> None:
     page = drawing()
     wanted = color.rgb_to_lab(np.array([[(160, 24, 40)]], np.uint8))[0]
