@@ -5,6 +5,7 @@ may be toned and unevenly lit; the ink is grey, 1 where the paper is bare.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -192,7 +193,9 @@ def _broad(mask: np.ndarray, sigma: float) -> np.ndarray:
     """(h, w) bool → (h, w) bool: without lines on their own, such as a frame, letters and specks: there is nothing in
     them to be coloured."""
     size, around = 2 * round(0.4 * sigma) + 3, 2 * round(2 * sigma) + 1
-    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
+    # nothing lies beyond the picture: else a strip between a frame and the edge would be as broad as one likes
+    edge: dict[str, Any] = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((size, size), np.uint8), **edge)
     return mask & (cv2.dilate(opened, np.ones((around, around), np.uint8)) > 0)
 
 

@@ -69,6 +69,15 @@ def test_paper_in_a_ruled_frame_is_margin_too(shift: int) -> None:
     assert plate[130:170, 100:140].min() > 0.98
 
 
+def test_a_strip_between_a_frame_and_the_edge_of_the_picture_is_margin() -> None:
+    """A picture that was cut close to a frame which isn't quite upright."""
+    page = drawing()
+    cv2.polylines(page, [np.array([(2, 4), (234, 4), (234, 294), (0, 294)])], True, 0, 1)
+    plate = paper.apart(np.repeat(page[..., None], 3, 2)).plate
+    assert plate[8:290, :2].max() < 0.05 and plate[:, -5:].max() < 0.05
+    assert plate[130:170, 100:140].min() > 0.98
+
+
 @pytest.mark.parametrize("sides", ["top", "left and bottom", "all"])
 def test_a_scans_black_border_is_no_plate_and_no_ink(sides: str) -> None:
     page = on(drawing(), PAPERS["yellow"])
