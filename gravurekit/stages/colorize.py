@@ -57,7 +57,13 @@ class Settings(base.Settings):
     feed: Literal["style", "tone"] = Field(
         "style", description="What the network sees of a print: lines drawn anew in the training style, or its tone."
     )
-    work_size: int = Field(0, ge=0, le=4096, description="Long side that the network sees, px; 0: as it was trained.")
+    work_size: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="Long side of the sheet that the network sees, px; 0: as it was trained. On an upright sheet a "
+        "wide print is only as wide as that.",
+    )
     layers: bool = Field(False, description="Also write ink, wash and paper apart, for an editor.")
     panel: bool = Field(False, description="Also write a panel: original | L | result.")
     seed: int = Field(0, ge=0, description="Seed of which pictures' colours --samples takes.")
