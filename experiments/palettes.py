@@ -25,7 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from gravurekit import images, paper, recolour, swatches, tint
+from gravurekit import edges, images, paper, recolour, swatches, tint
 from gravurekit.fed import on_sheet, redrawn
 from gravurekit.model import palette
 from gravurekit.model.predictor import Predictor
@@ -46,6 +46,7 @@ class Fed:
         ink = paper.apart(pixels).grey
         L = tint.grey_lightness(redrawn(ink, predictor.about.get("style")))
         self.sheet, self.place = on_sheet(L, *predictor.trained_size)
+        self.dark = edges.ground(((self.sheet + 16) / 116) ** 3)
         cover = 1 - np.clip(self.sheet / 100, 0, 1)
         cover[cover < 0.02] = 0
         cover = cv2.GaussianBlur(cover, (0, 0), 2.0)
@@ -107,7 +108,7 @@ def several(fed: list[Fed], predictor: Predictor, text: str) -> list[list[float]
         together = told(each, predictor, whole)
         single = np.array([told(each, predictor, histogram) for histogram, _ in parts])
         painted = recolour.covered(each.sheet)
-        shares = recolour.shared_out(together, single, [amount for _, amount in parts], painted)
+        shares = recolour.shared_out(together, single, [amount for _, amount in parts], painted, each.dark)
         for row, ab in zip(rows, (together, recolour.laid(together, single, shares, painted)), strict=True):
             colours = ab[each.figure]
             chroma, hues = np.hypot(*colours.T), np.degrees(np.arctan2(colours[:, 1], colours[:, 0]))

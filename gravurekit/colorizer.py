@@ -226,7 +226,8 @@ class Colorizer:
             single = np.stack([_planes(told(part)) for part, _ in parts])
             painted = recolour.covered(sheet)
             amounts = [amount for _, amount in parts]
-            shares = recolour.shared_out(said[..., :2], single[..., :2], amounts, painted)
+            dark = edges.ground(((sheet + 16) / 116) ** 3)  # of L as light
+            shares = recolour.shared_out(said[..., :2], single[..., :2], amounts, painted, dark)
             said = recolour.laid(said, single, shares, painted)
         return np.ascontiguousarray(said[place]), found.classes
 

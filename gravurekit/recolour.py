@@ -9,9 +9,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from gravurekit import edges, images
 from gravurekit.model.palette import COUNTED_STEP
 
 PALE = 15.0  # chroma, ab units: cells of a palette below it are paper
+SHARED_SIDE = 512  # px, of the copy on which colours are shared out
+EVENED = 0.08  # of its long side, within which places lean alike
+SHARP = 12.0  # how decidedly
 SHARING = 60  # rounds in which colours come to their amounts
 DULL = 4.0  # standard deviation, ab units, which colours are taken to have at least: less isn't stretched further
 
@@ -75,22 +79,35 @@ def covered(L: np.ndarray) -> np.ndarray:
 
 
 def shared_out(
-    together: np.ndarray, single: np.ndarray, amounts: Sequence[float], painted: np.ndarray, sharpness: float = 4.0
+    together: np.ndarray,
+    single: np.ndarray,
+    amounts: Sequence[float],
+    painted: np.ndarray,
+    dark: np.ndarray,
+    sharpness: float = SHARP,
 ) -> np.ndarray:
     """Which of several colours a place gets. The network decides: told all of them, it leans, however little, towards
-    one or the other; the places that lean most towards one get it, as many as its amount asks for.
+    one or the other; the places that lean most towards one get it, as many as its amount asks for. What a place leans
+    to is evened out between the lines first, since a garment has one colour.
 
     together   (h, w, 2) float32 ab, of the network told all colours
     single     (n, h, w, 2) float32 ab, told each alone (`swatches.parts`)
     amounts    (n,) how much of the painted is to have each; they add up to 1
     painted    (h, w) float32 0..1, what counts for the amounts (`covered`)
+    dark       (h, w) float32 0..1, `edges.ground` of the ink
     sharpness  > 0; the higher, the less two colours mix
     returns    (n, h, w) float32, shares 0..1 that add up to 1 at each place
     """
-    weights = np.asarray(painted, np.float64) + 1e-6
+    height, width = painted.shape
+    scale = min(1.0, SHARED_SIDE / max(height, width))
+    small = max(1, round(width * scale)), max(1, round(height * scale))
+    weights = images.resize(painted, *small).astype(np.float64) + 1e-6
     weights /= weights.sum()
-    lean = -((together.astype(np.float64) - single) ** 2).sum(-1)
+    lean = -((together - single) ** 2).sum(-1)
     lean -= lean.mean(0)
+    ground = images.resize(dark, *small)
+    planes = [images.resize(np.ascontiguousarray(plane, np.float32), *small) for plane in lean]
+    lean = np.stack([edges.evened(plane, ground, EVENED * max(small)) for plane in planes]).astype(np.float64)
     lean -= (lean * weights).sum((1, 2), keepdims=True)
     lean *= sharpness / (np.sqrt((lean**2 * weights).sum() / len(lean)) + 1e-6)
     favour = np.zeros((len(lean), 1, 1))
@@ -100,7 +117,7 @@ def shared_out(
         shares /= shares.sum(0)
         had = (shares * weights).sum((1, 2), keepdims=True)
         favour += np.log(wanted / np.maximum(had, 1e-9))
-    return np.asarray(shares, np.float32)
+    return np.stack([images.resize(np.asarray(share, np.float32), width, height) for share in shares])
 
 
 def laid(together: np.ndarray, single: np.ndarray, shares: np.ndarray, painted: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gravurekit.colorizer import Colorizer, Coloured, Look, Steer
     from gravurekit.stages._steering import Asked
 
-AT_ONCE = 40_000_000  # px that are coloured at once: some 25 bytes of memory each
+AT_ONCE = 40_000_000  # px that are coloured at once: some 50 bytes of memory each
 SOFTWARE = f"gravurekit {__version__}"
 CLASSES = 5  # of what the network takes a picture for, that a Record tells
 # Who sent a print there: fields of the input's Record that the output's keeps

@@ -30,6 +30,7 @@ FORMAT = 1
 SINGLE = 12  # pictures of a word whose own palettes are kept
 WORDS = 1000  # words that have some, those with the most samples: more would make the file larger than the network
 KINDS = ("labels", "keywords")
+PALE, VIVID = 15.0, 0.05  # chroma below which a cell is paper; share of the rest from which on a picture is coloured
 AT_ONCE = 64  # samples in memory
 
 
@@ -191,14 +192,16 @@ def _word(name: str, said: Any, path: Path) -> Word:
 
 def several(word: Word, count: int, seed: int) -> "list[np.ndarray]":
     """Palettes of different pictures of a word, far from one another: the first drawn by the seed, each further one the
-    farthest from those before it (Hellinger's distance of the palettes, smoothed). Raises UsageError if so many aren't
-    kept."""
+    farthest from those before it (Hellinger's distance of the palettes, smoothed, without the paper). Those of nearly
+    uncoloured pictures are only taken if there aren't enough others. Raises UsageError if so many aren't kept."""
     import numpy as np
 
     known = [palette for palette in word.some if palette.sum() > 0]
     if count > len(known):
         raise UsageError(f"--samples {count}: of {word.name!r} {len(known)} palettes are kept; ask for as many at most")
-    places = np.array([_smooth_root(palette) for palette in known])
+    vivid = [palette for palette in known if _coloured(palette).sum() >= VIVID * palette.sum()]
+    known = vivid if len(vivid) >= count else known
+    places = np.array([_smooth_root(_coloured(palette)) for palette in known])
     first = int.from_bytes(hashlib.sha256(f"{seed} {word.name}".encode()).digest()[:8], "big") % len(known)
     chosen = [first]
     while len(chosen) < count:
@@ -208,6 +211,16 @@ def several(word: Word, count: int, seed: int) -> "list[np.ndarray]":
     return [known[n] for n in chosen]
 
 
+def _coloured(palette: "np.ndarray") -> "np.ndarray":
+    """(27, 27) counts, those of paper and of what is nearly grey left out."""
+    import numpy as np
+
+    from gravurekit.shards import palette as counted
+
+    a, b = (np.indices(palette.shape) - counted.EDGE) * counted.STEP
+    return np.where(np.hypot(a, b) >= PALE, palette, 0)
+
+
 def _smooth_root(palette: "np.ndarray") -> "np.ndarray":
     """(27, 27) counts → (729,) square roots of shares, each cell with its neighbours."""
     import numpy as np
@@ -215,4 +228,4 @@ def _smooth_root(palette: "np.ndarray") -> "np.ndarray":
     wide = np.pad(palette.astype(np.float64), 1)
     rows = wide[:-2] + 2 * wide[1:-1] + wide[2:]
     smooth = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]
-    return np.asarray(np.sqrt(smooth / smooth.sum()).ravel())
+    return np.asarray(np.sqrt(smooth / max(smooth.sum(), 1)).ravel())

@@ -100,6 +100,10 @@ def check(job: Job) -> None:
         raise UsageError("--samples takes the colours of several pictures of a word: name it with --as")
     if knobs.layers and knobs.photo:
         raise UsageError("a photograph has neither ink nor paper to write apart: leave out --layers or --photo")
+    if knobs.photo and knobs.paper != "keep":
+        raise UsageError(f"a photograph has no paper to be made anew: leave out --paper {knobs.paper} or --photo")
+    if knobs.like_strength != 1 and not job.like:
+        raise UsageError("--like-strength says how much of --like is taken: name a picture with that")
     if job.save_like and not job.like:
         raise UsageError("--save-like keeps the manner of --like: name a picture with that")
     for path in job.like:

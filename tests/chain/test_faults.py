@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from training import narrow
 from typer.testing import Result
 from workspace import patchwork, run_here, until
 
@@ -176,7 +177,8 @@ def test_a_picture_that_cant_be_read_is_a_record_with_a_reason(gravurekit: Run, 
 def trained(world: Path) -> Path:
     """A run of few steps on the shared workspace; the path of its folder."""
     train = ("-C", str(world), "train", "--steps", "3", "--head", "average", "--batch", "4", "--json", "--quiet")
-    result = run_here(*train)
+    with narrow():  # a fixture of the session begins before that of the module, if a test that needs it comes first
+        result = run_here(*train)
     assert result.exit_code == 0
     return world / json.loads(result.stdout)["out"]
 

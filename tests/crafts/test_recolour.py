@@ -74,20 +74,34 @@ def test_each_colour_gets_its_amount_where_the_network_leans_to_it(seed: int, am
     """However faintly it leans: here a hundredth of the way from the mean of the colours to one of them."""
     rng = np.random.default_rng(seed)
     single = np.broadcast_to(rng.normal(size=(len(amounts), 1, 1, 2)) * 30, (len(amounts), 24, 32, 2))
-    wish = rng.choice(len(amounts), size=(24, 32), p=amounts)
+    bands = np.repeat(np.arange(len(amounts)), np.rint(np.array(amounts) * 32).astype(int))
+    wish, dark = np.broadcast_to(bands, (24, len(bands))), np.zeros((24, 32), np.float32)
+    dark[:, np.flatnonzero(np.diff(bands))] = 1  # a line between each two garments
     mean = single.mean(0)
     together = mean + 0.01 * (np.take_along_axis(single, wish[None, ..., None], 0)[0] - mean)
-    shares = recolour.shared_out(together.astype(np.float32), single, amounts, np.ones((24, 32)))
+    shares = recolour.shared_out(together.astype(np.float32), single, amounts, np.ones((24, 32), np.float32), dark)
     assert np.allclose(shares.sum(0), 1, atol=1e-5)
     assert np.allclose(shares.mean((1, 2)), amounts, atol=0.05)  # two values alone: no softness to share finely
     if len(amounts) == 2:
         assert (shares.argmax(0) == wish).mean() > 0.9
 
 
+def test_a_garment_has_one_colour_though_the_network_wavers_in_it() -> None:
+    """What lies between the same lines leans alike; else its noise would be two colours, or the grey between them."""
+    rng = np.random.default_rng(1)
+    single = np.stack([np.full((96, 96, 2), value, np.float32) for value in (-30, 30)])
+    lean = np.where(np.arange(96) < 48, -0.2, 0.2)[None, :, None] + rng.normal(size=(96, 96, 2))
+    dark = np.zeros((96, 96), np.float32)
+    dark[:, 48] = 1
+    shares = recolour.shared_out(lean.astype(np.float32), single, (0.5, 0.5), np.ones((96, 96), np.float32), dark)
+    assert shares[0, :, :40].mean() > 0.95 and shares[1, :, 56:].mean() > 0.95
+
+
 @pytest.mark.parametrize("painted", [0.0, 1.0])
 def test_a_network_that_leans_nowhere_gives_each_place_all_colours(painted: float) -> None:
     single = np.stack([np.full((8, 8, 2), value, np.float32) for value in (-20, 20)])
-    shares = recolour.shared_out(np.zeros((8, 8, 2), np.float32), single, (0.25, 0.75), np.full((8, 8), painted))
+    plain = np.full((8, 8), painted, np.float32), np.zeros((8, 8), np.float32)
+    shares = recolour.shared_out(np.zeros((8, 8, 2), np.float32), single, (0.25, 0.75), *plain)
     assert np.allclose(shares, np.array([0.25, 0.75])[:, None, None], atol=1e-3)
 
 
