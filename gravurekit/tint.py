@@ -17,9 +17,10 @@ from gravurekit.paper import LUMINANCE, Apart, reduced
 from gravurekit.paper import WORK_SIDE as WORK_SIDE
 
 BAND = 64  # rows
-DARKER = 0.55  # L that a wash loses with each unit of its chroma
-DARKEST = 55.0  # L to which it does so
-MURK = 1.1  # L that it loses with each unit of its chroma, at most, if the network wants it darker
+DARKER = 0.3  # L that a wash loses with each unit of its chroma, at least
+STEP = 2  # ab units between two places of the table of the gamut
+DARKEST = 55.0  # L to which it does so, whatever the chroma needs
+MURK = 0.5  # L that it loses further with each unit of its chroma, at most, if the network wants it darker
 CAST = (1.0, 6.0)  # chroma of a network's wash that is but a cast, and that is all meant
 CREAM = (0.941, 0.880, 0.752)  # linear sRGB: the paper of `tint`
 
@@ -113,10 +114,36 @@ def _darkened(said: np.ndarray, plate: np.ndarray) -> np.ndarray:
     the ink."""
     ab = said[..., :2] * plate[..., None]
     chroma = np.hypot(ab[..., 0], ab[..., 1])
-    lightness = np.clip(100 - DARKER * chroma, DARKEST, 100)
+    lightness = np.clip(np.minimum(100 - DARKER * chroma, lightest(ab)), DARKEST, 100)
     if said.shape[2] > 2:
-        lightness = np.minimum(lightness, np.maximum(said[..., 2], 100 - MURK * chroma).clip(0, 100))
+        lightness = np.minimum(lightness, np.maximum(said[..., 2], lightness - MURK * chroma).clip(0, 100))
     return np.dstack([lightness, ab]).astype(np.float32)
+
+
+def lightest(ab: np.ndarray) -> np.ndarray:
+    """(h, w, 2) float32, a and b → (h, w) float32, the greatest L 0..100 at which sRGB has them. A yellow may be bright,
+    a blue of the same chroma must be dark. Of a chroma that sRGB never has of a hue, it is that of its greatest one."""
+    table = _gamut()
+    middle = len(table) // 2
+    b, a = (np.ascontiguousarray(ab[..., n] / STEP + middle, np.float32) for n in (1, 0))
+    return np.asarray(cv2.remap(table, b, a, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+@cache
+def _gamut() -> np.ndarray:
+    """(n, n) float32, a's in rows, b's in columns, in steps of STEP, 0 in the middle: what `lightest` looks up."""
+    steps = np.arange(-128, 129, STEP, dtype=np.float32)
+    table = np.zeros((len(steps), len(steps)), np.float32)
+    for L in np.arange(0.0, 100.5, 0.5, np.float32):
+        lab = np.dstack([np.full(table.shape, L, np.float32), *np.meshgrid(steps, steps, indexing="ij")])
+        linear = _linear(lab)
+        table[((linear > -1e-3) & (linear < 1 + 1e-3)).all(axis=2)] = L
+    middle, known = len(steps) // 2, table.copy()
+    away = np.indices(table.shape) - middle
+    for part in np.arange(0.99, 0, -0.01):  # towards the middle, until something is known
+        row, column = np.rint(middle + part * away).astype(int)
+        table = np.where(table > 0, table, known[row, column])
+    return table
 
 
 # ---- at full size --------------------------------------------------------------------------------------

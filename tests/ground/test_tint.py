@@ -216,3 +216,18 @@ def test_a_hint_in_the_print_leaves_the_margin_and_one_in_the_margin_the_print()
     assert delta_e_2000(both[110, 200], red) < 1 and delta_e_2000(both[80, 200], blue) < 1
     assert hue(both[150:250, 150:250]) == pytest.approx(hue(red[None]), abs=0.05)
     assert hue(both[20:60, 20:60]) == pytest.approx(hue(blue[None]), abs=0.05)
+
+
+@pytest.mark.parametrize("hue", range(0, 360, 30))
+@pytest.mark.parametrize("chroma", [0, 10, 30, 50])
+def test_the_lightest_of_a_colour_lies_at_the_edge_of_the_gamut(hue: int, chroma: int) -> None:
+    ab = chroma * np.array([[[np.cos(np.radians(hue)), np.sin(np.radians(hue))]]], np.float32)
+    L = float(tint.lightest(ab)[0, 0])
+
+    def is_there(lightness: float) -> bool:
+        linear = color.lab_to_linear(np.dstack([[[lightness]], ab]).astype(np.float32))
+        return bool(((linear > -5e-3) & (linear < 1 + 5e-3)).all())
+
+    assert L > 55
+    if any(map(is_there, range(0, 100, 2))):
+        assert is_there(L - 1) and (L >= 99.5 or not is_there(L + 3))
