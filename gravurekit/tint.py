@@ -121,8 +121,8 @@ def _darkened(said: np.ndarray, plate: np.ndarray) -> np.ndarray:
 
 
 def lightest(ab: np.ndarray) -> np.ndarray:
-    """(h, w, 2) float32, a and b → (h, w) float32, the greatest L 0..100 at which sRGB has them. A yellow may be bright,
-    a blue of the same chroma must be dark. Of a chroma that sRGB never has of a hue, it is that of its greatest one."""
+    """(h, w, 2) float32, a and b → (h, w) float32, the greatest L 0..100 at which sRGB has them. A yellow may be
+    bright, a blue of the same chroma must be dark. Of a chroma that no light has, it is that of the hue's greatest."""
     table = _gamut()
     middle = len(table) // 2
     b, a = (np.ascontiguousarray(ab[..., n] / STEP + middle, np.float32) for n in (1, 0))

@@ -112,6 +112,7 @@ PATHS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("train", "--init", "x", "--watch", "y"), {"init": "x", "watch": "y"}),
     (("colorize", "x", "--out", "y"), {"prints": ("x",), "coloured": "y"}),
     (("colorize", "--model", "x", "--runs", "y"), {"model": "x", "runs": "y"}),
+    (("colorize", "--like", "x", "--save-like", "y"), {"manner": ("x",), "mood": "y"}),
 ]
 
 
