@@ -157,6 +157,7 @@ def test_plain_folders_are_taken_by_every_verb(world: Path, gravurekit: Callable
     assert gravurekit("shard", "drawn", "tensors", "--size", "32").exit_code == 0
 
 
+@pytest.mark.slow
 def test_prints_are_kept_by_a_filter_for_prints(gravurekit: Callable[..., Result], tmp_path: Path) -> None:
     gravurekit("crawl", "kaftan engraving", "--source", "sample", "--per-keyword", "6", "--out", "prints")
     gravurekit("filter", "prints", "plates", "--for", "prints")

@@ -94,7 +94,8 @@ def slow_but(*quick: str) -> list[Any]:
     return [pytest.param(verb, marks=() if verb in quick else pytest.mark.slow) for verb in VERBS]
 
 
-@pytest.mark.parametrize("verb", slow_but("filter"))
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", VERBS)
 def test_ended_at_random_moments_a_run_goes_on_to_the_same_bytes(verb: str, place: Path) -> None:
     """kill -9 early, Ctrl-C later, kill -9 once more, then undisturbed."""
     out, chance = place / "ended" / verb, random.Random(verb)

@@ -177,6 +177,7 @@ def learned(here: Path, keys: set[str]) -> None:
     storage.write_lines(here / "runs/one" / shards.LEARNED, map(json.dumps, lines))
 
 
+@pytest.mark.slow
 def test_pictures_that_the_network_has_learned_from_are_left_out(here: Path) -> None:
     keys = sorted({line["photo_key"] for line in lines_of(here) if line["split"] == "test"})
     learned(here, {keys[0]})
@@ -295,6 +296,7 @@ def test_prints_come_grey_and_on_white_and_who_leaves_them_so_is_the_grey_row(he
     assert rows[NEAREST].pictures == 3 and rows[GREY].colourfulness_ratio.value == 0
 
 
+@pytest.mark.slow
 def test_a_print_that_cant_be_read_is_told_and_the_others_are_measured(here: Path) -> None:
     storage.write_bytes(here / "coloured/beta/torn.png", b"\x89PNG\r\n torn")
     storage.write_bytes(here / "coloured/alpha/dot.png", images.encode_png(np.zeros((1, 1, 3), np.uint8)))
@@ -313,6 +315,7 @@ def test_a_print_that_cant_be_read_is_told_and_the_others_are_measured(here: Pat
     assert not found.prints and found.doubts == ["no picture in coloured could be read"]
 
 
+@pytest.mark.slow
 def test_of_a_single_print_there_is_no_others_palette(here: Path) -> None:
     storage.write_bytes(here / "coloured/beta/1.png", b"\x89PNG\r\n torn")
     storage.remove(here / "coloured/beta/2.png")

@@ -90,6 +90,7 @@ def test_the_best_of_each_label_are_kept(raw: dict[str, str], gravurekit: Run, t
             assert item.scores["figure"] <= next(k.scores["figure"] for k in kept if k.label == item.label)
 
 
+@pytest.mark.slow
 def test_examples_teach_what_is_wanted(gravurekit: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for seed in range(10):

@@ -133,6 +133,7 @@ def test_damaged_figures_are_measured_anew(
     assert bool(measured) == (damage != "parts that are none")
 
 
+@pytest.mark.slow
 def test_examples_that_are_refused_leave_what_was_made(raw: dict[str, str], gravurekit: Run, tmp_path: Path) -> None:
     for seed in range(9):
         put(tmp_path / "some", f"{seed}.jpg", drawn(seed, 200))

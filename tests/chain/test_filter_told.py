@@ -53,6 +53,7 @@ def test_a_picture_is_explained(
     assert digests(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_a_calibration_tells_what_would_be_found(
     raw: dict[str, str], gravurekit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

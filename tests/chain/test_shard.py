@@ -384,6 +384,7 @@ def test_a_hundred_thousand_classes(tmp_path: Path) -> None:
     assert manifest["palettes"]["labels"]["class 99999"] == {"samples": 1, "ab": palette.to_text(own)}
 
 
+@pytest.mark.slow
 def test_one_sample_in_all(gravurekit: Run, tmp_path: Path) -> None:
     numbers = iter(range(100))
     codes = set()

@@ -40,6 +40,7 @@ def on_a_terminal(*arguments: str, stdout: io.FileIO | None = None, cwd: Path) -
     return written.decode()
 
 
+@pytest.mark.slow
 def test_a_live_table_is_shown_and_leaves_room_for_the_results(tmp_path: Path) -> None:
     written = on_a_terminal(*CRAWL, cwd=tmp_path)
     live, _, results = written.rpartition("crawl: 12 in")
@@ -48,6 +49,7 @@ def test_a_live_table_is_shown_and_leaves_room_for_the_results(tmp_path: Path) -
     assert not re.search(r"\x1b\[\d*[AJK]", results), "nothing wipes the results away"
 
 
+@pytest.mark.slow
 def test_json_goes_where_it_is_sent_though_progress_is_on_a_terminal(tmp_path: Path) -> None:
     with open(tmp_path / "out.json", "wb", buffering=0) as file:
         written = on_a_terminal(*CRAWL, "--json", stdout=file, cwd=tmp_path)

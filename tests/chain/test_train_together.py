@@ -33,6 +33,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "shards"
 
 
+@pytest.mark.slow
 def test_one_process_writes_and_tells_and_all_know_when_it_is_done(source: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     for again in (False, True):
@@ -46,6 +47,7 @@ def test_one_process_writes_and_tells_and_all_know_when_it_is_done(source: Path,
     assert (run / RECEIPT).exists() and not (run / LOCK).exists()
 
 
+@pytest.mark.slow
 def test_a_training_that_another_has_in_hand_is_refused_once(source: Path, tmp_path: Path) -> None:
     assert [e.error for e in together(tmp_path, 2, teams.train_shards, source, tmp_path / "runs", {}, meet=False)] == [
         None,

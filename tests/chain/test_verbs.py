@@ -107,6 +107,7 @@ def searches(place: Path) -> int:
     return (place / "raw" / "journal.jsonl").read_text().count('{"feed"')
 
 
+@pytest.mark.slow
 def test_other_knobs_of_a_source_ask_it_again(gravurekit: Run, tmp_path: Path) -> None:
     from gravurekit.sample.engine import Engine
 
@@ -126,6 +127,7 @@ def test_other_knobs_of_a_source_ask_it_again(gravurekit: Run, tmp_path: Path) -
         assert "too-big" not in (tmp_path / "raw" / "dropped.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_pipe_among_the_pictures_keeps_nobody_waiting(gravurekit: Run, tmp_path: Path) -> None:
     import os
 
@@ -138,6 +140,7 @@ def test_a_pipe_among_the_pictures_keeps_nobody_waiting(gravurekit: Run, tmp_pat
     assert gravurekit("report", "photos").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_terminal_without_our_arrows_is_no_reason_to_fail(tmp_path: Path) -> None:
     import os
     import subprocess

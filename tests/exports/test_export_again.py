@@ -24,6 +24,7 @@ from gravurekit.stages import export
 # ---- the same bytes, whatever happens ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("format_name", "source"), [("webdataset", "raw"), ("imagefolder", "shards")])
 def test_however_many_work_and_wherever_it_lies_the_bytes_are_the_same(
     format_name: str, source: str, place: Path

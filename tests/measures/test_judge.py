@@ -80,6 +80,7 @@ def test_a_control_that_does_as_well_as_a_book_in_both_is_told(judged: float, te
     assert style.doubts([row("photo", judged, texture)], books) == (["photo"] if doubted else [])
 
 
+@pytest.mark.slow
 def test_rows_of_books_leave_the_book_itself_out(stranger: judge.Weights) -> None:
     books = {name: [style.look(name, page, [stranger]) for page in prints.book(name, 4)] for name in prints.BOOKS}
     stick = style.yardstick(books)

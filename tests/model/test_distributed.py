@@ -249,7 +249,7 @@ def same_bytes(one: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "who"),
     [
-        ("stop", 1),
+        pytest.param("stop", 1, marks=pytest.mark.slow),
         pytest.param("ctrl-c", 1, marks=pytest.mark.slow),
         pytest.param("ctrl-c", 0, marks=pytest.mark.slow),
         ("kill", 0),

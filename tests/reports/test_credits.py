@@ -272,6 +272,7 @@ def index(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["photos", "clean", "styled", "shards"])
 def test_along_the_chain_the_credit_is_the_same(name: str, place: Path, tmp_path: Path) -> None:
     done, text, table = credit(place / name, tmp_path / "out")
