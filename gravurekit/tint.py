@@ -134,7 +134,7 @@ def _gamut() -> np.ndarray:
     """(n, n) float32, a's in rows, b's in columns, in steps of STEP, 0 in the middle: what `lightest` looks up."""
     steps = np.arange(-128, 129, STEP, dtype=np.float32)
     table = np.zeros((len(steps), len(steps)), np.float32)
-    for L in np.arange(0.0, 100.5, 0.5, np.float32):
+    for L in np.arange(0.0, 100.5, 0.5, dtype=np.float32):
         lab = np.dstack([np.full(table.shape, L, np.float32), *np.meshgrid(steps, steps, indexing="ij")])
         linear = _linear(lab)
         table[((linear > -1e-3) & (linear < 1 + 1e-3)).all(axis=2)] = L
