@@ -59,7 +59,7 @@ def trained(config: NetworkConfig) -> ColorizationNetwork:
                 tensor.uniform_(0.7, 1.4, generator=chance)
             elif name.endswith((".1.bias", "norm.bias", "running_mean")):
                 tensor.normal_(0, 0.1, generator=chance)
-        network.get_parameter("colorization.C5.weight").mul_(60)
+        network.get_parameter("colorization.C5.weight").mul_(20 if config.bins else 60)
         network.get_parameter("classification.K2.weight").mul_(30)
     return network.eval()
 
