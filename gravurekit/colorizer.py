@@ -173,7 +173,7 @@ class Colorizer:
 
     def _photo(self, pixels: np.ndarray, look: Look, steer: Steer) -> Coloured:
         small = paper.reduced(pixels)
-        fed = tint.photo_lightness(pixels)
+        fed = tint.photo_lightness(small)
         said, classes = self._asked(fed, look, steer, pixels.shape)
         ab, notes = self._told_after(said[..., :2], None, steer)
         light = color.srgb_to_linear(small) @ paper.LUMINANCE

@@ -77,17 +77,6 @@ def contents_of(path: Path, sha256: str) -> bytes:
     return data
 
 
-def pixels_in(data: bytes) -> int:
-    """How many pixels a picture has, by its header; 0 if that can't be read, which `decode` will tell."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            image = _open(data)
-        except PictureError:
-            return 0
-        return image.width * image.height
-
-
 def size_in(data: bytes) -> tuple[int, int]:
     """Width and height of a picture, upright, px. Raises PictureError if it can't be opened."""
     with warnings.catch_warnings():
@@ -109,8 +98,6 @@ def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXE
     done with it; its decoder still needs 4 bytes a pixel.
     Raises PictureError (`empty`, `not-an-image`, `too-many-pixels`, `unreadable`).
     """
-    if not data:
-        raise PictureError("empty", "no bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata; bombs are checked below by our own limit
         image = _open(data)
@@ -137,6 +124,8 @@ def _formats() -> tuple[str, ...]:
 
 
 def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise PictureError("empty", "no bytes")
     formats = _formats()
     try:
         return Image.open(io.BytesIO(data), formats=formats)
@@ -242,6 +231,13 @@ def resize(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
 
     shrinks = width * height < pixels.shape[0] * pixels.shape[1]
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def fit_long_side(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(H, W) or (H, W, C) → the same, its long side reduced to at most `side` px."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    return resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def fit_short_side(pixels: np.ndarray, side: int, max_long_side: int) -> np.ndarray:

@@ -73,9 +73,7 @@ def apart(pixels: np.ndarray) -> Apart:
 
 def reduced(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 → the same with a long side of at most WORK_SIDE."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, WORK_SIDE / max(height, width))
-    return images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+    return images.fit_long_side(pixels, WORK_SIDE)
 
 
 # ---- the paper -----------------------------------------------------------------------------------------

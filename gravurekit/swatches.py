@@ -178,9 +178,7 @@ def _middles(hues: np.ndarray, weights: np.ndarray, most: int) -> np.ndarray:
 def histogram_of_picture(pixels: np.ndarray) -> np.ndarray:
     """The palette of a picture, (H, W, 3) uint8 sRGB → (27, 27) int64, counted over a reduced copy of it as over the
     washes of the training data."""
-    height, width = pixels.shape[:2]
-    scale = min(1.0, 256 / max(height, width))
-    small = images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
+    small = images.fit_long_side(pixels, 256)
     lab8 = color.lab_to_lab8(color.rgb_to_lab(small)).transpose(2, 0, 1)
     return palette.counted(lab8, (0, 0, *lab8.shape[1:]))
 

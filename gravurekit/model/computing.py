@@ -93,9 +93,7 @@ def exactly() -> Iterator[None]:
     """
     global _computing_alone, _threads, _before
     with _lock:
-        own = (
-            torch.get_num_threads()
-        )  # each thread of a program has its own number; a new one has the last that was set
+        own = torch.get_num_threads()  # each thread of a program has its own; a new one the last that was set
         if _computing_alone == 0:
             _threads = own
             _before = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

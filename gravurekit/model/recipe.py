@@ -68,17 +68,8 @@ class Recipe:
     def __post_init__(self) -> None:
         shares = ("photographs", "palette_drop", "hint_share")
         part = ("rebalance", "average")
-        rest = (
-            "weight_decay",
-            "class_weight",
-            "lightness_weight",
-            "hint_weight",
-            "tone",
-            "blur",
-            "noise",
-            "seed",
-            "patience",
-        )
+        weights = ("weight_decay", "class_weight", "lightness_weight", "hint_weight")
+        rest = (*weights, "tone", "blur", "noise", "seed", "patience")
         ones = ("steps", "accumulate", "checkpoint_every", "validate_every", "keep", "readers")
         for good, fault in (
             (self.batch >= 2, f"batch must be at least 2 (batch normalisation), not {self.batch}"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 40_000_000  # px that are coloured at once: some 50 bytes of memory each
 SOFTWARE = f"gravurekit {__version__}"
+SHOWN = 640  # px, the long side of a sample on the sheet of all
 CLASSES = 5  # of what the network takes a picture for, that a Record tells
 # Who sent a print there: fields of the input's Record that the output's keeps
 KEPT = ("labels", "keywords", "source", "url", "page_url", "title", "creator", "license", "license_url", "robots")
@@ -102,7 +103,8 @@ def colour(each: Print, colorizer: "Colorizer", wanted: Wanted, room: Room) -> M
     from gravurekit import images
 
     data = images.contents_of(each.path, each.sha256)
-    with room.taken(images.pixels_in(data)):
+    wide, tall = images.size_in(data)
+    with room.taken(wide * tall):
         pixels = images.decode(data).pixels
         height, width = pixels.shape[:2]
         _steering.check_inside(wanted.steer.hints, width, height, each.path.name)
@@ -115,7 +117,7 @@ def colour(each: Print, colorizer: "Colorizer", wanted: Wanted, room: Room) -> M
             said = _said(each, colorizer, wanted, asked, done)
             files |= _files(name, pixels, done, wanted, said)
             items.append(_record(each, number, done, files[name], several=len(each.names) > 1))
-            small.append(_reduced(done.pixels))
+            small.append(images.fit_long_side(done.pixels, SHOWN))
         if len(each.names) > 1:
             said["palette"] = [asked.said for asked in wanted.palettes if asked is not None]
             files[sheet_name(each.names[0])] = images.encode_png(_sheet(small), SOFTWARE, _about(said))
@@ -190,14 +192,6 @@ def _about(said: Mapping[str, Any]) -> dict[str, str]:
 
 
 # ---- several samples on a sheet -------------------------------------------------------------------------
-
-
-def _reduced(pixels: "np.ndarray", side: int = 640) -> "np.ndarray":
-    from gravurekit import images
-
-    height, width = pixels.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    return images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale)))
 
 
 def _sheet(pictures: "Sequence[np.ndarray]") -> "np.ndarray":

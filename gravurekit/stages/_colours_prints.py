@@ -90,11 +90,11 @@ def _others(prints: Path, items: Sequence[Record], palette: bool) -> np.ndarray 
 
 def _read(prints: Path, item: Record, palette: bool) -> _Print:
     pixels = images.read(prints / item.file_name, reduce_to=LONG_SIDE, thrifty=True).pixels
-    height, width = pixels.shape[:2]
-    scale = min(1.0, LONG_SIDE / max(height, width))
-    if scale * min(height, width) < LEAST:
+    small = images.fit_long_side(pixels, LONG_SIDE)
+    if min(small.shape[:2]) < LEAST:
+        height, width = pixels.shape[:2]
         raise PictureError("too-small", f"{width} × {height} px, at least {LEAST} each are needed")
-    white = on_white(images.resize(pixels, max(1, round(width * scale)), max(1, round(height * scale))))
+    white = on_white(small)
     light = color.srgb_to_linear(white) @ papers.LUMINANCE
     grey = np.repeat(color.linear_to_srgb(light)[..., None], 3, axis=2)
     lab = color.rgb_to_lab(white)
