@@ -33,12 +33,13 @@ import numpy as np
 from filter_goals import Goal, at_least, at_most, say, table
 
 from gravurekit import crafts, foreign, images
-from gravurekit.executor import ONE_THREAD, Executor, Local, Serial
+from gravurekit.executor import Executor, Local, Serial
 from gravurekit.layers import Layers, Side
 from gravurekit.progress import SILENT
 from gravurekit.stages import stylize
 from gravurekit.stages._drawing import drawn_at
 from gravurekit.styles import transfer as style_transfer
+from gravurekit.workers import ONE_THREAD
 
 ROUNDS = 5
 PHOTOGRAPHS = 6  # for speed

@@ -32,12 +32,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes."
 Assign = Annotated[
     list[str] | None, typer.Option("--set", help="A craft's own knob: CRAFT.KNOB=VALUE, as in cartoon.median=5.")
 ]
-Spread = Annotated[str | None, typer.Option("--executor", help="serial, or local: a pool of processes.")]
-Jobs = Annotated[int | None, typer.Option(min=0, help="Processes of the pool; 0: one for each core.")]
 
 SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
 CRAFT = keyword("assign", Assign)
-MACHINE = [keyword("executor", Spread), keyword("jobs", Jobs)]
+MACHINE = flags_of(pipeline.Machine)
 
 
 def verb(
@@ -52,7 +50,7 @@ def verb(
 
         def command(**values: Any) -> None:
             paths = paths_of(**{parameter.name: values[parameter.name] for parameter in own})
-            machine = {name: values.get(name) for name in ("executor", "jobs")}
+            machine = said(pipeline.Machine, values) if parallel else {}
             flags = {"paths": paths, stage: said(STAGE_SETTINGS[stage], values), "machine": machine}
             file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
             wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
@@ -243,7 +241,6 @@ def colorize(
     return {"prints": prints or None, "model": model, "coloured": out, "runs": runs, **steered}
 
 
-@app.command(help=VERBS["run"])
 def run(
     config: Annotated[Path | None, typer.Argument(help="The settings file.", show_default="gravurekit.toml")] = None,
     first: Annotated[str, typer.Option("--from", help=f"The first stage: {', '.join(ORDER)}.")] = "crawl",
@@ -252,16 +249,15 @@ def run(
     keywords: Annotated[list[str] | None, typer.Option(help="Keyword file or keyword, for the file's.")] = None,
     source: Annotated[list[str] | None, typer.Option(help="Source, for the file's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Results a keyword, for the file's.")] = None,
-    executor: Spread = None,
-    jobs: Jobs = None,
     json: Json = False,
     quiet: Quiet = False,
+    **values: Any,
 ) -> None:
     """The chain."""
     flags: dict[str, dict[str, Any]] = {
         "paths": {"keywords": keywords or None, "sources": source or None},
         "crawl": {"per_keyword": limit},
-        "machine": {"executor": executor, "jobs": jobs},
+        "machine": said(pipeline.Machine, values),
     }
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), flags)
     if dry_run:
@@ -269,6 +265,9 @@ def run(
             terminal.show_prospect(prospect, json)
         return
     _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
+
+
+_add(run, "run", [*_named(run), *MACHINE])
 
 
 def evaluate(
@@ -323,7 +322,7 @@ def report(
     """A contact sheet, or the curves of a training."""
     out = out or Path("reports", f"{folder.resolve().name or 'folder'}.html")
     knobs = layered(sheet.Settings, "report", said(sheet.Settings, values))
-    machine = {name: values[name] for name in ("executor", "jobs")}
+    machine = said(pipeline.Machine, values)
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(values["config"])), {"machine": machine})
     if training.is_run(folder):
         with terminal.watching(values["quiet"]) as watch:
@@ -362,7 +361,7 @@ def export(
     **values: Any,
 ) -> None:
     """Pictures, tensors or a network for other programs."""
-    machine = {name: values[name] for name in ("executor", "jobs")}
+    machine = said(pipeline.Machine, values)
     file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
     wishes = Wishes(file, {"machine": machine}, parse_assignments(values["assign"] or []))
     _finish(lambda watch: [pipeline.hand_over(wishes, format, source, out, watch)], values["json"], values["quiet"])

@@ -24,12 +24,14 @@ class Work:
     """What is done to the items of a task. Both functions are top-level ones, since they travel to other processes.
 
     `function(items, context, stem)` gives the lines of a part, one an item or none; further files of the part get
-    names that begin with `stem`. `on_death(item)` gives the line of an item that killed its process.
+    names that begin with `stem`. `on_death(item, why)` gives the line of an item that is lost, `why` as Outcome has it.
+    `reads`: the folders in which it finds what it works on.
     """
 
     function: Callable[[list[str], Any, Path], list[str]]
-    on_death: Callable[[str], str]
+    on_death: Callable[[str, str], str]
     context: Any
+    reads: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,11 @@ def run(
     watch.begin(name, len(items))
     waiting = [task for task in tasks if _read(task.stem) is None]
     watch.advance(len(items) - sum(len(task.items) for task in waiting))
+    if waiting:
+        executor.reach(out, work.reads)
     for outcome in executor.map(_do, waiting):
         task = waiting[outcome.index]
-        if outcome.died:
+        if outcome.lost:
             _one_by_one(task, executor)
         watch.advance(len(task.items))
     return [line for stem in stems for line in _lines(stem)]
@@ -110,9 +114,9 @@ def _one_by_one(task: _Task, executor: Executor) -> None:
         _Task(task.work, (item,), task.stem.with_name(f"{task.stem.name}-{n:02d}")) for n, item in enumerate(task.items)
     ]
     for outcome in executor.map(_do, singles):
-        if outcome.died:
+        if outcome.lost:
             single = singles[outcome.index]
-            _write(single.stem, [task.work.on_death(single.items[0])])
+            _write(single.stem, [task.work.on_death(single.items[0], outcome.lost)])
     _write(task.stem, [line for single in singles for line in _lines(single.stem)])
 
 

@@ -22,6 +22,7 @@ from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
 from gravurekit.stages._verify import Verification, verify
+from gravurekit.workers import Limits
 
 STAGES: Mapping[str, Any] = {
     "crawl": crawl,
@@ -72,8 +73,13 @@ class Paths(settings.Settings):
 class Machine(settings.Settings):
     """The table [machine]: how the work is spread. Never changes a byte of the results."""
 
-    executor: Literal["serial", "local"] = Field("local", description="In this process, or in a pool of processes.")
-    jobs: int = Field(0, ge=0, le=1024, description="Processes; 0: one for each core.")
+    executor: Literal["serial", "local", "ray"] = Field(
+        "local", description="serial: in this process; local: in a pool of them; ray: on a Ray cluster."
+    )
+    jobs: int = Field(0, ge=0, le=65536, description="Tasks at once; 0: one for each core.")
+    ray_address: str = Field("", description="The Ray cluster, HOST:PORT or auto; empty: one on this machine, for now.")
+    time_limit: float = Field(1800, ge=0, description="Seconds that a task of up to 64 pictures may take; 0: any.")
+    memory_limit: int = Field(0, ge=0, description="MB of memory that a process may take; 0: any.")
 
 
 # whose crafts have tables below the stage's
@@ -295,4 +301,9 @@ _JOBS: Mapping[str, Callable[[Any, Tables, Paths], Any]] = {
 def executor_of(wishes: Wishes) -> Executor:
     """What the work is spread by, as [machine] and its flags say."""
     machine: Machine = wishes.settings("machine")
-    return make_executor(machine.executor, machine.jobs)
+    limits = Limits(machine.time_limit, machine.memory_limit)
+    if machine.executor == "ray":
+        from gravurekit.cluster import Ray
+
+        return Ray(machine.ray_address, machine.jobs, limits)
+    return make_executor(machine.executor, machine.jobs, limits)

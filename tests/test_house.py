@@ -20,9 +20,9 @@ REPOSITORY = PACKAGE.parent
 # From the cellar to the roof: a room imports only rooms that stand on an earlier line.
 FLOORS = [
     ["errors", "progress"],
-    ["settings", "record", "licenses", "robots", "words", "kernels"],
+    ["settings", "record", "licenses", "robots", "words", "kernels", "workers"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
-    ["images", "metadata", "web", "parts", "rows", "tombstones"],
+    ["images", "metadata", "web", "parts", "cluster", "rows", "tombstones"],
     ["foreign", "layers", "quality", "toning", "relevance", "alignment", "edits", "edges"],
     ["audit", "paper"],
     ["folder"],

@@ -330,7 +330,7 @@ def _thumbnails(files: Sequence[_File], side: int, executor: Executor, watch: Wa
             thumbs |= zip(done, outcome.value, strict=True)
             watch.advance(len(done))
     for single in executor.map(thumbnails, [(side, (file,)) for file in killers]):
-        died = _Thumb(fault="reading it killed the process")
+        died = _Thumb(fault=f"reading it {single.lost}")
         thumbs[killers[single.index]] = single.value[0] if single.value else died
         watch.advance()
     return thumbs

@@ -36,7 +36,7 @@ def carried(
         row = rows[item.key]
         about = {"extension": NAMES[extensions[row]], "private": bool(private[row]), "record": item.to_json()}
         items.append(json.dumps(about))
-    work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out), began))
+    work = parts.Work(carry_part, _quarantined_while_carried, (str(source), str(out), began), (source,))
     # the plan alone doesn't say which: what couldn't be read before a kill may be readable after it
     lines = parts.run(out, "keep", digest([plan.digest, items]), items, work, executor, watch)
     carried = [records.from_json(line, "a part") for line in lines]
@@ -87,6 +87,6 @@ def _touched(path: Path, since: float) -> bool:
     return max(found.st_mtime, found.st_ctime) >= since
 
 
-def _quarantined_while_carried(line: str) -> str:
+def _quarantined_while_carried(line: str, why: str) -> str:
     item = records.from_json(json.loads(line)["record"], "a task")
-    return item.but(reason="quarantined", detail="it killed the process that read it").to_json()
+    return item.but(reason="quarantined", detail=f"reading it {why}").to_json()

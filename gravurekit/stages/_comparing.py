@@ -53,7 +53,7 @@ class Opening:
         items = [json.dumps(_asked(probes, pair, grey)) for pair in pairs]
         order = sorted(range(len(items)), key=lambda n: items[n])  # a leader is opened once for all its pairs
         sorted_items = [items[n] for n in order]
-        work = parts.Work(compare_part, _unproven, self.max_color)
+        work = parts.Work(compare_part, _unproven, self.max_color, probes.roots)
         plan = digest([REVISION, self.max_color, sorted_items])
         found = parts.run(self.out, PASS, plan, sorted_items, work, self.executor, self.watch)
         if AWAY in found:
@@ -123,5 +123,5 @@ def _look(path: str, sha256: str, grey: bool, mirrored: bool) -> "Look":
     return alignment.look(alignment.mirror(pixels) if mirrored else pixels, grey)
 
 
-def _unproven(item: str) -> str:
+def _unproven(item: str, why: str) -> str:
     return ""

@@ -91,7 +91,7 @@ def without_tags(stock: Stock, source: Path, out: Path, plan: Plan, executor: Ex
     them are saved anew, upright, into the parts of `out`; those that can't be read are lost."""
     if stock.stage in CLEAN or is_shards(source):
         return stock
-    work = parts.Work(strip_part, _quarantined, (str(source), str(out)))
+    work = parts.Work(strip_part, _quarantined, (str(source), str(out)), (source,))
     lines = parts.run(out, "strip", plan.digest, stock.items[""], work, executor, watch)
     good, lost = [], []
     for line in lines:
@@ -133,9 +133,9 @@ def _strip(item: Record, source: Path, out: Path) -> dict[str, str]:
     return {"record": item.to_json(), "extension": extension, "lies": name}
 
 
-def _quarantined(line: str) -> str:
+def _quarantined(line: str, why: str) -> str:
     item = records.from_json(json.loads(line)["record"], "a task")
-    return json.dumps({"record": item.but(reason="quarantined", detail="it killed the process that read it").to_json()})
+    return json.dumps({"record": item.but(reason="quarantined", detail=f"reading it {why}").to_json()})
 
 
 def _pictures(items: Sequence[str], origin: Origin, lost: list[Record]) -> Iterator[Sample]:

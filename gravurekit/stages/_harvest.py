@@ -394,5 +394,5 @@ class _Prover:
     def _one_by_one(self, names: tuple[str, ...], executor: Executor) -> Iterator[dict[str, Any]]:
         """The proofs of a batch that killed its process: all but the culprit's are good."""
         for outcome in executor.map(prove, [(self._out, (name,)) for name in names]):
-            death = {"reason": "quarantined", "detail": "decoding it killed the process"}
+            death = {"reason": "quarantined", "detail": f"decoding it {outcome.lost}"}
             yield from outcome.value or [{"sha256": names[outcome.index], **death}]

@@ -88,7 +88,7 @@ def probed(shelves: Sequence[Shelf], out: Path, executor: Executor, watch: Watch
     passing: dict[str, list[str]] = {}
     if todo:
         items = [json.dumps([str(one.path), sha256, one.figures_too]) for sha256, one in todo.items()]
-        work = parts.Work(probe_part, _quarantined, None)
+        work = parts.Work(probe_part, _quarantined, None, tuple(shelf.root for shelf in shelves))
         lines = parts.run(out, PASS, digest([_arrays(), items]), items, work, executor, watch)
         fresh = dict(zip(todo, lines, strict=True))
         passing = {sha256: json.loads(line[1:]) for sha256, line in fresh.items() if line.startswith(PASSING)}
@@ -205,8 +205,8 @@ def probe_part(items: list[str], _: None, stem: Path) -> list[str]:
     return lines
 
 
-def _quarantined(item: str) -> str:
-    return LOST + json.dumps(["quarantined", "it killed the process that read it"])
+def _quarantined(item: str, why: str) -> str:
+    return LOST + json.dumps(["quarantined", f"reading it {why}"])
 
 
 @cache

@@ -185,7 +185,7 @@ def _read(item: str) -> "np.ndarray | None":
         return None
 
 
-def _unseen(item: str) -> str:
+def _unseen(item: str, why: str) -> str:
     return ""
 
 

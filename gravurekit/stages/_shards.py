@@ -118,9 +118,9 @@ def _shard_of(out: Path, split: str, pieces: Sequence[Piece], line: dict[str, An
     """A finished file. Raises DataError if it isn't there any more."""
     from gravurekit.shards.tally import Tally
 
-    if not line:
+    if why := line.get("lost"):
         storage.remove(out / PARTS / JOIN)  # it counts as done there
-        raise DataError(f"{out}: writing a shard of {split} killed its process: make room in memory, and run it again")
+        raise DataError(f"{out}: writing a shard of {split} {why}: give it more (memory, time), and run it again")
     path = out / line["about"]["file"]
     if not path.is_file() or path.stat().st_size != line["about"]["bytes"]:
         storage.remove(out / PARTS)
@@ -129,8 +129,8 @@ def _shard_of(out: Path, split: str, pieces: Sequence[Piece], line: dict[str, An
     return Shard(line["about"], line["crc32"], entries, Tally.from_json(line["sums"]))
 
 
-def _died(item: str) -> str:
-    return "{}"
+def _died(item: str, why: str) -> str:
+    return json.dumps({"lost": why})
 
 
 # ---- index and manifest --------------------------------------------------------------------------------

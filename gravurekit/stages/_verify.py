@@ -55,9 +55,10 @@ def verify(folder: Path, executor: Executor, watch: Watch) -> Verification:
     tasks = [(str(folder), shard, entries.get(shard["file"], {})) for shard in manifest["shards"]]
     watch.begin("verify", sum(shard["samples"] for shard in manifest["shards"]))
     found: dict[int, Sequence[Damage]] = {}
+    executor.reach(None, [folder])
     for outcome in executor.map(prove_shard, tasks):
         shard = manifest["shards"][outcome.index]
-        died = [Damage(shard["file"], WHOLE, "reading it killed the process")]
+        died = [Damage(shard["file"], WHOLE, f"reading it {outcome.lost}")]
         found[outcome.index] = outcome.value if outcome.value is not None else died
         watch.advance(shard["samples"])
     damages += [damage for _, some in sorted(found.items()) for damage in some]

@@ -154,7 +154,7 @@ def _write(job: Job, stock: Stock, plan: Plan, executor: Executor, watch: Watch)
     for split, items in stock.items.items():
         name = split or "pack"
         origin = Origin(job.source, job.out, split, stock.layout)
-        work = parts.Work(write_part, _quarantined, (job.format, job.knobs.model_dump_json(), origin))
+        work = parts.Work(write_part, _quarantined, (job.format, job.knobs.model_dump_json(), origin), (job.source,))
         lines = _Lines(parts.run(job.out, name, plan.digest, items, work, executor, watch, size))
         final = _moved(job, split, lines, job.out / metadata.PARTS / name, written.files)
         for line in lines:
@@ -190,9 +190,9 @@ def write_part(items: list[str], context: tuple[str, str, Origin], stem: Path) -
     return [json.dumps(line, ensure_ascii=False) for line in lines]
 
 
-def _quarantined(line: str) -> str:
+def _quarantined(line: str, why: str) -> str:
     item = records.from_json(json.loads(line)["record"], "a task")
-    lost = item.but(reason="quarantined", detail="handing it over killed the process")
+    lost = item.but(reason="quarantined", detail=f"handing it over {why}")
     return json.dumps({"lost": lost.to_json()})
 
 

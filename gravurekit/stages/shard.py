@@ -288,7 +288,8 @@ def _convert(job: Job, given: _Input, split: str, executor: Executor, watch: Wat
     items = given.items.pop(split)
     pieces: list[Piece] = []
     lost: list[Record] = []
-    work = parts.Work(convert_part, _quarantined, context)
+    reads = tuple(path for path in (job.source, given.photos) if path is not None and path.is_dir())
+    work = parts.Work(convert_part, _quarantined, context, reads)
     lines = parts.run(job.out, split, given.digest, items, work, executor, watch)
     items.clear()
     for place, line in enumerate(lines):
@@ -325,9 +326,9 @@ def convert_part(items: list[str], context: tuple[str, str, str, list[str]], ste
     return [line if line.startswith("!") else f"{name} {line}" for line in lines]
 
 
-def _quarantined(line: str) -> str:
+def _quarantined(line: str, why: str) -> str:
     item = records.from_json(line.partition("\n")[2], "a task")
-    return "! " + item.but(reason="quarantined", detail="reading it killed the process").to_json()
+    return "! " + item.but(reason="quarantined", detail=f"reading it {why}").to_json()
 
 
 def _bridging(item: Record) -> Record:

@@ -239,7 +239,7 @@ def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executo
         if _on_a_gpu(job.knobs[job.settings.style]):
             # processes would each hold the network on the one device, and take turns at it; a batch fills it
             executor = Serial()
-    work = parts.Work(draw_part, _quarantined, (job, plan))
+    work = parts.Work(draw_part, _quarantined, (job, plan), (job.source,))
     lines = parts.run(job.out, "draw", plan.digest, [item.to_json() for item in waiting], work, executor, watch, size)
     return [records.from_json(line, "a part") for line in lines]
 
@@ -282,6 +282,6 @@ def draw_part(items: list[str], context: tuple[Job, Plan], stem: Path) -> list[s
     ]
 
 
-def _quarantined(line: str) -> str:
+def _quarantined(line: str, why: str) -> str:
     item = records.from_json(line, "a task")
-    return item.but(reason="quarantined", detail="drawing it killed the process").to_json()
+    return item.but(reason="quarantined", detail=f"drawing it {why}").to_json()

@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 
 from gravurekit.errors import MissingExtra
-from gravurekit.executor import ONE_THREAD, Local, Outcome, Serial, make_executor
+from gravurekit.executor import Local, Outcome, Serial, make_executor
+from gravurekit.workers import ONE_THREAD
 
 
 def by_index(outcomes: object) -> list[Outcome[int]]:
@@ -30,7 +31,9 @@ def test_outcomes_are_those_of_the_tasks(executor: Serial | Local, count: int, t
 )
 def test_a_task_that_kills_its_process_costs_only_itself(jobs: int, numbers: list[int], tasks: ModuleType) -> None:
     found = by_index(Local(jobs).map(tasks.square_or_die, numbers))
-    expected = [Outcome(n, None, died=True) if x >= 100 else Outcome(n, x * x) for n, x in enumerate(numbers)]
+    expected = [
+        Outcome(n, None, "killed the process") if x >= 100 else Outcome(n, x * x) for n, x in enumerate(numbers)
+    ]
     assert found == expected
     assert multiprocessing.active_children() == []
 
@@ -57,7 +60,7 @@ def test_whoever_stops_listening_leaves_no_process_behind(tasks: ModuleType) -> 
 
 @pytest.mark.parametrize(
     ("name", "jobs", "expected"),
-    [("serial", 8, Serial), ("local", 1, Serial), ("local", 2, Local)],
+    [("serial", 8, Serial), ("local", 1, Local), ("local", 2, Local)],
 )
 def test_an_executor_is_made_by_its_name(name: str, jobs: int, expected: type) -> None:
     assert type(make_executor(name, jobs)) is expected

@@ -86,7 +86,7 @@ def test_one_poisonous_item_is_quarantined_alone(run: Callable, tasks: ModuleTyp
     items = names(68)
     items[66] = "poison"
     expected = [f"{name}!" for name in items]
-    expected[66] = "poison killed its process"
+    expected[66] = "poison killed the process"
     assert run(items, Local(2), function=tasks.noted_or_die) == expected
 
 

@@ -45,5 +45,5 @@ def noted_or_die(items: list[str], context: Any, stem: Path) -> list[str]:
     return noted(items, context, stem)
 
 
-def quarantined(item: str) -> str:
-    return f"{item} killed its process"
+def quarantined(item: str, why: str) -> str:
+    return f"{item} {why}"

@@ -307,7 +307,7 @@ class Deadly:
     def map(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Outcome[Any]]:
         for index, task in enumerate(tasks):
             died = any(Path(file.path).name in self.poison for file in task[1])
-            yield Outcome(index, None, died=True) if died else Outcome(index, function(task))
+            yield Outcome(index, None, "killed the process") if died else Outcome(index, function(task))
 
 
 def test_a_picture_that_kills_its_process_costs_only_its_own_tile(tmp_path: Path) -> None:
