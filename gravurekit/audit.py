@@ -4,7 +4,6 @@ A file that is older than metadata.jsonl is believed to be as it was written; a 
 `deep` takes all of them.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,17 +173,14 @@ def _listing(path: Path, expected: Mapping[str, str], more: Sequence[str] = (), 
     for folder in {str(PurePosixPath(name).parent) for name in expected}.union(more):
         prefix = "" if folder == "." else f"{folder}/"
         try:
-            with os.scandir(path / folder) as entries:
-                for entry in entries:
-                    name = prefix + entry.name
-                    if not entry.is_file():
-                        continue
-                    if name not in expected:
-                        found.others.append(name)
-                        continue
-                    found.missing.discard(name)
-                    if deep or entry.stat().st_mtime_ns > written:
-                        found.proved.append(name)
+            for file, when in storage.times_in(path / folder):
+                name = prefix + file
+                if name not in expected:
+                    found.others.append(name)
+                    continue
+                found.missing.discard(name)
+                if deep or when > written:
+                    found.proved.append(name)
         except (OSError, ValueError):  # ValueError: a name that no disk can have
             continue  # what should lie there is missing, and is told as such
     return found
@@ -197,7 +193,7 @@ def _changed(path: Path, expected: Mapping[str, str], there: _Listing) -> Iterat
 
 def _is(path: Path, sha256: str) -> bool:
     try:
-        return file_sha256(path) == sha256
+        return file_sha256(storage.at_hand(path)) == sha256
     except OSError:  # a disk that fails, a file that may not be read: no longer what was written
         return False
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gravurekit import audit, foreign, storage
+from gravurekit import audit, foreign, objects, storage
 from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import (
     DROPPED,
@@ -244,11 +244,17 @@ def seal(
     sums = {name: file_sha256(path / name) for name in outputs}
     measured: dict[str, Any] = {"seconds": round(seconds, 3), "facts": facts or {}}
     if source is not None:
-        measured["source"] = Path(os.path.relpath(source, path)).as_posix()
+        measured["source"] = _place_of(source, path)
     receipt = Receipt(plan=plan, counts=counts, outputs=sums, files=dict(files or {}), measured=measured)
     storage.write_json(path / RECEIPT, receipt.model_dump(mode="json"))
     storage.remove(path / PARTS)
     return Summary(plan.stage, path, counts["in"], kept, reasons, seconds, False, facts or {})
+
+
+def _place_of(source: Path, path: Path) -> str:
+    """Where `source` lies as seen from `path`, so that both may move together; its URL if that is in another bucket."""
+    bucket, own = (objects.url_of(folder).split("/")[:3] for folder in (source, path))
+    return Path(os.path.relpath(source, path)).as_posix() if bucket in ([""], own) else objects.url_of(source)
 
 
 def _refuse_collisions(kept: list[Record]) -> None:
@@ -266,6 +272,6 @@ def _refuse_gaps(path: Path, kept: list[Record]) -> None:
 
 def _keep_only(folder: Path, names: set[str]) -> None:
     """Remove the files that an earlier run with other settings left; somebody else's stay, and the audit names them."""
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if entry.name not in names and (audit.OURS.match(entry.name) or entry.name.endswith(storage.ASIDE)):
-            storage.remove(entry)
+    for name in storage.names_in(folder):
+        if name not in names and (audit.OURS.match(name) or name.endswith(storage.ASIDE)):
+            storage.remove(folder / name)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gravurekit import record as records
+from gravurekit import storage
 from gravurekit.errors import DataError
 from gravurekit.metadata import file_sha256
 from gravurekit.record import Record
@@ -26,6 +27,7 @@ BEGINNINGS = re.compile(
 def picture_files(root: Path) -> list[str]:
     """Paths, relative to `root` and with "/", of the files below it that are pictures by their name, or by how they
     begin; sorted. Raises DataError for names that aren't UTF-8."""
+    storage.pull_all(root)
     found = [name for name in _files(root) if is_picture_name(name) or _begins_as_picture(root / name)]
     found = [name for name in found if not _is_pipe(root / name)]
     if strange := [name for name in found if name.encode("utf-8", "replace").decode() != name]:

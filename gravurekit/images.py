@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
+from gravurekit import storage
 from gravurekit.errors import PictureError
 
 MAX_PIXELS = 120_000_000  # a 12,000 × 9,000 scan fits; 60,000 × 60,000 from a lying header doesn't
@@ -59,9 +60,10 @@ def read(path: Path, reduce_to: int | None = None, max_pixels: int = MAX_PIXELS,
 def contents(path: Path) -> bytes:
     """The bytes of a picture's file. Raises PictureError if it can't be read, or is larger than any picture."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PictureError("too-big", f"{path.stat().st_size} bytes, at most {MAX_BYTES} are read")
-        return path.read_bytes()
+        file = storage.at_hand(path)
+        if file.stat().st_size > MAX_BYTES:
+            raise PictureError("too-big", f"{file.stat().st_size} bytes, at most {MAX_BYTES} are read")
+        return file.read_bytes()
     except OSError as error:
         raise PictureError("unreadable", f"{path.name}: {error.strerror}") from None
 
@@ -69,6 +71,7 @@ def contents(path: Path) -> bytes:
 def contents_of(path: Path, sha256: str) -> bytes:
     """`contents` of a file that is known by its sha256 (hex). Raises PictureError as well (`changed`) if it went away,
     or is another one by now."""
+    path = storage.at_hand(path, sha256)
     if not path.exists():
         raise PictureError("changed", "its file went away meanwhile: run the same command again")
     data = contents(path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gravurekit import storage
+from gravurekit import objects, storage
 from gravurekit.errors import DataError
 from gravurekit.executor import Executor
 from gravurekit.progress import Watch
@@ -57,8 +57,10 @@ def _read(stem: Path) -> list[str] | None:
     try:
         *lines, last = stem.with_suffix(".jsonl").read_text("utf-8").split("\n")[:-1]
         seal = json.loads(last)
-        return lines if seal == {"sha256": _digest(lines), "beside": _beside(stem)} else None
-    except (OSError, ValueError):
+        # on an object store files are whole, and are there before those that tell of them
+        beside = seal["beside"] if objects.url_of(stem) else _beside(stem)
+        return lines if seal == {"sha256": _digest(lines), "beside": beside} else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
@@ -91,6 +93,7 @@ def run(
         task = waiting[outcome.index]
         if outcome.lost:
             _one_by_one(task, executor)
+        storage.pull_new(task.stem.with_suffix(".jsonl"))
         watch.advance(len(task.items))
     return [line for stem in stems for line in _lines(stem)]
 
@@ -103,6 +106,11 @@ def left(out: Path, name: str) -> Iterator[str]:
 
 def _begin(folder: Path, plan_digest: str) -> None:
     plan = folder / "plan"
+    before = plan.read_bytes() if plan.exists() else b""
+    if objects.url_of(folder) and (not storage.pull(plan) or plan.read_bytes() != before):
+        storage.clear_mirror(folder)  # it tells of another run than the store
+        storage.pull(plan)
+    storage.pull_below(folder, ".jsonl")
     if not plan.exists() or plan.read_bytes() != plan_digest.encode():
         storage.remove(folder)
         storage.write_text(plan, plan_digest)
@@ -114,8 +122,9 @@ def _one_by_one(task: _Task, executor: Executor) -> None:
         _Task(task.work, (item,), task.stem.with_name(f"{task.stem.name}-{n:02d}")) for n, item in enumerate(task.items)
     ]
     for outcome in executor.map(_do, singles):
+        single = singles[outcome.index]
+        storage.pull_new(single.stem.with_suffix(".jsonl"))
         if outcome.lost:
-            single = singles[outcome.index]
             _write(single.stem, [task.work.on_death(single.items[0], outcome.lost)])
     _write(task.stem, [line for single in singles for line in _lines(single.stem)])
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from gravurekit import keywords, settings, tombstones
+from gravurekit import keywords, objects, settings, storage, tombstones
 from gravurekit.errors import UsageError
 from gravurekit.executor import Executor, make_executor
 from gravurekit.folder import Summary
@@ -35,6 +35,9 @@ STAGES: Mapping[str, Any] = {
 ORDER = tuple(STAGES)
 PARALLEL = ("crawl", "filter", "stylize", "shard")  # those that work in tasks
 STAGE_SETTINGS: dict[str, type[settings.Settings]] = {name: stage.Settings for name, stage in STAGES.items()}
+
+
+ON_STORES = ("raw", "clean", "styled", "shards", "photographs", "splits", "against")  # may be s3://BUCKET/FOLDER
 
 
 class Paths(settings.Settings):
@@ -68,6 +71,16 @@ class Paths(settings.Settings):
     manner: tuple[str, ...] = Field((), description="Pictures, or kept moods, in whose manner prints are coloured.")
     mood: str = Field("", description="Where colorize keeps the mood of these; empty: nowhere.")
     coloured: str = Field("coloured", description="What was coloured.")
+
+    @field_validator("*")
+    @classmethod
+    def _on_this_disk(cls, value: Any, info: ValidationInfo) -> Any:
+        names = value if isinstance(value, tuple) else (value,)
+        if info.field_name not in (*ON_STORES, "sources", "keywords"):
+            for name in names:
+                if isinstance(name, str) and objects.is_url(name):
+                    raise ValueError(f"must be on this disk; {', '.join(ON_STORES)} may be on an object store")
+        return value
 
 
 class Machine(settings.Settings):
@@ -160,7 +173,7 @@ def explain(wishes: Wishes, word: str, watch: Watch) -> Explanation:
 
 def calibrate(wishes: Wishes, raw: str, watch: Watch) -> Calibration:
     """What the filter finds of edited copies of the pictures in `raw`; nothing is written."""
-    return filter.calibrate(replace(_job("filter", wishes), source=Path(raw)), executor_of(wishes), watch)
+    return filter.calibrate(replace(_job("filter", wishes), source=storage.place(raw)), executor_of(wishes), watch)
 
 
 def preview_style(wishes: Wishes, picture: str, watch: Watch) -> Path:
@@ -176,13 +189,15 @@ def match_style(wishes: Wishes, prints: str, watch: Watch) -> Match:
 
 def verify_shards(wishes: Wishes, folder: str, watch: Watch) -> Verification:
     """Prove each sample of a shards folder; nothing is written."""
-    return verify(Path(folder), executor_of(wishes), watch)
+    return verify(storage.place(folder), executor_of(wishes), watch)
 
 
 def hand_over(wishes: Wishes, format_name: str, source: Path, out: Path, watch: Watch) -> Summary:
     """Write a folder in a format for other programs."""
     wishes.settings("export")
-    return export.run(export.Job(format_name, source, out, wishes.tables("export")), executor_of(wishes), watch)
+    return export.run(
+        export.Job(format_name, storage.place(source), out, wishes.tables("export")), executor_of(wishes), watch
+    )
 
 
 def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:
@@ -209,7 +224,7 @@ def take_out(
                paths.photographs, paths.splits, paths.watch, paths.model, paths.init, paths.decisions,
                paths.preview)  # fmt: skip
     several = (*paths.against, *paths.prints, *paths.style_images)
-    named = tuple(dict.fromkeys(Path(name) for name in (*folders, *several) if name))
+    named = tuple(dict.fromkeys(storage.place(name) for name in (*folders, *several) if name))
     return forget.run(forget.Job(words, listed, named=named, dry_run=dry_run), watch)
 
 
@@ -253,31 +268,31 @@ Tables = Mapping[str, Mapping[str, Any]]
 def _crawl(knobs: crawl.Settings, tables: Tables, paths: Paths) -> crawl.Job:
     words = keywords.resolve(list(paths.keywords))
     sources = tuple(dict.fromkeys(paths.sources))
-    stones = tombstones.seen_from(Path(paths.raw))
-    return crawl.Job(Path(paths.raw), words, sources, knobs, tables, paths.endpoints, forgotten=stones)
+    stones = tombstones.seen_from(storage.place(paths.raw))
+    return crawl.Job(storage.place(paths.raw), words, sources, knobs, tables, paths.endpoints, forgotten=stones)
 
 
 def _filter(knobs: filter.Settings, tables: Tables, paths: Paths) -> filter.Job:
     decisions, like, unlike = (Path(name) if name else None for name in (paths.decisions, paths.like, paths.unlike))
-    against = tuple(dict.fromkeys(Path(name) for name in paths.against))
-    places = Path(paths.raw), Path(paths.clean)
+    against = tuple(dict.fromkeys(storage.place(name) for name in paths.against))
+    places = storage.place(paths.raw), storage.place(paths.clean)
     stones = tombstones.seen_from(*places)
     return filter.Job(*places, knobs, tables, decisions, against, like, unlike, paths.clip_weights, stones)
 
 
 def _stylize(knobs: stylize.Settings, tables: Tables, paths: Paths) -> stylize.Job:
     prints = tuple(dict.fromkeys(Path(name) for name in paths.style_images))
-    return stylize.Job(Path(paths.clean), Path(paths.styled), knobs, tables, prints, paths.features)
+    return stylize.Job(storage.place(paths.clean), storage.place(paths.styled), knobs, tables, prints, paths.features)
 
 
 def _shard(knobs: shard.Settings, tables: Tables, paths: Paths) -> shard.Job:
-    photographs, splits = (Path(name) if name else None for name in (paths.photographs, paths.splits))
-    return shard.Job(Path(paths.styled), Path(paths.shards), knobs, photographs, splits)
+    photographs, splits = (storage.place(name) if name else None for name in (paths.photographs, paths.splits))
+    return shard.Job(storage.place(paths.styled), storage.place(paths.shards), knobs, photographs, splits)
 
 
 def _train(knobs: train.Settings, tables: Tables, paths: Paths) -> train.Job:
     init, watched = (Path(name) if name else None for name in (paths.init, paths.watch))
-    return train.Job(Path(paths.shards), Path(paths.runs), knobs, init, watched)
+    return train.Job(storage.place(paths.shards), Path(paths.runs), knobs, init, watched)
 
 
 def _colorize(knobs: colorize.Settings, tables: Tables, paths: Paths) -> colorize.Job:

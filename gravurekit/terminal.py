@@ -21,6 +21,7 @@ from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
 from gravurekit.errors import Interrupted, may_pass
 from gravurekit.folder import Summary
+from gravurekit.objects import shown
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
 from gravurekit.reference import Knob
@@ -37,7 +38,7 @@ class Screen(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As rich's, without markup and without words that become pictures (`:x:`)."""
-        calm = (still(item) if isinstance(item, str) else item for item in objects)
+        calm = (still(shown(item)) if isinstance(item, str) else item for item in objects)
         super().print(*calm, **({"markup": False, "emoji": False} | options))
 
 
@@ -168,7 +169,7 @@ class Bar:
 def show(summary: Summary, as_json: bool) -> None:
     """One line a stage, or one JSON object, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(summary) | {"out": str(summary.out)}) + "\n")
+        sys.stdout.write(shown(json.dumps(asdict(summary) | {"out": str(summary.out)})) + "\n")
         return
     RESULTS.print(_line(summary))
     for file in summary.facts.get("files", []):
@@ -268,7 +269,7 @@ def show_table(done: Sequence[Summary]) -> None:
         if item.stage == "train":  # of its pictures each is seen many times
             rate = str(item.facts["samples_per_second"])
         state = "fresh" if item.fresh else ""
-        table.add_row(item.stage, str(item.came), str(item.kept), seconds, rate, state, str(item.out), dropped)
+        table.add_row(item.stage, str(item.came), str(item.kept), seconds, rate, state, shown(str(item.out)), dropped)
     console.print(table, crop=False)
     for item in done:
         for file in item.facts.get("files", []):
@@ -278,7 +279,7 @@ def show_table(done: Sequence[Summary]) -> None:
 def show_prospect(prospect: Prospect, as_json: bool) -> None:
     """What a stage would do, and why, on stdout."""
     if as_json:
-        line = {"stage": prospect.stage, "out": str(prospect.out), "fresh": not prospect.reasons}
+        line = {"stage": prospect.stage, "out": shown(str(prospect.out)), "fresh": not prospect.reasons}
         sys.stdout.write(json.dumps(line | {"reasons": prospect.reasons}) + "\n")
         return
     said = f"would run: {'; '.join(prospect.reasons)}" if prospect.reasons else "fresh"

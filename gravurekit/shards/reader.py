@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from gravurekit import storage
 from gravurekit.errors import DataError
 from gravurekit.shards import FORMAT, INDEX, MANIFEST, PLANES, SPLITS
 from gravurekit.shards.layout import FIGURES, PAGE, Layout, read_layout
@@ -282,7 +283,7 @@ class ShardSet:
 
     def _opened(self, shard: int) -> _File:
         entry = self._shards[shard]
-        path = self._folder / entry["file"]
+        path = storage.at_hand(self._folder / entry["file"], entry["sha256"])
         layout = read_layout(path)
         width, height = self.manifest["size"]
         shapes = {name: (PLANES[name], height, width) for name in self.manifest["tensors"]}
@@ -380,9 +381,8 @@ def _field(name: str, manifest: Mapping[str, Any]) -> Field:
 
 def _look_at(path: Path, size: int) -> None:
     """Raises DataError if a file isn't there, or hasn't the size that the manifest says."""
-    try:
-        found = path.stat().st_size
-    except OSError as error:
-        raise DataError(f"{path} is missing ({error.strerror}): {AGAIN}") from None
+    found = storage.size_of(path)
+    if found is None:
+        raise DataError(f"{path} is missing: {AGAIN}")
     if found != size:
         raise DataError(f"{path} has {found} bytes instead of {size}: {ANEW}")

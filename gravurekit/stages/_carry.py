@@ -48,10 +48,12 @@ def carry_part(items: list[str], context: tuple[str, str, float], stem: Path) ->
     anew, upright and without it: such tags never leave raw/. A Record for each."""
     source, out, began = Path(context[0]), Path(context[1]), context[2]
     lines = []
-    for about in map(json.loads, items):
-        item = records.from_json(about["record"], "a task")
+    asked = [(about, records.from_json(about["record"], "a task")) for about in map(json.loads, items)]
+    storage.bring((source / item.file_name, item.sha256) for _, item in asked)
+    for about, item in asked:
         try:
-            lines.append(_carry(source / item.file_name, out, item, about, began).to_json())
+            file = storage.at_hand(source / item.file_name, item.sha256)
+            lines.append(_carry(file, out, item, about, began).to_json())
         except PictureError as error:
             lines.append(item.but(reason=error.reason, detail=error.detail).to_json())
     return lines

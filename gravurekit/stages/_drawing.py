@@ -153,10 +153,11 @@ def _chance(seed: int, item: Record) -> "np.random.Generator":
 def drawings(found: Sequence[Record], source: Path, out: Path, artist: Artist) -> Iterator[Record]:
     """Draw the pictures of a task and write the files; a Record for each, with a `reason` if it couldn't be read."""
     read = lru_cache(maxsize=1)(artist.read)  # variants of a picture follow one another
+    storage.bring((source / item.file_name, item.sha256) for item in found)
     waiting: list[Sketch] = []
     for item in found:
         try:
-            pixels = read(source / item.file_name)
+            pixels = read(storage.at_hand(source / item.file_name, item.sha256))
         except PictureError as error:
             yield item.but(reason=error.reason, detail=error.detail)
             continue

@@ -207,7 +207,7 @@ class _Reaping:
         if sha256 in self._proving:
             return
         proof = self.journal.proofs.get(sha256, {})
-        if len(holders) > 1 or ("file_name" in proof and (self.orders.out / proof["file_name"]).is_file()):
+        if len(holders) > 1 or ("file_name" in proof and storage.exists(self.orders.out / proof["file_name"])):
             _count(proof, tally, "duplicate")
         else:
             self._proving.add(sha256)

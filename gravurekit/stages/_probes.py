@@ -186,7 +186,9 @@ def probe_part(items: list[str], _: None, stem: Path) -> list[str]:
     from gravurekit import images, probe
 
     lines, measured = [], []
-    for path, sha256, figures_too in map(json.loads, items):
+    asked = [json.loads(item) for item in items]
+    storage.bring((Path(path), sha256) for path, sha256, _ in asked)
+    for path, sha256, figures_too in asked:
         try:
             data = images.contents_of(Path(path), sha256)
         except PictureError as error:
@@ -277,7 +279,7 @@ def _loaded(beside: Path, name: str, file: str) -> "np.ndarray":
     import numpy as np
 
     figures, thumbs = _kinds().values()
-    data = (beside / file).read_bytes()
+    data = storage.at_hand(beside / file).read_bytes()
     count = len(data) // (figures.itemsize + thumbs.itemsize)
     split = count * figures.itemsize
     return np.frombuffer(data[:split], figures) if name == "figures" else np.frombuffer(data[split:], thumbs)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from gravurekit import crafts, licenses
+from gravurekit import crafts, licenses, storage
 from gravurekit import settings as base
 from gravurekit.errors import Blocked, FetchError, SourceError, UnknownLayout
 from gravurekit.keywords import Keyword
@@ -173,10 +173,8 @@ class Memory:
 
 def _has(path: Path, entry: dict[str, Any]) -> bool:
     """Whether a file is there, and of the size that came: a power cut leaves empty ones."""
-    try:
-        return path.stat().st_size == entry.get("bytes", path.stat().st_size)
-    except OSError:
-        return False
+    size = storage.size_of(path)
+    return size is not None and size == entry.get("bytes", size)
 
 
 def outcome_of(error: FetchError | SourceError) -> str:

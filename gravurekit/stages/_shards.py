@@ -111,7 +111,7 @@ def _samples(out: Path, pieces: Iterable[tuple[str, list[int]]]) -> Iterator["Sa
     from gravurekit.shards.reader import samples_of
 
     for file, rows in pieces:
-        yield from samples_of(out / file, rows)
+        yield from samples_of(storage.at_hand(out / file), rows)
 
 
 def _shard_of(out: Path, split: str, pieces: Sequence[Piece], line: dict[str, Any]) -> Shard:
@@ -122,7 +122,7 @@ def _shard_of(out: Path, split: str, pieces: Sequence[Piece], line: dict[str, An
         storage.remove(out / PARTS / JOIN)  # it counts as done there
         raise DataError(f"{out}: writing a shard of {split} {why}: give it more (memory, time), and run it again")
     path = out / line["about"]["file"]
-    if not path.is_file() or path.stat().st_size != line["about"]["bytes"]:
+    if storage.size_of(path) != line["about"]["bytes"]:
         storage.remove(out / PARTS)
         raise DataError(f"{path} vanished while the shards were being made: run the same command again")
     entries = [entry for piece in pieces for entry in piece.entries]
@@ -180,6 +180,6 @@ def publish(out: Path, found: Iterable[Shard], table: Iterable[str], facts: Mapp
 def sweep(out: Path, manifest: Mapping[str, Any]) -> None:
     """Remove the shards of ours that the manifest doesn't name."""
     names = {shard["file"] for shard in manifest["shards"]}
-    for path in out.glob("*.safetensors"):
-        if path.name not in names and shards.OURS.fullmatch(path.name):
-            storage.remove(path)
+    for name in storage.names_in(out):
+        if name not in names and shards.OURS.fullmatch(name):
+            storage.remove(out / name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gravurekit import storage
 from gravurekit.errors import PictureError
 from gravurekit.record import Record
 
@@ -115,17 +116,26 @@ def files_of(
     """The files of a picture by role. `photo_names`: the photographs in `photos` by key. Raises PictureError if there
     is no photograph of it."""
     drawn = bool(item.plain_file_name)
-    names = {"plain": item.plain_file_name, "wash": item.wash_file_name, "print": item.file_name}
-    files = {role: source / name for role, name in names.items() if name}
+    files = {role: storage.at_hand(source / name, sum) for role, (name, sum) in layers_of(item, form).items()}
     if "photo" in form.roles:
         key = item.photo_key or item.key
         if not drawn:
-            files["photo"] = source / item.file_name
+            files["photo"] = storage.at_hand(source / item.file_name, item.sha256)
         elif photos is None or key not in photo_names:
             raise PictureError("no-photograph", f"the photograph {key} isn't in {photos or 'any folder'}")
         else:
             files["photo"] = photos / photo_names[key]
     return files
+
+
+def layers_of(item: Record, form: Form) -> dict[str, tuple[str, str]]:
+    """By role, the name and the sha256 of the layers of a drawing that are opened."""
+    files = {
+        "plain": (item.plain_file_name, item.plain_sha256),
+        "wash": (item.wash_file_name, item.wash_sha256),
+        "print": (item.file_name, item.sha256),
+    }
+    return {role: file for role, file in files.items() if file[0] and role in form.roles}
 
 
 def about(form: Form) -> dict[str, Any]:

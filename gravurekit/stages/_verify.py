@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gravurekit import audit, metadata, shards
+from gravurekit import audit, metadata, shards, storage
 from gravurekit.errors import DataError
 from gravurekit.executor import Executor
 from gravurekit.progress import Watch
@@ -106,7 +106,7 @@ def _index(folder: Path) -> Iterator[Entry]:
 def prove_shard(task: tuple[str, dict[str, Any], dict[int, Entry]]) -> list[Damage]:
     """What is wrong with one file, and with each of its samples."""
     folder, shard, entries = task
-    path = Path(folder, shard["file"])
+    path = storage.at_hand(Path(folder, shard["file"]))  # as it is on its store now
     rows = range(shard["samples"])
     fault = _fault_of(path, shard)
     faults = dict.fromkeys(rows, "lost with its file") if fault else dict(_faulty(path, rows, entries))

@@ -191,7 +191,7 @@ def _with_what_was(job: Job, before: _Before, kept: list[Record], dropped: list[
             if not meets(item.license, wish):
                 refusal = {"reason": "license", "detail": unlicensed(item.license, wish)}
                 dropped.append(item.but(file_name="", **refusal))
-            elif (job.out / item.file_name).is_file():
+            elif storage.exists(job.out / item.file_name):
                 kept.append(item)
             else:
                 lost = {"reason": "lost", "detail": "its file is gone, and no search gives its link any more"}
@@ -228,8 +228,8 @@ def _finish(job: Job, journal: Journal, before: _Before, harvest: Harvest, began
 
 def _with_files(out: Path, kept: list[Record], dropped: list[Record]) -> tuple[list[Record], list[Record]]:
     """A picture whose file is gone, of a source that this run wasn't to ask, is dropped until that is asked."""
-    here = [item for item in kept if (out / item.file_name).is_file()]
-    gone = [item for item in kept if not (out / item.file_name).is_file()]
+    here = [item for item in kept if storage.exists(out / item.file_name)]
+    gone = [item for item in kept if not storage.exists(out / item.file_name)]
     lost = {"file_name": "", "reason": "lost", "detail": "its file is gone: ask its source again"}
     return here, [*dropped, *(item.but(**lost) for item in gone)]
 

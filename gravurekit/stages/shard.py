@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from gravurekit import folder, metadata, parts, shards, storage
+from gravurekit import folder, metadata, objects, parts, shards, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, PictureError, UsageError
@@ -23,7 +23,7 @@ from gravurekit.receipt import NewerReceipt, Plan, read_receipt
 from gravurekit.record import Record
 from gravurekit.stages import _splits
 from gravurekit.stages._shards import Piece, join, publish, sweep
-from gravurekit.stages._tensors import Form, about, files_of, sample_of
+from gravurekit.stages._tensors import Form, about, files_of, layers_of, sample_of
 
 REVISION = 3
 SMALLEST, LARGEST, MULTIPLE = 32, 1024, 8
@@ -219,8 +219,10 @@ def _notes(redealt: bool, before: Mapping[str, str], photos: Path | None) -> Ite
 def _photographs_of(source: Path) -> Path | None:
     """The folder that the drawings in `source` were drawn from, as they tell."""
     receipt = read_receipt(source)
-    told = receipt.measured.get("source") if receipt and receipt.plan.stage == "stylize" else None
-    return source / str(told) if told else None
+    told = str(receipt.measured.get("source", "")) if receipt and receipt.plan.stage == "stylize" else ""
+    if not told:
+        return None
+    return storage.place(told) if objects.is_url(told) else storage.place(source / told)
 
 
 def _photographs(photos: Path | None, keys: set[str]) -> tuple[dict[str, str], str]:
@@ -314,8 +316,9 @@ def convert_part(items: list[str], context: tuple[str, str, str, list[str]], ste
     source, photos = Path(context[0]), Path(context[1]) if context[1] else None
     form, number = Settings.model_validate_json(context[2]).form, {name: n for n, name in enumerate(context[3])}
     samples, lines = [], []
-    for photo, line in (text.split("\n", 1) for text in items):
-        item = records.from_json(line, "a task")
+    asked = [(photo, records.from_json(line, "a task")) for photo, line in (text.split("\n", 1) for text in items)]
+    storage.bring((source / name, sha256) for _, item in asked for name, sha256 in layers_of(item, form).values())
+    for photo, item in asked:
         try:
             files = files_of(item, source, photos, {item.photo_key or item.key: photo} if photo else {}, form)
             samples.append(sample_of(files, form, number.get(item.label, -1)))

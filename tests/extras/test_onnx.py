@@ -285,7 +285,7 @@ def test_after_a_kill_it_ends_in_the_same_bytes(writes: int, run: Path) -> None:
         "import os, signal\nfrom gravurekit import storage\nmade = []\nreal = os.replace\n"
         "def dying(*paths):\n    real(*paths)\n    made.append(paths)\n"
         f"    if len(made) == {writes}: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "storage.os.replace = dying\nwith narrow():",
+        "os.replace = dying\nwith narrow():",
     )
     words = ("export", "onnx", "runs/a", "out", *QUICK)
     done = subprocess.run([NARROW[0], "-c", code, *words], capture_output=True, check=False)

@@ -281,14 +281,14 @@ def test_two_pictures_of_one_key_are_refused(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_a_folder_that_isnt_finished(
     make: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace = storage.os.replace
+    replace = os.replace
 
     def full(aside: str, target: Path) -> None:
         if Path(target).name == "receipt.json":
             raise OSError(errno.ENOSPC, "No space left on device")
         replace(aside, target)
 
-    monkeypatch.setattr(storage.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(StorageError, match="make room"):
         make()
     assert folder.look(tmp_path / "out", PLAN).done is None

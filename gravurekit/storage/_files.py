@@ -1,32 +1,27 @@
-"""All writing of files. A file under its final name is whole: it is written aside, flushed to the disk, renamed.
-
-Only this module writes (a test sees to it), so that a kill, a full disk or a forbidden folder is handled in one place.
-"""
+"""Writing files. One under its final name is whole: it is written aside, flushed to the disk, renamed."""
 
 import errno
-import fcntl
 import hashlib
 import itertools
 import json
 import os
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from gravurekit.errors import Busy, StorageError
+from gravurekit import objects
+from gravurekit.errors import StorageError
+from gravurekit.storage import _fetched
+from gravurekit.storage._fetched import ASIDE
 
-ASIDE = ".gravurekit.part"  # the suffix of files that are still being written
 _NUMBERS = itertools.count()  # of files aside: threads may put the same file at the same time
 
 
 @contextmanager
-def _explained(path: Path, size: int = 0) -> Iterator[None]:
+def explained_for(path: Path, size: int = 0) -> Iterator[None]:
     """What the disk refuses becomes one StorageError; `size`: the bytes that are to be written, if that is known."""
     try:
         yield
@@ -59,13 +54,13 @@ def _needed(error: OSError, path: Path, size: int) -> str:
 def explained(path: Path) -> Iterator[None]:
     """For what a library writes by itself below `path`: the system's refusal becomes a StorageError that says what to
     do. Such files aren't whole at every moment, so nothing may depend on them."""
-    with _explained(path):
+    with explained_for(path):
         yield
 
 
 def make_folder(path: Path) -> Path:
     """Make `path` and its parents; nothing happens if it is there."""
-    with _explained(path):
+    with explained_for(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -76,7 +71,7 @@ def writing(path: Path, size: int = 0) -> Iterator[IO[bytes]]:
     at all: aside, fsync, rename. Makes the parent folders. `size`: how many bytes it will have, for a full disk to be
     told by."""
     make_folder(path.parent)
-    with _explained(path, size):
+    with explained_for(path, size):
         handle, aside = tempfile.mkstemp(prefix=path.name + ".", suffix=ASIDE, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -84,10 +79,21 @@ def writing(path: Path, size: int = 0) -> Iterator[IO[bytes]]:
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(aside, 0o666 & ~_umask())
-            os.replace(aside, path)
+            _name(Path(aside), path)
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
+
+
+def _name(aside: Path, path: Path) -> None:
+    """Give a whole file its name. One of a mirror is put on its store first, and is there for all."""
+    if url := objects.key_of(path):
+        objects.put(aside, url)
+        if objects.is_bulk(path):
+            _fetched.take(aside)
+            return
+        _fetched.mark(aside, url)
+    os.replace(aside, path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -111,22 +117,22 @@ class Pieces:
     def put(self, offset: int, data: bytes | memoryview) -> None:
         """Write `data` so that it begins at byte `offset`."""
         view = memoryview(data).cast("B")
-        with _explained(self._aside.parent):
+        with explained_for(self._aside.parent):
             while len(view):  # a disk that fills up may take a part
                 written = os.pwrite(self._file.fileno(), view, offset)
                 view, offset = view[written:], offset + written
 
     def sha256(self) -> str:
         """Hex sha256 of all that was written until now."""
-        with _explained(self._aside.parent), open(self._aside, "rb") as file:
+        with explained_for(self._aside.parent), open(self._aside, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def keep(self, name: str) -> None:
         """All pieces are there: flush the file to the disk and give it its name in the same folder."""
-        with _explained(self._aside.with_name(name)):
+        with explained_for(self._aside.with_name(name)):
             os.fsync(self._file.fileno())
             os.chmod(self._aside, 0o666 & ~_umask())
-            os.replace(self._aside, self._aside.with_name(name))
+            _name(self._aside, self._aside.with_name(name))
         self.name = name
 
 
@@ -134,7 +140,7 @@ class Pieces:
 def in_pieces(folder: Path) -> Iterator[Pieces]:
     """A file in `folder`, made if missing, that is written in pieces; without a `keep` it is gone at the end."""
     make_folder(folder)
-    with _explained(folder):
+    with explained_for(folder):
         handle, aside = tempfile.mkstemp(suffix=ASIDE, dir=folder)
     pieces = Pieces(Path(aside), os.fdopen(handle, "w+b", buffering=0))
     try:
@@ -155,7 +161,7 @@ class Arrival:
 
     def write(self, data: bytes) -> None:
         """Add `data`."""
-        with _explained(self._aside.parent):
+        with explained_for(self._aside.parent):
             self._file.write(data)
         self._sha256.update(data)
         self.size += len(data)
@@ -163,7 +169,7 @@ class Arrival:
     def keep(self) -> str:
         """All bytes are there: give the file its name, which is returned."""
         sha256 = self._sha256.hexdigest()
-        with _explained(self._aside.parent):
+        with explained_for(self._aside.parent):
             self._file.close()
             os.replace(self._aside, self._aside.with_name(sha256))
         self.kept = True
@@ -176,7 +182,7 @@ def arriving(folder: Path) -> Iterator[Arrival]:
     minute, so none is flushed to the disk by itself: `settle` does that for all. The folder must be this process's."""
     make_folder(folder)
     aside = folder / f"{next(_NUMBERS)}{ASIDE}"
-    with _explained(folder):
+    with explained_for(folder):
         file = open(aside, "wb")  # not by mkstemp, which takes longer than all the rest
     arrival = Arrival(aside, file)
     try:
@@ -219,7 +225,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def replace_lines(path: Path, lines: Iterable[bytes]) -> None:
     """Write other lines into the place of a file, whole or not at all, and leave it its time: who goes by that (the
     audit does) believes no more of what lies beside it than before."""
-    with _explained(path):
+    with explained_for(path):
         before = path.stat()
     with writing(path) as file:
         file.writelines(line + b"\n" for line in lines)
@@ -241,7 +247,7 @@ class LineFile:
     def add(self, line: str) -> None:
         """Add one line. Raises StorageError."""
         data = (line + "\n").encode()
-        with _explained(self.path):
+        with explained_for(self.path):
             try:
                 if self._opened().write(data) < len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -254,6 +260,9 @@ class LineFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+            if url := objects.key_of(self.path):  # a store knows no adding: the whole of it is put there anew
+                objects.put(self.path, url)
+                _fetched.mark(self.path, url)
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
@@ -277,10 +286,11 @@ def link_or_copy(source: Path, target: Path) -> None:
     symbolic link what it leads to."""
     source = source.resolve()
     make_folder(target.parent)
-    with _explained(target):
+    with explained_for(target):
         with suppress(OSError):  # a link is whole at once, so where nothing stands in the way that's all
-            os.link(source, target)
-            return
+            if not objects.key_of(target):
+                os.link(source, target)
+                return
         aside = target.with_name(f"{target.name}.{os.getpid()}.{next(_NUMBERS)}{ASIDE}")
         aside.unlink(missing_ok=True)
         try:
@@ -288,7 +298,7 @@ def link_or_copy(source: Path, target: Path) -> None:
                 os.link(source, aside)
             except OSError:
                 _copy_to_disk(source, aside)
-            os.replace(aside, target)
+            _name(aside, target)
         finally:
             # rename() of two links to one file does nothing, so the aside name may still be there
             aside.unlink(missing_ok=True)
@@ -303,11 +313,11 @@ def _copy_to_disk(source: Path, aside: Path) -> None:
 def copy(source: Path, target: Path) -> None:
     """Copy the bytes of `source` to `target`, whole or not at all; later changes of `source` don't reach it."""
     make_folder(target.parent)
-    with _explained(target, source.stat().st_size if source.exists() else 0):
+    with explained_for(target, source.stat().st_size if source.exists() else 0):
         aside = target.with_name(f"{target.name}.{os.getpid()}.{next(_NUMBERS)}{ASIDE}")
         try:
             _copy_to_disk(source, aside)
-            os.replace(aside, target)
+            _name(aside, target)
         finally:
             aside.unlink(missing_ok=True)
 
@@ -315,13 +325,16 @@ def copy(source: Path, target: Path) -> None:
 def move(source: Path, target: Path) -> None:
     """Give a whole file of ours, on the same disk, its final name."""
     make_folder(target.parent)
-    with _explained(target):
-        os.replace(source, target)
+    with explained_for(target):
+        _name(source, target)
 
 
 def remove(path: Path) -> None:
     """Remove a file or a whole folder, if it is there."""
-    with _explained(path):
+    if (url := objects.key_of(path)) and not path.name.endswith(ASIDE):
+        objects.remove(url)
+        _fetched.unmark(url)
+    with explained_for(path):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -344,98 +357,3 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         if isinstance(entry, dict):
             entries.append(entry)
     return entries
-
-
-# ---- who works in a folder -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that wrote itself into a lock file."""
-
-    pid: int
-    host: str
-
-    def __str__(self) -> str:
-        return f"process {self.pid}" + (f" on {self.host}" if self.host != socket.gethostname() else "")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[Holder | None]:
-    """Hold the lock file `path`; gives whoever left it behind. Raises Busy if another process holds it.
-
-    The system lets go of the lock when its holder dies, however it dies, so a stale file stands in nobody's way. On a
-    disk that knows no locks the process named in the file decides.
-    """
-    with _explained(path):
-        file = _open_locked(path)
-    try:
-        before = _holder_in(path)
-        with _explained(path):
-            file.truncate(0)
-            file.seek(0)
-            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
-            file.flush()
-        yield before
-    finally:
-        with suppress(OSError):  # a disk that refuses; the next holder finds a stale file
-            path.unlink()  # while it is still held: whoever opened it meanwhile sees that it is gone
-        file.close()
-
-
-def _open_locked(path: Path) -> IO[bytes]:
-    for patience in (0.05, 0.1, 0.2, 0.4, None):  # somebody may just be looking (lock_holder)
-        file = open(path, "a+b")  # noqa: SIM115 (open for as long as the lock is held)
-        held = _flock(file, fcntl.LOCK_EX)
-        if held is None:  # no locks on this disk
-            held = not ((holder := _holder_in(path)) and _lives(holder))
-        if held and path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-        file.close()  # another's; or its holder ended, and removed it, in this very moment
-        if patience:
-            time.sleep(patience)
-    raise Busy(str(path.parent), str(_holder_in(path) or "another process"))
-
-
-def _flock(file: IO[bytes], kind: int) -> bool | None:
-    """Whether the lock could be had; None if this disk has no locks."""
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
-    return True
-
-
-def lock_holder(path: Path) -> tuple[Holder, bool] | None:
-    """Who wrote themselves into the lock file `path`, and whether they still hold it; None if there is no such file."""
-    holder = _holder_in(path)
-    if holder is None:
-        return None
-    try:
-        with open(path, "rb") as file:
-            free = _flock(file, fcntl.LOCK_SH)
-    except FileNotFoundError:
-        return None
-    return holder, _lives(holder) if free is None else not free
-
-
-def _holder_in(path: Path) -> Holder | None:
-    try:
-        entry = json.loads(path.read_bytes())
-        pid, host = int(entry["pid"]), str(entry["host"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
-    return Holder(pid, host)
-
-
-def _lives(holder: Holder) -> bool:
-    """Whether that process is there; one of another machine is taken to be."""
-    if holder.host != socket.gethostname():
-        return True
-    try:
-        os.kill(holder.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True

@@ -1,0 +1,247 @@
+"""Folders on object stores: `s3://BUCKET/KEY`, `gs://…`, and `memory://…`, which lives in one process (extra `cloud`).
+
+A store knows no rename, no append and no map, so such a folder is worked on in its mirror, a folder on this disk whose
+path says which one it is of: whoever has a path knows the URL, in whichever process and on whichever machine. A key is
+written in one go, from a file that is whole, and is there only once it is.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gravurekit.errors import DataError, GravurekitError, MissingExtra, StorageError, UsageError
+
+SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "memory": ""}  # and the package that each needs besides fsspec
+SCRATCH = "incoming"  # a folder of this name stays on this disk
+MIRRORS = ".gravurekit-mirrors"  # a folder of this name holds them all: MIRRORS/SCHEME/BUCKET/KEY
+URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)(.*)", re.DOTALL)  # of a Path it has but one slash
+PATIENCE = (0.5, 2.0, 5.0)  # seconds before it is tried again
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a store says of a key: its size, when it was written by the store's own clock (ns since 1970), and a word
+    that changes when it does."""
+
+    size: int
+    mtime_ns: int
+    stamp: str
+
+
+# ---- names ---------------------------------------------------------------------------------------------
+
+
+def is_url(name: str) -> bool:
+    """Whether a folder lies on an object store, by its name; also of a store that isn't known here."""
+    found = URL.match(name)
+    return found is not None and (found[1] in SCHEMES or "://" in name)
+
+
+def mirror_of(url: str) -> Path:
+    """The folder on this disk in which that of a URL is worked on. Raises UsageError for a URL that can't be one."""
+    found = URL.match(url)
+    scheme, key = (found[1], found[2].strip("/")) if found else ("", "")
+    if scheme not in SCHEMES:
+        raise UsageError(f"{url}: folders lie on a disk, or on {', '.join(f'{name}://' for name in SCHEMES)}")
+    parts = PurePosixPath(key).parts
+    if not parts or ".." in parts or "//" in key or MIRRORS in parts or not key.isprintable():
+        raise UsageError(f"{url} names no folder of a bucket: write {scheme}://BUCKET/FOLDER")
+    if scheme != "memory" and len(parts) < 2:
+        raise UsageError(f"{url} is a whole bucket: name a folder in it, {scheme}://{key}/FOLDER")
+    return cache_folder() / MIRRORS / scheme / key
+
+
+def url_of(path: Path) -> str:
+    """The URL of a mirror, or of what lies in one; empty for a path that is just on this disk."""
+    parts = path.parts
+    if MIRRORS not in parts:
+        return ""
+    scheme, *key = PurePosixPath(os.path.normpath(PurePosixPath(*parts[parts.index(MIRRORS) + 1 :]))).parts
+    return f"{scheme}://{'/'.join(key)}" if scheme in SCHEMES and key else ""
+
+
+def key_of(path: Path) -> str:
+    """The URL under which a file of a mirror is put on its store; empty for what stays on this disk: that, and
+    downloads that nobody has looked at yet."""
+    return "" if SCRATCH in path.parts else url_of(path)
+
+
+def shown(text: str) -> str:
+    """A message with the URLs of mirrors in the place of their paths."""
+    return re.sub(rf"[^\s'\"]*/{re.escape(MIRRORS)}/([a-z0-9]+)/", r"\1://", text)
+
+
+def is_bulk(path: Path) -> bool:
+    """Whether a file of a mirror is a picture or a shard, of which there are too many to keep them all there."""
+    of_a_part = "parts" in path.parts[path.parts.index(MIRRORS) :]
+    return not of_a_part and (path.parent.name in ("images", "plain", "wash") or path.suffix == ".safetensors")
+
+
+def is_lock(name: str) -> bool:
+    """Whether a key of this name says who works in the folder."""
+    return name.endswith(".lock")
+
+
+def in_one_process(path: Path) -> bool:
+    """Whether other processes couldn't see what lies there."""
+    return url_of(path).startswith("memory://")
+
+
+@cache
+def cache_folder() -> Path:
+    """Where mirrors and what was fetched lie: $GRAVUREKIT_CACHE, or the user's cache folder."""
+    if own := os.environ.get("GRAVUREKIT_CACHE"):
+        return Path(own).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "gravurekit"
+
+
+# ---- keys ----------------------------------------------------------------------------------------------
+
+
+def put(file: Path, url: str) -> None:
+    """Write a whole file to a key. Raises StorageError."""
+    with _explained(f"can't write {url}", StorageError):
+        _again(lambda: _store(url).put_file(str(file), url))
+
+
+def get(url: str, file: Path) -> bool:
+    """Fetch a key into a file; False if there is no such key. Raises DataError."""
+    with _explained(f"can't read {url}", DataError):
+        try:
+            _again(lambda: _store(url).get_file(url, str(file)))
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def write(url: str, data: bytes) -> None:
+    """Write a few bytes to a key. Raises StorageError."""
+    with _explained(f"can't write {url}", StorageError):
+        _again(lambda: _store(url).pipe_file(url, data))
+
+
+def read(url: str) -> bytes | None:
+    """The bytes of a small key; None if there is none. Raises DataError."""
+    with _explained(f"can't read {url}", DataError):
+        try:
+            return bytes(_again(lambda: _store(url).cat_file(url)))
+        except FileNotFoundError:
+            return None
+
+
+def entry(url: str) -> Entry | None:
+    """What is said of a key; None if there is none."""
+    with _explained(f"can't read {url}", DataError):
+        try:
+            found = _again(lambda: _store(url).info(url))
+        except FileNotFoundError:
+            return None
+        return _entry(found) if found["type"] == "file" else None
+
+
+def listing(url: str) -> tuple[dict[str, Entry], list[str]]:
+    """The keys right below a folder by name, and the names of the folders in it; none if there is no such folder."""
+    with _explained(f"can't list {url}", DataError):
+        try:
+            found = _again(lambda: _store(url).ls(url, detail=True))
+        except FileNotFoundError:
+            return {}, []
+        own = PurePosixPath(_store(url)._strip_protocol(url)).name
+        named = [(PurePosixPath(item["name"].rstrip("/")).name, item) for item in found]
+        keys = [(name, item) for name, item in named if item["type"] == "file" and not _is_marker(name, own, item)]
+        folders = [name for name, item in named if item["type"] == "directory"]
+        return {name: _entry(item) for name, item in keys}, folders
+
+
+def below(url: str) -> dict[str, Entry]:
+    """All keys below a folder, by their names relative to it."""
+    with _explained(f"can't list {url}", DataError):
+        root = _store(url)._strip_protocol(url).rstrip("/") + "/"
+        try:
+            found = _again(lambda: _store(url).find(url, detail=True))
+        except FileNotFoundError:
+            return {}
+        return {name.removeprefix(root): _entry(item) for name, item in found.items() if name.startswith(root)}
+
+
+def remove(url: str) -> None:
+    """Remove a key, or all below a folder; nothing happens if there is none. Raises StorageError."""
+    with _explained(f"can't remove {url}", StorageError):
+        try:
+            _again(lambda: _store(url).rm(url, recursive=True))
+        except FileNotFoundError:
+            return
+
+
+def _is_marker(name: str, own: str, item: dict[str, Any]) -> bool:
+    """Whether a key stands for the folder itself, as some programs write it: empty, and of the folder's own name."""
+    return name == own and not item["size"] and item["name"].endswith("/")
+
+
+def _entry(found: dict[str, Any]) -> Entry:
+    when = next((found[key] for key in ("LastModified", "mtime", "updated", "created") if found.get(key)), None)
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    seconds = when.timestamp() if isinstance(when, datetime) else float(when or 0)
+    stamp = found.get("ETag") or found.get("md5Hash") or seconds
+    return Entry(int(found["size"]), int(seconds * 1e9), f"{stamp} {found['size']}")
+
+
+@cache
+def _of_scheme(scheme: str, _pid: int) -> Any:
+    """The store; credentials and addresses are the environment's (AWS_…, FSSPEC_S3_…), a profile's or the machine's."""
+    try:
+        import fsspec
+
+        return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
+    except (ImportError, ValueError):
+        raise MissingExtra(f"{scheme}://", "cloud") from None
+
+
+def _store(url: str) -> Any:
+    return _of_scheme(url.partition(":")[0], os.getpid())
+
+
+def _again(call: Any) -> Any:
+    """What `call` gives. What may pass, a line that broke or a store that is busy, is tried again, some times."""
+    for seconds in (*PATIENCE, None):
+        try:
+            return call()
+        except (FileNotFoundError, PermissionError, GravurekitError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 (each store's library has errors of its own)
+            if seconds is None or not _may_pass(error):
+                raise
+            time.sleep(seconds)
+
+
+def _may_pass(error: Exception) -> bool:
+    return "credentials" not in str(error).lower() and not isinstance(error, ValueError | TypeError)
+
+
+@contextmanager
+def _explained(what: str, kind: type[GravurekitError]) -> Iterator[None]:
+    """What a store refuses becomes one error that says what to do."""
+    try:
+        yield
+    except GravurekitError:
+        raise
+    except PermissionError as error:
+        todo = "allow it there, or give other credentials"
+        raise kind(f"{what}: permission denied ({_brief(error)}): {todo}, and run the same command again") from error
+    except FileNotFoundError as error:
+        raise kind(f"{what}: no such bucket ({_brief(error)}): make it, or name another place") from error
+    except Exception as error:  # noqa: BLE001 (as above)
+        todo = "see to it that the store answers (address, credentials, network)"
+        raise kind(f"{what} ({_brief(error)}): {todo}, and run the same command again") from error
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0][:200]
