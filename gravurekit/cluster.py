@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gravurekit.executor import Outcome, Result, Task
+from gravurekit.executor import Executor, Outcome, Result, Task
 from gravurekit.workers import Limits
 
 
@@ -18,4 +18,7 @@ class Ray:
         raise NotImplementedError
 
     def reach(self, out: Path | None, sources: Sequence[Path]) -> None:
+        raise NotImplementedError
+
+    def here(self) -> Executor:
         raise NotImplementedError

@@ -320,6 +320,7 @@ def report(
     **values: Any,
 ) -> None:
     """A contact sheet, or the curves of a training."""
+    folder = storage.place(folder)
     out = out or Path("reports", f"{folder.resolve().name or 'folder'}.html")
     knobs = layered(sheet.Settings, "report", said(sheet.Settings, values))
     machine = said(pipeline.Machine, values)
@@ -347,7 +348,7 @@ def give_credit(
 ) -> None:
     """Who made the pictures."""
     with terminal.watching(quiet=True):
-        made = credits.write(folder, out or folder)
+        made = credits.write(storage.place(folder), out or storage.place(folder))
     terminal.show_credits(made, json)
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from gravurekit import objects
+from gravurekit.errors import UsageError
 from gravurekit.workers import Answer, Crew, Item, Limits
 
 Task = TypeVar("Task")
@@ -40,6 +42,9 @@ class Executor(Protocol):
     def reach(self, out: Path | None, sources: Sequence[Path]) -> None:
         """Raises UsageError if those who do the tasks don't see the folder that is written, or those that are read."""
 
+    def here(self) -> "Executor":
+        """One that works on this machine alone, for tasks on files that only this machine has."""
+
 
 class Serial:
     """One task after the other in this process, which ends with it if one kills it."""
@@ -50,6 +55,9 @@ class Serial:
 
     def reach(self, out: Path | None, sources: Sequence[Path]) -> None:
         pass
+
+    def here(self) -> "Executor":
+        return self
 
 
 class Line(Generic[Task]):
@@ -107,7 +115,12 @@ class Local:
             yield _outcome(answer)
 
     def reach(self, out: Path | None, sources: Sequence[Path]) -> None:
-        pass
+        for path in (*sources, *([] if out is None else [out])):
+            if objects.in_one_process(path):
+                raise UsageError(f"{objects.url_of(path)} lives in one process: add --executor serial")
+
+    def here(self) -> "Executor":
+        return self
 
 
 def _values(answers: Iterable[Answer], suspects: deque[Item]) -> Iterator[Outcome]:

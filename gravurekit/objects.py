@@ -8,8 +8,8 @@ written in one go, from a file that is whole, and is there only once it is.
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -22,7 +22,7 @@ SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "memory": ""}  # and the package that ea
 SCRATCH = "incoming"  # a folder of this name stays on this disk
 MIRRORS = ".gravurekit-mirrors"  # a folder of this name holds them all: MIRRORS/SCHEME/BUCKET/KEY
 URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)(.*)", re.DOTALL)  # of a Path it has but one slash
-PATIENCE = (0.5, 2.0, 5.0)  # seconds before it is tried again
+PATIENCE = (1.0,)  # seconds before it is tried again; the stores' own libraries have tried some times by then
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,14 @@ def shown(text: str) -> str:
 
 def is_bulk(path: Path) -> bool:
     """Whether a file of a mirror is a picture or a shard, of which there are too many to keep them all there."""
-    of_a_part = "parts" in path.parts[path.parts.index(MIRRORS) :]
-    return not of_a_part and (path.parent.name in ("images", "plain", "wash") or path.suffix == ".safetensors")
+    if is_of_a_part(path):
+        return False
+    return path.parent.name in ("images", "plain", "wash") or path.suffix == ".safetensors"
+
+
+def is_of_a_part(path: Path) -> bool:
+    """Whether a file of a mirror is what a stage has done so far."""
+    return "parts" in path.parts[path.parts.index(MIRRORS) :]
 
 
 def is_lock(name: str) -> bool:
@@ -94,7 +100,6 @@ def in_one_process(path: Path) -> bool:
     return url_of(path).startswith("memory://")
 
 
-@cache
 def cache_folder() -> Path:
     """Where mirrors and what was fetched lie: $GRAVUREKIT_CACHE, or the user's cache folder."""
     if own := os.environ.get("GRAVUREKIT_CACHE"):
@@ -155,6 +160,7 @@ def listing(url: str) -> tuple[dict[str, Entry], list[str]]:
             return {}, []
         own = PurePosixPath(_store(url)._strip_protocol(url)).name
         named = [(PurePosixPath(item["name"].rstrip("/")).name, item) for item in found]
+        _refuse_odd(url, (name for name, _ in named))
         keys = [(name, item) for name, item in named if item["type"] == "file" and not _is_marker(name, own, item)]
         folders = [name for name, item in named if item["type"] == "directory"]
         return {name: _entry(item) for name, item in keys}, folders
@@ -168,16 +174,29 @@ def below(url: str) -> dict[str, Entry]:
             found = _again(lambda: _store(url).find(url, detail=True))
         except FileNotFoundError:
             return {}
-        return {name.removeprefix(root): _entry(item) for name, item in found.items() if name.startswith(root)}
+        keys = {name.removeprefix(root): item for name, item in found.items() if name.startswith(root)}
+        keys = {name: item for name, item in keys.items() if name and not name.endswith("/")}
+        _refuse_odd(url, keys)
+        return {name: _entry(item) for name, item in keys.items()}
 
 
 def remove(url: str) -> None:
-    """Remove a key, or all below a folder; nothing happens if there is none. Raises StorageError."""
-    with _explained(f"can't remove {url}", StorageError):
-        try:
-            _again(lambda: _store(url).rm(url, recursive=True))
-        except FileNotFoundError:
-            return
+    """Remove a key; nothing happens if there is none. Raises StorageError."""
+    with _explained(f"can't remove {url}", StorageError), suppress(FileNotFoundError):
+        _again(lambda: _store(url).rm_file(url))
+
+
+def remove_below(url: str) -> None:
+    """Remove all keys below a folder. Raises StorageError."""
+    with _explained(f"can't remove {url}", StorageError), suppress(FileNotFoundError):
+        _again(lambda: _store(url).rm(url, recursive=True))
+
+
+def _refuse_odd(url: str, names: Iterable[str]) -> None:
+    """Raises DataError for a key that would lie elsewhere than in its mirror, or nowhere."""
+    for name in names:
+        if ".." in name.split("/") or name.startswith("/") or "\0" in name or "//" in name:
+            raise DataError(f"{url} holds a key that no file can have, {name!a}: remove it, or name another folder")
 
 
 def _is_marker(name: str, own: str, item: dict[str, Any]) -> bool:
@@ -203,6 +222,11 @@ def _of_scheme(scheme: str, _pid: int) -> Any:
         return fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True)
     except (ImportError, ValueError):
         raise MissingExtra(f"{scheme}://", "cloud") from None
+
+
+def forget_stores() -> None:
+    """Look for credentials and addresses anew."""
+    _of_scheme.cache_clear()
 
 
 def _store(url: str) -> Any:

@@ -51,7 +51,7 @@ class Paths(settings.Settings):
     like: str = Field("", description="A folder of pictures as they are wanted, for --relevance examples.")
     unlike: str = Field("", description="A folder of pictures as they aren't wanted, for --relevance examples.")
     clip_weights: str = Field("", description="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
-    raw: str = Field("raw", description="What was crawled.")
+    raw: str = Field("raw", description="What was crawled; it, clean, styled and shards may be s3://BUCKET/FOLDER.")
     clean: str = Field("clean", description="What the filter kept.")
     styled: str = Field("styled", description="What was drawn.")
     style_images: tuple[str, ...] = Field((), description="Prints, or folders of them, that a style takes after.")
@@ -225,6 +225,8 @@ def take_out(
                paths.preview)  # fmt: skip
     several = (*paths.against, *paths.prints, *paths.style_images)
     named = tuple(dict.fromkeys(storage.place(name) for name in (*folders, *several) if name))
+    for path in named:
+        storage.pull_all(path)  # of a folder on a store each file is looked into
     return forget.run(forget.Job(words, listed, named=named, dry_run=dry_run), watch)
 
 

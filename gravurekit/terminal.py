@@ -384,16 +384,16 @@ def show_credits(made: Credits, as_json: bool) -> None:
 def show_forgotten(made: Forgotten, as_json: bool) -> None:
     """What went from where, and what can't be taken back, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(made)) + "\n")
+        sys.stdout.write(shown(json.dumps(asdict(made))) + "\n")
         return
-    _print_table(made.table)
+    _print_table([tuple(map(shown, line)) for line in made.table])
     for line in made.lines:
         RESULTS.print(line)
 
 
 def show_diagnosis(diagnosis: Diagnosis, as_json: bool) -> None:
     """What doctor found, on stdout."""
-    sys.stdout.write(json.dumps(asdict(diagnosis)) if as_json else text(diagnosis))
+    sys.stdout.write(shown(json.dumps(asdict(diagnosis)) if as_json else text(diagnosis)))
     sys.stdout.write("\n")
 
 

@@ -12,7 +12,7 @@ from gravurekit.audit import Fault
 from gravurekit.doctor import details
 from gravurekit.doctor.diagnosis import Condition, Finding, Place
 from gravurekit.doctor.trouble import UNREADABLE, reason
-from gravurekit.errors import DataError
+from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import DROPPED, LOCK, MARKER, METADATA, PARTS, owner_of
 from gravurekit.pipeline import Paths
 from gravurekit.receipt import RECEIPT, NewerReceipt, Receipt, read_receipt
@@ -26,7 +26,7 @@ HARMLESS = {"journal", "other-stage"}  # faults beside which a folder can still 
 
 def look(paths: Paths, deep: bool, findings: list[Finding]) -> tuple[Place, ...]:
     """The folders of [paths], and every training."""
-    places = [_place(name, Path(getattr(paths, name)), stage, deep) for name, stage in STAGES.items()]
+    places = [_place(name, getattr(paths, name), stage, deep) for name, stage in STAGES.items()]
     places[-1:-1] = _runs(Path(paths.runs), deep)  # before what is coloured with them
     for place in places:
         for fault in place.faults:
@@ -50,15 +50,16 @@ def _runs(path: Path, deep: bool) -> Iterator[Place]:
         yield _place("runs", path, "train", deep)
 
 
-def _place(name: str, path: Path, stage: str, deep: bool) -> Place:
+def _place(name: str, where: str | Path, stage: str, deep: bool) -> Place:
     """What a folder is, and in which state."""
-    place = Place(name, str(path), stage, "absent")
+    place, path = Place(name, str(where), stage, "absent"), Path(where)
     try:
+        path = storage.place(where)
         path.lstat()
         if barriers := tuple(_barriers(path, stage)):
             return replace(place, state="damaged", faults=barriers)
         return _inspected(place, path, deep)
-    except (DataError, *UNREADABLE) as error:
+    except (DataError, UsageError, *UNREADABLE) as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError) and not os.path.lexists(path):
             return place
         todo = f"remove what is wrong in it, and run `gravurekit {stage}` again"

@@ -181,8 +181,7 @@ def _save(item: Record, layers: "Layers", out: Path) -> Record:
     stem = f"{item.key}-{item.variant}" if item.variant else item.key
     names = (f"images/{stem}.jpg", f"plain/{stem}.png", f"wash/{stem}.jpg")
     files = (images.encode_jpeg(layers.print), images.encode_png(layers.plain), images.encode_jpeg(layers.wash))
-    for name, data in zip(names, files, strict=True):
-        storage.write_bytes(out / name, data)
+    storage.write_together({out / name: data for name, data in zip(names, files, strict=True)})
     height, width = layers.plain.shape
     sums = [hashlib.sha256(data).hexdigest() for data in files]
     return item.but(

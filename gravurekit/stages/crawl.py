@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from gravurekit import audit, crafts, folder, foreign, metadata, storage, tombstones
+from gravurekit import audit, crafts, folder, foreign, metadata, objects, storage, tombstones
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, SourceError, UsageError
@@ -147,7 +147,10 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
             take_out(job.out / JOURNAL, forgotten.has_link, forgotten.has_file)
         with closing(Journal.load(job.out / JOURNAL)) as journal:
             journal.name(job.keywords, job.sources)
-            harvest = _in_a_loop(_reap(job, journal, forgotten, executor, watch))
+            # downloads wait on this disk until they are decoded: of a folder on a store nobody else would see them
+            prover = executor.here() if objects.url_of(job.out) else executor
+            prover.reach(job.out, [])
+            harvest = _in_a_loop(_reap(job, journal, forgotten, prover, watch))
         if len(harvest.failures) == len(job.sources) and not harvest.found:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())
             raise SourceError(

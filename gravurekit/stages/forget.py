@@ -198,6 +198,9 @@ def _forget(job: Job, wanted: Sequence[Word], estate: Estate, ours: Sequence[Pla
                 continue
         purge.take_out(find)
         watch.advance()
+    for path in job.named:
+        storage.thin_out(path)
+    storage.forget_fetched()
     storage.settle()
     gone = tuple(item for item in made.gone if item.folder not in damaged)
     return replace(made, gone=gone, damaged=tuple(damaged.values()))

@@ -4,7 +4,7 @@ flushed to the disk, renamed; on a store it is put under its key in one go.
 Only this room writes (a test sees to it), so that a kill, a full disk or a forbidden folder is handled in one place.
 """
 
-from gravurekit.storage._fetched import ASIDE, at_hand, bring
+from gravurekit.storage._fetched import ASIDE, at_hand, bring, forget_fetched
 from gravurekit.storage._files import (
     LineFile,
     Pieces,
@@ -25,6 +25,7 @@ from gravurekit.storage._files import (
     write_json,
     write_lines,
     write_text,
+    write_together,
     writing,
 )
 from gravurekit.storage._locks import Holder, lock_holder, locked
@@ -38,6 +39,7 @@ from gravurekit.storage._mirrors import (
     pull_below,
     pull_new,
     size_of,
+    thin_out,
     times_in,
 )
 
@@ -53,6 +55,7 @@ __all__ = [
     "clear_mirror",
     "copy",
     "exists",
+    "forget_fetched",
     "explained",
     "in_pieces",
     "link_or_copy",
@@ -71,11 +74,13 @@ __all__ = [
     "replace_lines",
     "settle",
     "size_of",
+    "thin_out",
     "times_in",
     "write_bytes",
     "write_chunks",
     "write_json",
     "write_lines",
     "write_text",
+    "write_together",
     "writing",
 ]

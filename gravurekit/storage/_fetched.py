@@ -4,7 +4,9 @@ of which version the files in a mirror are.
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +20,7 @@ ASIDE = ".gravurekit.part"  # the suffix of files that are still being written
 BOUND = "GRAVUREKIT_CACHE_GB"  # the variable that says how much is kept
 USUAL = 50.0  # GB
 AT_ONCE = 16  # files that are fetched at the same time: of small ones a store takes long to answer, and has many hands
+YOUNG = 600.0  # seconds for which what was used stays whatever there is: somebody may be about to open it
 LOOKS = 50  # how many times the whole bound may be filled up between two looks at all that is kept: one in so many
 
 
@@ -61,7 +64,17 @@ def take(file: Path) -> None:
     size = file.stat().st_size
     place.parent.mkdir(parents=True, exist_ok=True)
     os.replace(file, place)
-    _count(size)
+    _ADDED.bytes += size
+    if _ADDED.bytes > (bound := _bound()) / LOOKS:
+        _ADDED.bytes = 0
+        _shrink(bound, place)
+
+
+def forget_fetched() -> None:
+    """Let go of all that was fetched: it can be fetched again, if it is still there."""
+    folder = objects.cache_folder() / "fetched"
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def _known(sha256: str) -> Path | None:
@@ -107,24 +120,16 @@ def _sha256(file: Path) -> str:
 # ---- how much is kept ----------------------------------------------------------------------------------
 
 
-def _count(size: int) -> None:
-    """So much came: what wasn't used for the longest time goes, if there is too much."""
-    bound = _bound()
-    _ADDED.bytes += size
-    if _ADDED.bytes > bound / LOOKS:
-        _ADDED.bytes = 0
-        _shrink(bound)
-
-
-def _shrink(bound: float) -> None:
+def _shrink(bound: float, newest: Path) -> None:
+    """What wasn't used for the longest time goes, if there is too much."""
     found = []
     for folder in (objects.cache_folder() / "fetched").iterdir():
         for entry in os.scandir(folder) if folder.is_dir() else ():
             with suppress(OSError):  # another process was quicker
                 found.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
     total = sum(size for _, size, _ in found)
-    for _, size, name in sorted(found):
-        if total <= bound:
+    for used, size, name in sorted(found):
+        if total <= bound or used > (time.time() - YOUNG) * 1e9 or name == str(newest):
             return
         with suppress(OSError):
             os.unlink(name)

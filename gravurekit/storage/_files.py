@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -92,13 +93,24 @@ def _name(aside: Path, path: Path) -> None:
         if objects.is_bulk(path):
             _fetched.take(aside)
             return
-        _fetched.mark(aside, url)
+        if not objects.is_of_a_part(path):  # such never change
+            _fetched.mark(aside, url)
     os.replace(aside, path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` under `path`, whole or not at all."""
     write_chunks(path, [data], len(data))
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """`write_bytes` of several; those that go to an object store, which takes long to answer, all at once."""
+    if not any(objects.key_of(path) for path in files):
+        for path, data in files.items():
+            write_bytes(path, data)
+        return
+    with ThreadPoolExecutor(len(files)) as pool:
+        list(pool.map(write_bytes, files.keys(), files.values()))
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes], size: int = 0) -> None:
@@ -286,11 +298,13 @@ def link_or_copy(source: Path, target: Path) -> None:
     symbolic link what it leads to."""
     source = source.resolve()
     make_folder(target.parent)
+    if objects.key_of(target):  # what is kept of it here is touched when it is used, and `source` isn't ours
+        copy(source, target)
+        return
     with explained_for(target):
         with suppress(OSError):  # a link is whole at once, so where nothing stands in the way that's all
-            if not objects.key_of(target):
-                os.link(source, target)
-                return
+            os.link(source, target)
+            return
         aside = target.with_name(f"{target.name}.{os.getpid()}.{next(_NUMBERS)}{ASIDE}")
         aside.unlink(missing_ok=True)
         try:
@@ -298,7 +312,7 @@ def link_or_copy(source: Path, target: Path) -> None:
                 os.link(source, aside)
             except OSError:
                 _copy_to_disk(source, aside)
-            _name(aside, target)
+            os.replace(aside, target)
         finally:
             # rename() of two links to one file does nothing, so the aside name may still be there
             aside.unlink(missing_ok=True)
@@ -332,7 +346,10 @@ def move(source: Path, target: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file or a whole folder, if it is there."""
     if (url := objects.key_of(path)) and not path.name.endswith(ASIDE):
-        objects.remove(url)
+        if path.is_dir() or not (path.suffix or path.name.startswith(".")):
+            objects.remove_below(url)
+        else:
+            objects.remove(url)
         _fetched.unmark(url)
     with explained_for(path):
         if path.is_dir() and not path.is_symlink():

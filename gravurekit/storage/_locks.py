@@ -19,6 +19,7 @@ from gravurekit.storage._files import explained_for
 
 BEAT = 10.0  # seconds after which a lock on an object store is written anew
 LOOKS = 4  # at such a lock, a beat
+_LEASED: set[str] = set()  # those that this process holds; it may have left one that it could not remove
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _ourselves() -> dict[str, int | str]:
 def _leased(url: str) -> Iterator[Holder | None]:
     """`locked` on an object store."""
     before = _holder_of(objects.read(url))
-    if before and _beats(before, url):
+    left = before == Holder(**_ourselves()) and url not in _LEASED  # type: ignore[arg-type]
+    if before and not left and _beats(before, url):
         raise Busy(url.rpartition("/")[0], str(before))
     words = json.dumps(_ourselves())
     objects.write(url, words.encode())
@@ -77,9 +79,11 @@ def _leased(url: str) -> Iterator[Holder | None]:
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(url, words, ended), daemon=True)
     beating.start()
+    _LEASED.add(url)
     try:
         yield before
     finally:
+        _LEASED.discard(url)
         ended.set()
         beating.join()
         with suppress(StorageError):  # a store that is gone; the next holder finds a stale lock

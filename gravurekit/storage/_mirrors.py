@@ -88,6 +88,13 @@ def pull_new(path: Path) -> None:
         pull(path)
 
 
+def thin_out(path: Path) -> None:
+    """Let go of pictures and tensors that lie in a mirror; they stay on the store."""
+    if objects.url_of(path):
+        for file in [file for file in path.rglob("*") if objects.is_bulk(file)]:
+            file.unlink(missing_ok=True)
+
+
 def clear_mirror(path: Path) -> None:
     """Forget what a folder of a mirror holds; nothing happens on its store, or to a folder that is no mirror."""
     if objects.key_of(path) and path.is_dir():

@@ -26,6 +26,9 @@ class Deadly:
     def reach(self, *_: Any) -> None:
         pass
 
+    def here(self) -> "Deadly":
+        return self
+
 
 def test_in_a_crawl(tmp_path: Path) -> None:
     patchwork(tmp_path / "photos", 70)
