@@ -87,6 +87,7 @@ def test_the_chain_ends_in_the_same_bytes(store: Store, photos: Path, tmp_path: 
     assert verified.exit_code == 0 and "0 faults" in verified.output
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(store: Store, photos: Path, tmp_path: Path) -> None:
     """The driver killed, then run again on another machine, to which the cache is unknown; twice."""
     chance = random.Random(3)
@@ -106,6 +107,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(store: Store, pho
     assert digests_of(f"{BYTES}/x/styled", tmp_path / "taken") == digests(photos / "styled")
 
 
+@pytest.mark.slow
 def test_shards_are_resumed_from_parts_on_the_store(store: Store, photos: Path, tmp_path: Path) -> None:
     command = [*PROGRAM, "shard", str(photos / "styled"), f"{BYTES}/x/shards", "--size", "32", "--quiet", "--jobs", "2"]
     process = subprocess.Popen(command, env=in_environment(store), start_new_session=True, stderr=subprocess.DEVNULL)
