@@ -77,6 +77,8 @@ class Local:
     """`jobs` spawned processes."""
 
     def __init__(self, jobs: int, limits: Limits = Limits()) -> None:
+        if jobs < 1:
+            raise ValueError("jobs must be 1 at least")
         self.jobs, self._limits = jobs, limits
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task | None]) -> Iterator[Outcome[Result]]:
@@ -100,8 +102,9 @@ class Local:
 
     @staticmethod
     def _again(function: Callable, crew: Crew, suspects: deque[Item]) -> Iterator[Outcome]:
-        """Tasks that ended their process, each once more, with nothing beside it."""
+        """Tasks that ended their process, each once more, in a new one, with nothing beside it."""
         while suspects:
+            crew.dismiss()
             crew.give(function, suspects.popleft())
             (answer,) = crew.answers(wait=True)
             yield _outcome(answer)
@@ -126,5 +129,10 @@ def _outcome(answer: Answer) -> Outcome:
 
 
 def make_executor(name: str, jobs: int, limits: Limits = Limits()) -> Executor:
-    """`serial`, or `local` with `jobs` processes (0: one for each core)."""
-    return Serial() if name == "serial" else Local(jobs or os.cpu_count() or 1, limits)
+    """`serial`, or `local` with `jobs` processes (0: one for each core that we may use)."""
+    return Serial() if name == "serial" else Local(jobs or cores(), limits)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -66,8 +66,8 @@ def test_an_executor_is_made_by_its_name(name: str, jobs: int, expected: type) -
     assert type(make_executor(name, jobs)) is expected
 
 
-def test_no_number_of_jobs_means_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+def test_no_number_of_jobs_means_one_a_core_that_we_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(5)), raising=False)
     executor = make_executor("local", 0)
     assert isinstance(executor, Local) and executor.jobs == 5
 
