@@ -267,7 +267,9 @@ class Crew:
         """See to it that a process is gone, and forget it; its exit code."""
         self._busy.pop(worker.pipe, None)
         worker.pipe.close()
-        worker.process.join(PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while worker.process.is_alive() and time.monotonic() < until:  # a `join` may wait for ever in spite of a limit
+            time.sleep(0.001)
         worker.process.kill()
         worker.process.join()
         code: int | None = worker.process.exitcode
