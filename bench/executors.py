@@ -71,18 +71,18 @@ def load() -> str:
 
 
 class Timed(Serial):
-    """Takes the time of tasks."""
+    """Takes the time of tasks, by a clock."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.seconds, self._clock = 0.0, clock
 
     def map(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         def timed(task: Any) -> Any:
-            began = time.perf_counter()
+            began = self._clock()
             try:
                 return function(task)
             finally:
-                self.seconds += time.perf_counter() - began
+                self.seconds += self._clock() - began
 
         return super().map(timed, tasks)
 

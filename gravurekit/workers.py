@@ -34,6 +34,7 @@ SURROUNDINGS = dict.fromkeys(ONE_THREAD, "1") | KEEP_MEMORY  # of a worker: the 
 TOO_LARGE, TOO_LATE = 86, 87  # exit codes of a process that took too much memory, or too long
 LOOK = 0.05  # seconds between two looks at what is taken
 PATIENCE = 5.0  # seconds for a process that died to be gone
+REST = 30.0  # seconds for which a process waits for another task, until it leaves with the memory that it keeps
 STILLBORN = 5  # processes that end before they begin, one after the other, until it is believed that none ever will
 
 Item = tuple[int, Any]  # a task with its number
@@ -160,25 +161,25 @@ class _Worker:
 
 
 class Crew:
-    """At most `size` processes, started when there is a task for them. Used in a `with`: none outlives it."""
+    """Processes that are started when there is a task for them, and live until `close`."""
 
-    def __init__(self, size: int, limits: Limits) -> None:
-        self.size, self._limits = size, limits
+    def __init__(self, limits: Limits) -> None:
+        self.place = os.getcwd()  # where they work
+        self._limits = limits
         self._all: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}  # by pipe
         self._stillborn = 0
 
-    def __enter__(self) -> "Crew":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def close(self) -> None:
+        """End them all, those at once that have a task in hand."""
         for worker in self._all:
-            if kind is not None or worker.pipe in self._busy:
+            if worker not in self._idle:
                 worker.process.kill()
             worker.pipe.close()  # one that waits for a task leaves now
         for worker in list(self._all):
             self._bury(worker)
+        self._idle.clear()
 
     @property
     def busy(self) -> int:
@@ -186,7 +187,7 @@ class Crew:
         return len(self._busy)
 
     def give(self, function: Callable[[Any], Any], item: Item) -> None:
-        """Have a task done; not more than there are processes."""
+        """Have a task done, by a process that has nothing to do, or a new one."""
         said = ForkingPickler.dumps((function, item[1], self._limits))
         while True:
             worker = self._idle.pop() if self._idle else self._hired()
@@ -198,7 +199,7 @@ class Crew:
             except OSError:
                 if not worker.begun:  # `answers` hears of it
                     return
-                self._bury(worker)  # it died while it had nothing to do: no fault of this task
+                self._bury(worker)  # it left, or died, while it had nothing to do: no fault of this task
 
     def dismiss(self) -> None:
         """Let those go that have nothing to do, with the memory that they keep."""
@@ -324,14 +325,14 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _work(pipe: Any) -> None:
-    """What a process does: one task after the other, until nobody has more."""
+    """What a process does: one task after the other, until nobody has more, or hasn't for a while."""
     # Ctrl-C reaches the whole process group; the parent alone decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
     _end_with_the_parent()
     with suppress(EOFError, ConnectionError):  # nobody has more, or wants to hear of it
         pipe.send_bytes(b"begun")
-        while True:
+        while pipe.poll(REST):
             pipe.send_bytes(_packed(*_answered(pipe)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gravurekit import parts
-from gravurekit.executor import Executor, Local, Serial
+from gravurekit.executor import Executor, Local, Serial, make_executor
 from gravurekit.progress import SILENT, Silent
 
 
@@ -42,9 +42,9 @@ def names(count: int) -> list[str]:
     return [f"item {n} ı" for n in range(count)]
 
 
-@pytest.mark.parametrize("executor", [Serial(), Local(2)], ids=["serial", "local"])
-def test_lines_come_in_the_order_of_the_items(executor: Executor, run: Callable, tmp_path: Path) -> None:
-    assert run(names(130), executor) == [f"{name}!" for name in names(130)]
+@pytest.mark.parametrize("name", ["serial", "local"])
+def test_lines_come_in_the_order_of_the_items(name: str, run: Callable, tmp_path: Path) -> None:
+    assert run(names(130), make_executor(name, 2)) == [f"{name}!" for name in names(130)]
     assert called(tmp_path) == ["00000", "00001", "00002"]
 
 

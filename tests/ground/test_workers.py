@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -68,7 +69,7 @@ def test_many_deaths_leave_no_open_file(tasks: ModuleType) -> None:
 
 
 def test_one_that_dies_while_it_has_nothing_to_do_costs_no_task(tasks: ModuleType) -> None:
-    with Crew(1, Limits()) as crew:
+    with closing(Crew(Limits())) as crew:
         pids = []
         for n in range(4):
             crew.give(tasks.own_pid, (n, None))
@@ -82,7 +83,7 @@ def test_one_that_dies_while_it_has_nothing_to_do_costs_no_task(tasks: ModuleTyp
 
 
 def test_one_that_dies_while_it_tells_a_large_answer_is_a_death(tasks: ModuleType) -> None:
-    with Crew(2, Limits()) as crew:
+    with closing(Crew(Limits())) as crew:
         crew.give(tasks.killed_while_it_tells, (0, 50_000_000))
         assert not crew.answers(wait=False)
         process = next(iter(crew._all)).process
@@ -94,7 +95,7 @@ def test_one_that_dies_while_it_tells_a_large_answer_is_a_death(tasks: ModuleTyp
 
 
 def test_one_that_is_killed_before_it_begins_costs_no_task(tasks: ModuleType) -> None:
-    with Crew(2, Limits()) as crew:
+    with closing(Crew(Limits())) as crew:
         for n in range(2):
             crew.give(tasks.square, (n, n + 2))
         for worker in list(crew._all):
@@ -231,6 +232,57 @@ def test_a_function_that_a_worker_doesnt_find_is_an_error(tmp_path: Path, monkey
         list(Local(2).map(gone_by_then.work, range(3)))
 
 
+# ---- from one map to the next -----------------------------------------------------------------------------
+
+
+def test_processes_stay_for_the_next_map_and_go_with_their_executor(tasks: ModuleType) -> None:
+    executor = Local(1)
+    pids = {outcome.value for _ in range(3) for outcome in executor.map(tasks.own_pid, range(3))}
+    assert len(pids) == 1 and len(multiprocessing.active_children()) == 1
+    del executor
+    assert multiprocessing.active_children() == []
+
+
+def test_they_go_when_they_arent_needed_and_others_come(tasks: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "short.py").write_text(
+        f"import multiprocessing, sys\nsys.path[:0] = {[*map(str, shared_with(tasks))]!r}\n"
+        "import worker_tasks as tasks\nfrom gravurekit import workers\nfrom gravurekit.executor import Local\n"
+        "from workspace import until\n"
+        "workers.REST = 0.1\n"
+        "if __name__ == '__main__':\n"
+        "    executor, pids = Local(1), set()\n"
+        "    for _ in range(3):\n"
+        "        pids |= {outcome.value for outcome in executor.map(tasks.own_pid, range(2))}\n"
+        "        assert until(lambda: not multiprocessing.active_children())\n"
+        "    assert len(pids) >= 3\n"
+    )
+    done = subprocess.run([sys.executable, "short.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def shared_with(tasks: ModuleType) -> tuple[Path, Path]:
+    """Where what tests share lies."""
+    here = Path(tasks.__file__ or "").parent
+    return here, here.parent
+
+
+def test_a_map_within_a_map_has_processes_of_its_own(tasks: ModuleType) -> None:
+    executor, found = Local(2), []
+    for outer in executor.map(tasks.square, range(4)):
+        found += [inner.value for inner in executor.map(tasks.square, [outer.value])]
+    assert sorted(found) == [0, 1, 16, 81] and len(multiprocessing.active_children()) <= 2
+    del executor
+
+
+def test_they_work_where_their_caller_is(tasks: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = Local(1)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert [outcome.value for outcome in executor.map(tasks.where, [0])] == [str(tmp_path / name)]
+    del executor
+
+
 # ---- tasks that come ------------------------------------------------------------------------------------
 
 
@@ -257,9 +309,9 @@ def slowly(count: int) -> Iterator[int | None]:
     yield from (None, None)
 
 
-@pytest.mark.parametrize("executor", [Serial(), Local(1), Local(2), Local(3)], ids=["serial", "1", "2", "3"])
-def test_tasks_that_come_slowly_are_numbered_as_they_come(executor: Executor, tasks: ModuleType) -> None:
-    assert by_index(executor.map(tasks.square, slowly(7))) == [Outcome(n, n * n) for n in range(7)]
+@pytest.mark.parametrize("executor", [Serial, *(partial(Local, n) for n in (1, 2, 3))], ids=["serial", "1", "2", "3"])
+def test_tasks_that_come_slowly_are_numbered_as_they_come(executor: Callable[[], Executor], tasks: ModuleType) -> None:
+    assert by_index(executor().map(tasks.square, slowly(7))) == [Outcome(n, n * n) for n in range(7)]
 
 
 def test_what_is_done_is_given_out_while_no_task_comes(tasks: ModuleType) -> None:
