@@ -100,7 +100,7 @@ def alone(photos: str, out: str) -> None:
 
 def limit(given: argparse.Namespace) -> list[Goal]:
     with tempfile.TemporaryDirectory() as scratch:
-        photos = photographs(given.data, max(64, given.pictures // 4), Path(scratch))
+        photos = photographs(given.data, max(64, given.pictures // 8), Path(scratch))
         drawn_and_sharded(photographs(given.data, 2, Path(scratch, "warm")), Path(scratch, "warmed"), Serial())
         inside = Timed()
         began = time.perf_counter()
@@ -217,7 +217,8 @@ def chain(given: argparse.Namespace) -> list[Goal]:
     sums: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
         photographs(given.data, given.pictures, Path(scratch))
-        command(Path(scratch), "stylize", "photos", "warm", ["serial"])  # what has to be compiled is
+        photographs(given.data, 2, Path(scratch, "few"))
+        command(Path(scratch, "few"), "stylize", "photos", "warm", ["serial"])  # what has to be compiled is
         for turn in range(given.rounds):
             for name, way in ways.items():
                 styled, shards = f"{name}{turn}", f"{name}{turn}-shards"
@@ -373,7 +374,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA", help="the folder of photos")
     parser.add_argument("--only", type=words, default=list(PARTS), metavar="PART,…", help="measure these parts")
-    parser.add_argument("--pictures", type=int, default=256, metavar="N", help="photographs; tasks are of 64")
+    parser.add_argument("--pictures", type=int, default=480, metavar="N", help="photographs; tasks are of 64")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="of chain")
     given = parser.parse_args()
     os.environ |= SURROUNDINGS  # for this process too, before OpenCV is imported
