@@ -100,7 +100,7 @@ class Local:
         if self._resting and self._resting[0].place == os.getcwd():
             return self._resting.pop()
         _close(self._resting)
-        return Crew(self._limits)
+        return Crew(self.jobs, self._limits)
 
     def _done(self, crew: Crew, function: Callable, line: Line) -> Iterator[Outcome]:
         suspects = deque[Item]()
@@ -109,10 +109,10 @@ class Local:
                 yield from self._until_done(crew, suspects)
                 yield from self._again(function, crew, suspects)
                 continue
-            while crew.busy < self.jobs and not line.ended and (item := line.take()):
+            while crew.busy < crew.size and not line.ended and (item := line.take()):
                 crew.give(function, item)
             if crew.busy:  # with room for more, a look will do: the next task may be there
-                answers = crew.answers(wait=line.ended or crew.busy == self.jobs)
+                answers = crew.answers(wait=line.ended or crew.busy == crew.size)
                 yield from _values(answers, suspects)
 
     @staticmethod

@@ -161,15 +161,21 @@ class _Worker:
 
 
 class Crew:
-    """Processes that are started when there is a task for them, and live until `close`."""
+    """At most `size` processes, started when there is a task for them. They live until `close`, or a `with` ends."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, size: int, limits: Limits) -> None:
+        self.size, self._limits = size, limits
         self.place = os.getcwd()  # where they work
-        self._limits = limits
         self._all: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}  # by pipe
         self._stillborn = 0
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End them all, those at once that have a task in hand."""
@@ -187,7 +193,7 @@ class Crew:
         return len(self._busy)
 
     def give(self, function: Callable[[Any], Any], item: Item) -> None:
-        """Have a task done, by a process that has nothing to do, or a new one."""
+        """Have a task done, by a process that has nothing to do, or a new one; not more tasks at once than `size`."""
         said = ForkingPickler.dumps((function, item[1], self._limits))
         while True:
             worker = self._idle.pop() if self._idle else self._hired()

@@ -10,7 +10,6 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -69,7 +68,7 @@ def test_many_deaths_leave_no_open_file(tasks: ModuleType) -> None:
 
 
 def test_one_that_dies_while_it_has_nothing_to_do_costs_no_task(tasks: ModuleType) -> None:
-    with closing(Crew(Limits())) as crew:
+    with Crew(2, Limits()) as crew:
         pids = []
         for n in range(4):
             crew.give(tasks.own_pid, (n, None))
@@ -83,7 +82,7 @@ def test_one_that_dies_while_it_has_nothing_to_do_costs_no_task(tasks: ModuleTyp
 
 
 def test_one_that_dies_while_it_tells_a_large_answer_is_a_death(tasks: ModuleType) -> None:
-    with closing(Crew(Limits())) as crew:
+    with Crew(2, Limits()) as crew:
         crew.give(tasks.killed_while_it_tells, (0, 50_000_000))
         assert not crew.answers(wait=False)
         process = next(iter(crew._all)).process
@@ -95,7 +94,7 @@ def test_one_that_dies_while_it_tells_a_large_answer_is_a_death(tasks: ModuleTyp
 
 
 def test_one_that_is_killed_before_it_begins_costs_no_task(tasks: ModuleType) -> None:
-    with closing(Crew(Limits())) as crew:
+    with Crew(2, Limits()) as crew:
         for n in range(2):
             crew.give(tasks.square, (n, n + 2))
         for worker in list(crew._all):
