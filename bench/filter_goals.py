@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
+NOT_MEASURED = "not measured"
+
 
 class Goal(NamedTuple):
     """One goal: the part that measures it, what is measured, what is asked for, what was reached."""
@@ -40,10 +42,21 @@ def none(part: str, what: str, reached: int) -> Goal:
     return Goal(part, what, "0", f"{reached}", not reached)
 
 
+def not_measured(part: str, what: str, wanted: str) -> Goal:
+    """What can't be measured here."""
+    return Goal(part, what, wanted, NOT_MEASURED, True)
+
+
 def table(goals: Iterable[Goal]) -> None:
     """Each goal beside what was reached."""
     rows = [("", "goal", "asked for", "reached", "")]
-    rows += [(*goal[:4], "holds" if goal.holds else "MISSED") for goal in goals]
+    rows += [(*goal[:4], _verdict(goal)) for goal in goals]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for row in rows:
         say("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _verdict(goal: Goal) -> str:
+    if goal.reached == NOT_MEASURED:
+        return ""
+    return "holds" if goal.holds else "MISSED"

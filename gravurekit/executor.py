@@ -8,6 +8,7 @@ function itself are no deaths: they are raised in the caller.
 """
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,24 +83,45 @@ class Line(Generic[Task]):
 
 
 class Local:
-    """`jobs` spawned processes."""
+    """`jobs` spawned processes. They stay for the next `map`, until they are no longer needed for a while, or this
+    executor is let go of; what is started is never left to itself."""
 
     def __init__(self, jobs: int, limits: Limits = Limits()) -> None:
+        if jobs < 1:
+            raise ValueError("jobs must be 1 at least")
         self.jobs, self._limits = jobs, limits
+        self._resting: list[Crew] = []  # one, or none while it is at work
+        weakref.finalize(self, _close, self._resting)
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task | None]) -> Iterator[Outcome[Result]]:
-        line, suspects = Line(tasks), deque[Item]()
-        with Crew(self.jobs, self._limits) as crew:
-            while crew.busy or suspects or not line.ended:
-                if suspects:  # what is in hand ends first, so that it has the memory for itself
-                    yield from self._until_done(crew, suspects)
-                    yield from self._again(function, crew, suspects)
-                    continue
-                while crew.busy < self.jobs and not line.ended and (item := line.take()):
-                    crew.give(function, item)
-                if crew.busy:  # with room for more, a look will do: the next task may be there
-                    answers = crew.answers(wait=line.ended or crew.busy == self.jobs)
-                    yield from _values(answers, suspects)
+        crew = self._rested()
+        try:
+            yield from self._done(crew, function, Line(tasks))
+        except BaseException:  # also of whoever stops listening
+            crew.close()
+            raise
+        _close(self._resting)  # that of a map which went on meanwhile: one is enough
+        self._resting.append(crew)
+
+    def _rested(self) -> Crew:
+        """The processes of the last `map`, unless they work in another folder than we do by now."""
+        if self._resting and self._resting[0].place == os.getcwd():
+            return self._resting.pop()
+        _close(self._resting)
+        return Crew(self.jobs, self._limits)
+
+    def _done(self, crew: Crew, function: Callable, line: Line) -> Iterator[Outcome]:
+        suspects = deque[Item]()
+        while crew.busy or suspects or not line.ended:
+            if suspects:  # what is in hand ends first, so that it has the memory for itself
+                yield from self._until_done(crew, suspects)
+                yield from self._again(function, crew, suspects)
+                continue
+            while crew.busy < crew.size and not line.ended and (item := line.take()):
+                crew.give(function, item)
+            if crew.busy:  # with room for more, a look will do: the next task may be there
+                answers = crew.answers(wait=line.ended or crew.busy == crew.size)
+                yield from _values(answers, suspects)
 
     @staticmethod
     def _until_done(crew: Crew, suspects: deque[Item]) -> Iterator[Outcome]:
@@ -108,8 +130,9 @@ class Local:
 
     @staticmethod
     def _again(function: Callable, crew: Crew, suspects: deque[Item]) -> Iterator[Outcome]:
-        """Tasks that ended their process, each once more, with nothing beside it."""
+        """Tasks that ended their process, each once more, in a new one, with nothing beside it."""
         while suspects:
+            crew.dismiss()
             crew.give(function, suspects.popleft())
             (answer,) = crew.answers(wait=True)
             yield _outcome(answer)
@@ -121,6 +144,11 @@ class Local:
 
     def here(self) -> "Executor":
         return self
+
+
+def _close(crews: list[Crew]) -> None:
+    while crews:
+        crews.pop().close()
 
 
 def _values(answers: Iterable[Answer], suspects: deque[Item]) -> Iterator[Outcome]:
@@ -139,5 +167,10 @@ def _outcome(answer: Answer) -> Outcome:
 
 
 def make_executor(name: str, jobs: int, limits: Limits = Limits()) -> Executor:
-    """`serial`, or `local` with `jobs` processes (0: one for each core)."""
-    return Serial() if name == "serial" else Local(jobs or os.cpu_count() or 1, limits)
+    """`serial`, or `local` with `jobs` processes (0: one for each core that we may use)."""
+    return Serial() if name == "serial" else Local(jobs or cores(), limits)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

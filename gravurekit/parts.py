@@ -17,6 +17,7 @@ from gravurekit.executor import Executor
 from gravurekit.progress import Watch
 
 TASK_SIZE = 64
+LEAST_TASKS = 32  # of which few pictures make smaller ones: many cores have work, and none waits long for the last
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def run(
 ) -> list[str]:  # fmt: skip
     """The lines of all parts, in the order of the items. `name` tells apart the passes of one stage; `size`: items of a
     task, fewer than TASK_SIZE where each takes long."""
-    size = size or TASK_SIZE
+    size = size or max(1, min(TASK_SIZE, -(-len(items) // LEAST_TASKS)))
     folder = out / "parts" / name
     _begin(folder, plan_digest)
     stems = [folder / f"{n:05d}" for n in range((len(items) + size - 1) // size)]

@@ -4,6 +4,8 @@ Each has a pipe of its own, so that one which dies in the middle of a word, howe
 task is known, and so is why. Never forked: OpenCV's and torch's threads don't survive a fork.
 """
 
+import fcntl
+import math
 import multiprocessing
 import os
 import pickle
@@ -15,10 +17,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from multiprocessing import connection
+from dataclasses import dataclass
+from multiprocessing import connection, resource_tracker
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
+
+from gravurekit.errors import GravurekitError
 
 ONE_THREAD = ("OPENCV_FOR_THREADS_NUM", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 # glibc gives large arrays back to the system and fetches them anew; workers, which draw one picture after the other,
@@ -26,9 +31,11 @@ ONE_THREAD = ("OPENCV_FOR_THREADS_NUM", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS
 KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(1 << 29), "MALLOC_MMAP_THRESHOLD_": str(1 << 26)}
 SURROUNDINGS = dict.fromkeys(ONE_THREAD, "1") | KEEP_MEMORY  # of a worker: the pool is the parallelism
 
-TOO_LARGE = 86  # exit code of a process that took too much memory
-LOOK = 0.05  # seconds between two looks at the memory that is taken
+TOO_LARGE, TOO_LATE = 86, 87  # exit codes of a process that took too much memory, or too long
+LOOK = 0.05  # seconds between two looks at what is taken
 PATIENCE = 5.0  # seconds for a process that died to be gone
+REST = 30.0  # seconds for which a process waits for another task, until it leaves with the memory that it keeps
+STILLBORN = 5  # processes that end before they begin, one after the other, until it is believed that none ever will
 
 Item = tuple[int, Any]  # a task with its number
 
@@ -45,51 +52,76 @@ class Limits:
 
     def why(self, exit_code: int | None) -> str:
         """Why a process ended that had a task in hand, as the end of "drawing it …"."""
-        if exit_code == -signal.SIGALRM:
+        if self.are_over_time(exit_code):
             return f"took longer than {self.seconds:g} s"
-        if exit_code == TOO_LARGE:
+        if self.megabytes and exit_code == TOO_LARGE:
             return f"needed more than {self.megabytes:,} MB of memory"
         return "killed the process"
+
+    def are_over_time(self, exit_code: int | None) -> bool:
+        """Whether a process ended because its task took too long."""
+        return bool(self.seconds) and exit_code in (-signal.SIGALRM, TOO_LATE)
+
+    def are_over_memory(self, process: int | str = "self") -> bool:
+        """Whether a process has more memory than its task may take."""
+        return bool(self.megabytes) and resident(process) > self.megabytes * 1_000_000
+
+
+NONE = Limits()
 
 
 class _Guard:
     """Ends this process when its task takes more than it may."""
 
     def __init__(self) -> None:
-        self.megabytes = 0  # while a task is in hand
+        self._limits, self._until = NONE, math.inf  # of the task in hand
+        self._looking = threading.Lock()
         self._watching = False
 
     @contextmanager
     def over(self, limits: Limits) -> Iterator[None]:
-        """While a task is done. The system's own alarm ends the process, also in the middle of a library's call."""
-        if limits.megabytes and not self._watching:
+        """While a task is done. The system's own alarm ends the process, also in the middle of a library's call; a
+        thread does if there can't be one, or the task took it for its own use."""
+        if limits == NONE:
+            yield
+            return
+        if not self._watching:
             self._watching = True
             threading.Thread(target=self._watch, daemon=True).start()
-        if limits.seconds:
+        with suppress(ValueError):  # another than the main thread: no alarm
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, limits.seconds)
-        self.megabytes = limits.megabytes
+        self._set(limits, time.monotonic() + limits.seconds if limits.seconds else math.inf)
         try:
             yield
         finally:  # what it returns is on its way, and to be cut off by nothing
-            self.megabytes = 0
-            if limits.seconds:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            self._set(NONE, math.inf)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _set(self, limits: Limits, until: float) -> None:
+        with self._looking:
+            self._limits, self._until = limits, until
 
     def _watch(self) -> None:
         while True:
-            if self.megabytes and resident() > self.megabytes * 1_000_000:
-                os._exit(TOO_LARGE)
+            with self._looking:
+                if self._limits.are_over_memory():
+                    os._exit(TOO_LARGE)
+                if time.monotonic() > self._until + LOOK:  # the alarm comes first, if it comes
+                    os._exit(TOO_LATE)
             time.sleep(LOOK)
 
 
 _GUARD = _Guard()
 
 
-def resident() -> int:
-    """Bytes of memory that this process has; on systems that don't tell, the most it ever had."""
+def resident(process: int | str = "self") -> int:
+    """Bytes of memory that a process has; on systems that don't tell, the most that this one ever had, and of others
+    nothing."""
     with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+    if process != "self":
+        return 0
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
@@ -115,33 +147,45 @@ class Answer:
     late: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
-    """A process, our end of its pipe, and the task that it has in hand."""
+    """A process, our end of its pipe, and the task that it has in hand. `begun`: it has told that it waits for tasks;
+    `too_large`: it was ended for that."""
 
     process: Any
     pipe: Any
-    item: Item = field(default=(-1, None))
+    function: Any = None
+    item: Item = (-1, None)
+    begun: bool = False
+    too_large: bool = False
 
 
 class Crew:
-    """At most `size` processes, started when there is a task for them. Used in a `with`: none outlives it."""
+    """At most `size` processes, started when there is a task for them. They live until `close`, or a `with` ends."""
 
     def __init__(self, size: int, limits: Limits) -> None:
         self.size, self._limits = size, limits
+        self.place = os.getcwd()  # where they work
+        self._all: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}  # by pipe
+        self._stillborn = 0
 
     def __enter__(self) -> "Crew":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for worker in [*self._idle, *self._busy.values()]:
-            worker.pipe.close()  # one that waits for a task leaves now
-            if kind is not None or worker.pipe in self._busy:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End them all, those at once that have a task in hand."""
+        for worker in self._all:
+            if worker not in self._idle:
                 worker.process.kill()
-        for worker in [*self._idle, *self._busy.values()]:
-            worker.process.join()
+            worker.pipe.close()  # one that waits for a task leaves now
+        for worker in list(self._all):
+            self._bury(worker)
+        self._idle.clear()
 
     @property
     def busy(self) -> int:
@@ -149,39 +193,107 @@ class Crew:
         return len(self._busy)
 
     def give(self, function: Callable[[Any], Any], item: Item) -> None:
-        """Have a task done; not more than there are processes."""
-        worker = self._idle.pop() if self._idle else self._hired()
-        worker.item = item
-        self._busy[worker.pipe] = worker
-        with suppress(OSError):  # it has died just now, which `answers` tells
-            worker.pipe.send((function, item[1], self._limits))
+        """Have a task done, by a process that has nothing to do, or a new one; not more tasks at once than `size`."""
+        said = ForkingPickler.dumps((function, item[1], self._limits))
+        while True:
+            worker = self._idle.pop() if self._idle else self._hired()
+            worker.function, worker.item = function, item
+            self._busy[worker.pipe] = worker
+            try:
+                worker.pipe.send_bytes(said)
+                return
+            except OSError:
+                if not worker.begun:  # `answers` hears of it
+                    return
+                self._bury(worker)  # it left, or died, while it had nothing to do: no fault of this task
+
+    def dismiss(self) -> None:
+        """Let those go that have nothing to do, with the memory that they keep."""
+        for worker in self._idle:
+            worker.pipe.close()
+        for worker in self._idle:
+            self._bury(worker)
+        self._idle.clear()
 
     def answers(self, wait: bool) -> Sequence[Answer]:
         """What came of tasks in the meantime, in the order of their numbers; with `wait` there is one at least."""
-        ready = connection.wait(list(self._busy), timeout=None if wait else 0)
-        return sorted((self._answer_of(self._busy.pop(pipe)) for pipe in ready), key=lambda answer: answer.item[0])
+        found: list[Answer] = []
+        while not found:
+            heard = [self._heard(self._busy[pipe]) for pipe in self._ready(wait)]
+            found = [answer for answer in heard if answer is not None]
+            if not wait:
+                break
+        return sorted(found, key=lambda answer: answer.item[0])
 
-    def _answer_of(self, worker: _Worker) -> Answer:
+    def _ready(self, wait: bool) -> Sequence[Any]:
+        """The pipes that have something to say. Meanwhile ends processes that are too large and don't see it
+        themselves, since a library's call doesn't let them look."""
+        look = (LOOK if self._limits.megabytes else None) if wait else 0
+        while not (ready := connection.wait(list(self._busy), look)) and wait:
+            for worker in self._busy.values():
+                if self._limits.are_over_memory(worker.process.pid):
+                    worker.too_large = True
+                    worker.process.kill()
+        return ready
+
+    def _heard(self, worker: _Worker) -> Answer | None:
+        """What came of a task; None if its process has only begun."""
         try:
-            value, error = worker.pipe.recv()
-        except (EOFError, OSError, pickle.UnpicklingError):  # it died, maybe in the middle of its answer
-            worker.pipe.close()
-            worker.process.join(PATIENCE)
-            worker.process.kill()
-            worker.process.join()
-            code = worker.process.exitcode
-            return Answer(worker.item, lost=self._limits.why(code), late=code == -signal.SIGALRM)
+            said = worker.pipe.recv_bytes()
+        except (EOFError, OSError):  # it died, maybe in the middle of its answer
+            return self._ended(worker)
+        if not worker.begun:
+            worker.begun, self._stillborn = True, 0
+            return None
+        try:
+            value, error = pickle.loads(said)
+        except Exception as fault:  # noqa: BLE001 (a result of others may fail in any way)
+            value, error = None, RuntimeError(f"what came of a task can't be read: {fault!r}")
+        del self._busy[worker.pipe]
+        item, worker.item = worker.item, (-1, None)
         self._idle.append(worker)
-        return Answer(worker.item, value, error)
+        return Answer(item, value, error)
+
+    def _ended(self, worker: _Worker) -> Answer | None:
+        """A process is no more: why its task is lost; None if it never began, and another has its task now."""
+        code = self._bury(worker)
+        if worker.begun:
+            code = TOO_LARGE if worker.too_large else code
+            return Answer(worker.item, lost=self._limits.why(code), late=self._limits.are_over_time(code))
+        self._stillborn += 1
+        if self._stillborn == STILLBORN:
+            raise GravurekitError(
+                f"{STILLBORN} worker processes ended before they began (exit code {code}); if they said why, it stands "
+                "above. A script that starts work must do so below `if __name__ == '__main__':`; `--executor serial` "
+                "works without processes"
+            )
+        self.give(worker.function, worker.item)
+        return None
+
+    def _bury(self, worker: _Worker) -> int | None:
+        """See to it that a process is gone, and forget it; its exit code."""
+        self._busy.pop(worker.pipe, None)
+        worker.pipe.close()
+        until = time.monotonic() + PATIENCE
+        while worker.process.is_alive() and time.monotonic() < until:  # a `join` may wait for ever in spite of a limit
+            time.sleep(0.001)
+        worker.process.kill()
+        worker.process.join()
+        code: int | None = worker.process.exitcode
+        self._all.discard(worker)
+        return code
 
     def _hired(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with _surroundings():
+        resource_tracker.ensure_running()  # which lets Ctrl-C through when it starts
+        with _surroundings(), _undisturbed():
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), daemon=True)
             process.start()
-        theirs.close()  # so that its end is the end of the pipe
-        return _Worker(process, ours)
+            theirs.close()  # so that its end is the end of the pipe
+            worker = _Worker(process, ours)
+            self._all.add(worker)
+        return worker
 
 
 @contextmanager
@@ -200,30 +312,49 @@ def _surroundings() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C comes when this is over, also one that another thread took note of: a process that is half started would
+    be known to nobody."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[tuple[Any, ...]] = []
+    signal.signal(signal.SIGINT, lambda *what: came.append(what))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
+
+
 def _work(pipe: Any) -> None:
-    """What a process does: one task after the other, until nobody has more."""
+    """What a process does: one task after the other, until nobody has more, or hasn't for a while."""
     # Ctrl-C reaches the whole process group; the parent alone decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGALRM})
+    _end_with_the_parent()
     with suppress(EOFError, ConnectionError):  # nobody has more, or wants to hear of it
-        while True:
-            answer = _answered(pipe)
-            try:
-                pipe.send(answer)
-            except (pickle.PicklingError, TypeError, AttributeError) as error:
-                pipe.send((None, RuntimeError(f"what came of a task can't be handed over: {error!r}")))
+        pipe.send_bytes(b"begun")
+        while pipe.poll(REST):
+            pipe.send_bytes(_packed(*_answered(pipe)))
+
+
+def _packed(value: Any, error: BaseException | None) -> Any:
+    """An answer as it travels; one that can't is an error."""
+    try:
+        return ForkingPickler.dumps((value, error))
+    except Exception as fault:  # noqa: BLE001 (a result of others may fail in any way)
+        return ForkingPickler.dumps((None, RuntimeError(f"what came of a task can't be handed over: {fault!r}")))
 
 
 def _answered(pipe: Any) -> tuple[Any, BaseException | None]:
     """Value and error of the next task. Raises EOFError and ConnectionError if there is nobody to give one."""
+    said = pipe.recv_bytes()
     try:
-        function, task, limits = pipe.recv()
-    except (EOFError, ConnectionError):
-        raise
-    except Exception as error:  # noqa: BLE001 (the function isn't to be found here, say)
-        return None, told(error)
-    try:
+        function, task, limits = pickle.loads(said)
         return guarded(function, task, limits), None
     except BaseException as error:  # noqa: BLE001 (it is the caller's, who gets it)
         return None, told(error)
@@ -241,7 +372,18 @@ def told(error: BaseException) -> BaseException:
 
 
 def _end_with_the_parent() -> None:
+    """Leave no orphan behind when the parent is killed: the system ends this process, also in the middle of a library's
+    call; where it can't, a thread does."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # the parent was killed: leave no orphan behind
+    if parent is None:
+        return
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    if sys.platform == "linux":  # a pipe that only the parent holds open
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, os.O_ASYNC)
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)

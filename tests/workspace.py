@@ -1,6 +1,7 @@
 """Running the command line in the tests' own process, and quickly made pictures."""
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -49,6 +50,19 @@ def until(condition: Callable[[], object], within: float = 60.0) -> bool:
             return False
         threading.Event().wait(0.002)
     return True
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be noticed doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not Path("/proc/self").exists()
 
 
 def copied(made: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -227,7 +227,7 @@ def _styled(item: Record, before: Record) -> Record:
 
 def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executor, watch: Watch) -> list[Record]:
     """A Record of each drawing, or of why there is none."""
-    size = parts.TASK_SIZE
+    size: int | None = None
     if waiting:
         _prepare(job, watch)
     if waiting and len(job.knobs) > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from typer.testing import Result
-from workspace import KEYWORDS, digests
+from workspace import KEYWORDS, digests, patchwork
 
 from gravurekit import folder, metadata, receipt, shards
 from gravurekit.sample.engine import Engine
@@ -124,14 +124,22 @@ def test_a_lost_picture_is_fetched_again_alone(gravurekit: Callable[..., Result]
 
 
 @pytest.mark.slow
-def test_serial_and_local_write_the_same_bytes(world: Path, gravurekit: Callable[..., Result], tmp_path: Path) -> None:
-    for out, executor in (("one", ("--executor", "serial")), ("two", ("--executor", "local", "--jobs", "2"))):
-        gravurekit("filter", str(world / "raw"), f"{out}/clean", *executor)
-        draw = ("--short-side", "96", "--style", "cartoon", "--variants", "2")
-        gravurekit("stylize", f"{out}/clean", f"{out}/styled", *draw, *executor)
-        gravurekit("shard", f"{out}/styled", f"{out}/shards", "--size", "64", *executor)
-    assert digests(tmp_path / "one") == digests(tmp_path / "two")
-    assert len(digests(tmp_path / "one")) > 50
+def test_serial_and_local_write_the_same_bytes(gravurekit: Callable[..., Result], tmp_path: Path) -> None:
+    """All four stages that work in tasks, several tasks each, whoever does them."""
+    patchwork(tmp_path / "photos", 70)
+    (tmp_path / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    draw = ("--short-side", "64", "--style", "cartoon", "--variants", "2")
+    found = []
+    for way in (("--executor", "serial"), ("--jobs", "1"), ("--jobs", "2"), ("--jobs", "3")):
+        out = f"of {' '.join(way)}"
+        gravurekit("crawl", "kaftan", "--source", "sample", "--source", "folder:photos", "--out", f"{out}/raw", *way)
+        gravurekit("filter", f"{out}/raw", f"{out}/clean", "--skip", "too_small", "--relevance", "none", *way)
+        gravurekit("stylize", f"{out}/clean", f"{out}/styled", *draw, *way)
+        gravurekit("shard", f"{out}/styled", f"{out}/shards", "--size", "32", "--samples-per-shard", "50", *way)
+        found.append(digests(tmp_path / out, but=("journal.jsonl",)))  # which tells what came when
+    assert len(found[0]) > 600
+    for other in found[1:]:
+        assert other == found[0]
 
 
 def test_a_picture_found_under_two_labels_has_both(gravurekit: Callable[..., Result], tmp_path: Path) -> None:

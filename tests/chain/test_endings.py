@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from training import NARROW
-from workspace import digests, patchwork, run_here, until
+from workspace import digests, is_alive, patchwork, run_here, until
 
 from gravurekit import folder, metadata, receipt
 
@@ -144,19 +144,6 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_no_worker(tmp_path: Path) -> No
     assert process.returncode == 130 and "ended at once" in said and "Traceback" not in said
     worker = int((tmp_path / "pid").read_text())
     assert until(lambda: not is_alive(worker))
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits to be noticed doesn't."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return not Path("/proc/self").exists()
 
 
 # ---- a disk that is full, or read-only ---------------------------------------------------------------

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from gravurekit import parts
-from gravurekit.executor import Executor, Local, Serial
+from gravurekit.executor import Executor, Local, Serial, make_executor
 from gravurekit.progress import SILENT, Silent
 
 
 @pytest.fixture
-def run(tmp_path: Path, tasks: ModuleType) -> Callable[..., list[str]]:
+def run(tmp_path: Path, tasks: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """`run(items, …)` with output in `out/` and a note of each call in `calls/`."""
     (tmp_path / "calls").mkdir()
+    monkeypatch.setattr(parts, "LEAST_TASKS", 1)
 
     def ran(
         items: list[str],
@@ -42,10 +43,19 @@ def names(count: int) -> list[str]:
     return [f"item {n} ı" for n in range(count)]
 
 
-@pytest.mark.parametrize("executor", [Serial(), Local(2)], ids=["serial", "local"])
-def test_lines_come_in_the_order_of_the_items(executor: Executor, run: Callable, tmp_path: Path) -> None:
-    assert run(names(130), executor) == [f"{name}!" for name in names(130)]
+@pytest.mark.parametrize("name", ["serial", "local"])
+def test_lines_come_in_the_order_of_the_items(name: str, run: Callable, tmp_path: Path) -> None:
+    assert run(names(130), make_executor(name, 2)) == [f"{name}!" for name in names(130)]
     assert called(tmp_path) == ["00000", "00001", "00002"]
+
+
+@pytest.mark.parametrize(("count", "parts_made"), [(1, 1), (20, 20), (33, 17), (2048, 32), (2049, 33), (6400, 100)])
+def test_few_items_make_small_tasks(
+    count: int, parts_made: int, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "LEAST_TASKS", 32)
+    assert run(names(count)) == [f"{name}!" for name in names(count)]
+    assert len(called(tmp_path)) == parts_made
 
 
 def test_no_items_give_no_lines(run: Callable) -> None:
