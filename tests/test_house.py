@@ -22,7 +22,7 @@ FLOORS = [
     ["errors", "progress"],
     ["settings", "record", "licenses", "robots", "words", "kernels", "workers"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
-    ["images", "metadata", "web", "parts", "sight", "rows", "tombstones"],
+    ["images", "metadata", "web", "parts", "sight", "joining", "rows", "tombstones"],
     ["cluster", "foreign", "layers", "quality", "toning", "relevance", "alignment", "edits", "edges"],
     ["audit", "paper"],
     ["folder"],
