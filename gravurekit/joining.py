@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +34,7 @@ OWN = {
 
 
 def package() -> ModuleType:
+    """Ray. Raises MissingExtra where it isn't installed."""
     try:
         import ray
     except ImportError:
@@ -59,6 +60,7 @@ def join(address: str, jobs: int) -> ModuleType:
         cpus = jobs or os.cpu_count() or 1
         with _surroundings({**OWN, "RAY_AUTH_TOKEN": TOKEN, "PYTHONPATH": os.pathsep.join(sys.path)}):
             _kept(lambda: _start(ray, cpus), "a cluster on this machine")
+    ray._private.worker._worker_logs_enabled = False  # else it prints what becomes of nodes, and to stdout
     _joined.append(wanted)
     return ray
 
@@ -77,7 +79,9 @@ def leave() -> None:
     if not _joined or ray is None:
         return
     address, _ = _joined.pop()
-    logs = None if address else Path(ray._private.worker._global_node.get_session_dir_path())
+    logs = None
+    with suppress(AttributeError):  # not for others to ask
+        logs = None if address else Path(ray._private.worker._global_node.get_session_dir_path())
     ray.shutdown(wait_for_processes=True)
     if logs is not None:
         storage.remove(logs)

@@ -20,7 +20,8 @@ from gravurekit import __version__, storage
 TOKEN = f".seen{storage.ASIDE}"
 PACKAGES = ("numpy", "opencv-python-headless", "pillow", "scipy", "numba")  # pixels depend on them
 LARGE = 256  # so many files of a folder are looked at, of the others the names
-PATIENCE = 10.0  # seconds that a network's file system may take to show what is new
+PATIENCE = 5.0  # seconds that a network's file system may take to show a new file
+STALE = 70.0  # and those that NFS may believe an old list of a folder, by default
 LOOK = 0.2
 
 
@@ -87,14 +88,16 @@ def versions() -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def faults(sign: Sign, patience: float = PATIENCE) -> list[str]:
+def faults(sign: Sign, patience: float = PATIENCE, stale: float = STALE) -> list[str]:
     """What this machine doesn't see as it should, as ends of "it …"; waits a while for it."""
     here = dict(versions())
-    found = [
-        f"has {name} {here.get(name, 'not at all')}, here it is {v}" for name, v in sign.versions if here.get(name) != v
-    ]
-    deadline = time.monotonic() + patience
-    while (unseen := list(_unseen(sign))) and time.monotonic() < deadline:
+    found = [f"has {name} {here.get(name, 'not at all')}, here it is {v}" for name, v in sign.versions
+             if here.get(name) != v]  # fmt: skip
+    began = time.monotonic()
+    while unseen := list(_unseen(sign)):
+        shared = sign.out is None or read_token(sign.out) == sign.token  # so what is wrong with the sources may be old
+        if time.monotonic() - began >= (stale if shared else patience):
+            break
         time.sleep(LOOK)
     return found + unseen
 

@@ -112,17 +112,24 @@ class Nodes:
         return self._run([f"--address={self.address}", "--num-cpus=1"], inside, {"PYTHONPATH": path})
 
     def _run(self, words: Sequence[str], inside: Sequence[str], further: Mapping[str, str]) -> subprocess.Popen:
-        said = self.folder / f"node {len(self.processes)}"
         common = ["--node-ip-address=127.0.0.1", "--object-store-memory=100000000", "--block", "--disable-usage-stats"]
         command = [*inside, sys.executable, "-m", "ray.scripts.scripts", "start", *words, *common]
-        with said.open("w") as file:
-            process = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, env=self.environment(**further)
-            )
-        self.processes.append(process)
-        started = until(lambda: process.poll() is not None or "Ray runtime started" in said.read_text())
-        assert started and process.poll() is None, said.read_text()
-        return process
+        said = self.folder / f"node {len(self.processes)}"
+        for _ in range(3):  # on a machine that has much to do some of Ray's processes give up waiting for one another
+            with said.open("w") as file:
+                process = subprocess.Popen(
+                    command,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=self.environment(**further),
+                )
+            self.processes.append(process)
+            until(lambda p=process: p.poll() is not None or "Ray runtime started" in said.read_text())  # type: ignore[misc]
+            if process.poll() is None:
+                return process
+            self.kill(process)
+        raise AssertionError(said.read_text())
 
     def kill(self, process: subprocess.Popen) -> None:
         """All that runs on a node is killed at once, as when its power fails."""
