@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -380,3 +381,14 @@ def test_a_machine_with_other_packages_is_told(tmp_path: Path, monkeypatch: pyte
     sign = sight.sign_of(None, [])
     monkeypatch.setattr(sight, "versions", lambda: (("gravurekit", "0.0.1"),))
     assert any("has gravurekit 0.0.1, here it is" in fault for fault in sight.faults(sign))
+
+
+def test_the_clusters_of_the_docs_are_rays() -> None:
+    import yaml
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    text = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        validate_config(prepare_config(yaml.safe_load(block)))
