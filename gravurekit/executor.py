@@ -82,6 +82,12 @@ class Line(Generic[Task]):
         return self._count - 1, task
 
 
+def refuse_in_one_process(path: Path) -> None:
+    """Raises UsageError for a folder that other processes couldn't see."""
+    if objects.in_one_process(path):
+        raise UsageError(f"{objects.url_of(path)} lives in one process: add --executor serial")
+
+
 class Local:
     """`jobs` spawned processes. They stay for the next `map`, until they are no longer needed for a while, or this
     executor is let go of; what is started is never left to itself."""
@@ -139,8 +145,7 @@ class Local:
 
     def reach(self, out: Path | None, sources: Sequence[Path]) -> None:
         for path in (*sources, *([] if out is None else [out])):
-            if objects.in_one_process(path):
-                raise UsageError(f"{objects.url_of(path)} lives in one process: add --executor serial")
+            refuse_in_one_process(path)
 
     def here(self) -> "Executor":
         return self

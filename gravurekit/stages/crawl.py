@@ -139,6 +139,7 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     with folder.opened(job.out, "crawl", state.reasons, watch, adding=True):
+        executor.reach(job.out, ())
         forgotten = tombstones.read(job.forgotten)
         before = _before(job.out, forgotten)
         for name in audit.changed_or_missing(job.out, before.kept):

@@ -345,7 +345,7 @@ def move(source: Path, target: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file or a whole folder, if it is there."""
-    if (url := objects.key_of(path)) and not path.name.endswith(ASIDE):
+    if url := objects.key_of(path):
         if path.is_dir() or not (path.suffix or path.name.startswith(".")):
             objects.remove_below(url)
         else:
