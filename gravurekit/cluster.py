@@ -20,7 +20,7 @@ from typing import Any
 
 from gravurekit import sight
 from gravurekit.errors import GravurekitError, UsageError
-from gravurekit.executor import Executor, Line, Local, Outcome, Result, Task, refuse_in_one_process
+from gravurekit.executor import Executor, Line, Local, Outcome, Result, Task, cores, refuse_in_one_process
 from gravurekit.joining import join
 from gravurekit.sight import Sign
 from gravurekit.workers import Answer, Crew, Item, Limits
@@ -261,7 +261,7 @@ class Ray:
         self._sign = sign
 
     def here(self) -> Executor:
-        return Local(self.jobs or os.cpu_count() or 1, self._limits)
+        return Local(self.jobs or cores(), self._limits)
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
