@@ -20,7 +20,7 @@ from gravurekit.errors import MissingExtra, UsageError
 
 KNOCK = 5.0  # seconds in which the head of a cluster opens its door
 ANSWER = 15.0  # seconds in which a cluster says whether we may join it
-JOIN = 60.0  # seconds in which we have joined it, or started one
+JOIN = 120.0  # seconds in which we have joined it, or started one
 TOKEN = secrets.token_hex(32)  # of clusters of our own: who else is on this machine can't run anything on them
 STORE = 500_000_000  # bytes of results that wait in memory, on this machine; more of them wait on the disk
 

@@ -54,6 +54,7 @@ def write(source: Path, out: Path, settings: Settings, executor: Executor, watch
     dropped.sort(key=lambda group: -group.count)
     chosen = [item for group in [*kept, *dropped] for item in group.chosen]
     files = dict.fromkeys(file for item in chosen for _, file in content.shots(item) if file.path)
+    executor.reach(None, [source])
     thumbs = _thumbnails(list(files), settings.thumb, executor, watch)
     places = _fill([*kept, *dropped], content, thumbs)
     page = {"content": content, "kept": kept, "dropped": dropped, "places": places, "thumb": settings.thumb}

@@ -101,6 +101,7 @@ def measured(root: Path, found: Sequence[Record], executor: Executor, watch: Wat
     from gravurekit.probe import FIGURES, THUMBS, Probes
 
     watch.begin("probe", len(found))
+    executor.reach(None, [root])
     made = {}
     for outcome in executor.map(measure_picture, (str(root / item.file_name) for item in found)):
         watch.advance()

@@ -209,6 +209,7 @@ def _limits(knobs: Knobs, name: str) -> tuple[float, float]:
 
 
 def _costs(executor: Executor, trials: Sequence[_Trial], goal: _Goal) -> Iterator[tuple[int, float]]:
+    executor.reach(None, sorted({file.parent for trial in trials for _, file in trial.pictures}))
     for outcome in executor.map(_draw, trials):
         if outcome.value is not None:
             yield outcome.index, goal.cost(outcome.value)

@@ -309,6 +309,9 @@ class Deadly:
             died = any(Path(file.path).name in self.poison for file in task[1])
             yield Outcome(index, None, "killed the process") if died else Outcome(index, function(task))
 
+    def reach(self, *_: Any) -> None:
+        pass
+
 
 def test_a_picture_that_kills_its_process_costs_only_its_own_tile(tmp_path: Path) -> None:
     folder = made(tmp_path / "in", pictures(tmp_path / "in", 5))
