@@ -310,9 +310,10 @@ def test_damage_to_what_a_killed_run_left_is_told_once_and_mended(
 def test_a_file_whose_process_was_killed_is_tried_again(drawings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for want of memory, which there may be next time."""
     with monkeypatch.context() as patch:
-        patch.setattr("gravurekit.stages._shards.join_part", lambda items, context, stem: ["{}"])
+        patch.setattr("gravurekit.stages._shards.join_part", lambda *_: ['{"lost": "killed the process"}'])
         result = run_here("shard", "--size", "32", "--executor", "serial")
-    assert result.exit_code == 5 and "make room in memory, and run it again" in str(result.exception)
+    assert result.exit_code == 5
+    assert "killed the process: give it more (memory, time), and run it again" in str(result.exception)
     assert json.loads(sharded("--size", "32", "--json").stdout)["kept"] == 12
 
 
