@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from executors_tasks import lost, note, nothing
 from filter_goals import Goal, at_least, at_most, none, not_measured, say, table
 
 from gravurekit import foreign, parts
@@ -45,7 +46,6 @@ JOBS = 2
 ROUNDS = 3
 NOTHINGS, WARM = 3000, 200  # tasks that do nothing; those that aren't counted, while processes start
 KILLS, KILLED_AMONG = 20, 10_000
-LINES = 200  # of a task that may be killed: a few milliseconds
 
 
 def ray() -> Executor | None:
@@ -134,10 +134,6 @@ def at_once(photos: Path, scratch: Path, count: int, turn: int) -> float:
 
 
 # ---- overhead ------------------------------------------------------------------------------------------
-
-
-def nothing(number: int) -> int:
-    return number
 
 
 def by_ours(executor: Executor) -> Iterator[Any]:
@@ -263,18 +259,6 @@ def rounded(seconds: list[float]) -> str:
 
 
 # ---- kills ---------------------------------------------------------------------------------------------
-
-
-def note(items: list[str], _: None, stem: Path) -> list[str]:
-    """Some milliseconds of work."""
-    text = ""
-    for n in range(LINES):
-        text = hashlib.sha256(f"{text} {items} {n}".encode()).hexdigest()
-    return [f"{item} {text}" for item in items]
-
-
-def lost(item: str, why: str) -> str:
-    return f"{item} is lost: it {why}"
 
 
 class Killer(Silent):

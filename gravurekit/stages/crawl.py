@@ -139,7 +139,9 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
     if state.done:
         return state.done
     with folder.opened(job.out, "crawl", state.reasons, watch, adding=True):
-        executor.reach(job.out, ())
+        # downloads wait on this disk until they are decoded: of a folder on a store nobody else would see them
+        prover = executor.here() if objects.url_of(job.out) else executor
+        prover.reach(job.out, [])
         forgotten = tombstones.read(job.forgotten)
         before = _before(job.out, forgotten)
         for name in audit.changed_or_missing(job.out, before.kept):
@@ -148,9 +150,6 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
             take_out(job.out / JOURNAL, forgotten.has_link, forgotten.has_file)
         with closing(Journal.load(job.out / JOURNAL)) as journal:
             journal.name(job.keywords, job.sources)
-            # downloads wait on this disk until they are decoded: of a folder on a store nobody else would see them
-            prover = executor.here() if objects.url_of(job.out) else executor
-            prover.reach(job.out, [])
             harvest = _in_a_loop(_reap(job, journal, forgotten, prover, watch))
         if len(harvest.failures) == len(job.sources) and not harvest.found:
             said = "\n  ".join(f"{source}: {failure}" for source, failure in harvest.failures.items())

@@ -168,13 +168,16 @@ def test_what_is_saved_anew_is_described_anew(gravurekit: Run, tmp_path: Path) -
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, place: str, happens: Callable[[], object]) -> pytest.MonkeyPatch:
-    """Let something happen just before a part of the stage's work begins."""
+    """Let something happen just before the first part of the stage's work begins."""
     room, _, name = place.rpartition(".")
     module = importlib.import_module(f"gravurekit.stages.{room}")
     honest = getattr(module, name)
 
+    coming = [happens]
+
     def later(*arguments: Any) -> Any:
-        happens()
+        while coming:
+            coming.pop()()
         return honest(*arguments)
 
     monkeypatch.setattr(module, name, later)

@@ -312,7 +312,8 @@ def test_a_file_whose_process_was_killed_is_tried_again(drawings: Path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr("gravurekit.stages._shards.join_part", lambda *_: ['{"lost": "killed the process"}'])
         result = run_here("shard", "--size", "32", "--executor", "serial")
-    assert result.exit_code == 5 and "killed the process: give it more (memory, time)" in str(result.exception)
+    assert result.exit_code == 5
+    assert "killed the process: give it more (memory, time), and run it again" in str(result.exception)
     assert json.loads(sharded("--size", "32", "--json").stdout)["kept"] == 12
 
 
