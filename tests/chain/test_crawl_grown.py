@@ -20,6 +20,7 @@ from typer.testing import Result
 from workspace import digests, until
 
 from gravurekit import metadata, storage
+from gravurekit.errors import StorageError
 from gravurekit.keywords import Keyword
 from gravurekit.sources import Result as Found
 from gravurekit.stages import _harvest
@@ -270,7 +271,7 @@ def test_a_full_disk_at_a_proof_ends_the_crawl_and_says_so(
 
     def full(journal: Journal, entry: dict[str, Any]) -> None:
         if "file_name" in entry:
-            raise storage.StorageError("can't write it: the disk is full")
+            raise StorageError("can't write it: the disk is full")
         add(journal, entry)
 
     with monkeypatch.context() as patch:

@@ -32,6 +32,12 @@ def sums() -> ModuleType:
     return module
 
 
+def test_the_page_is_made_of_the_figures(sums: ModuleType) -> None:
+    measured = json.loads((SCRIPT.parent / "costs.json").read_text("utf-8"))
+    page = (SCRIPT.parents[1] / "docs" / "costs.md").read_text("utf-8")
+    assert sums.tables(measured, 10 * MILLION, 1.0) in page and measured["date"] in page
+
+
 def test_disk_is_bytes_times_pictures(sums: ModuleType) -> None:
     found = sums.disk(MEASURED, 10 * MILLION)
     assert [(item.folder, item.kind, item.terabytes) for item in found] == [
