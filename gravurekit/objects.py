@@ -5,10 +5,12 @@ path says which one it is of: whoever has a path knows the URL, in whichever pro
 written in one go, from a file that is whole, and is there only once it is.
 """
 
+import errno
 import os
 import re
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +23,10 @@ from gravurekit.errors import DataError, GravurekitError, MissingExtra, StorageE
 SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "memory": ""}  # and the package that each needs besides fsspec
 SCRATCH = "incoming"  # a folder of this name stays on this disk
 MIRRORS = ".gravurekit-mirrors"  # a folder of this name holds them all: MIRRORS/SCHEME/BUCKET/KEY
-URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)(.*)", re.DOTALL)  # of a Path it has but one slash
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(.*)", re.DOTALL)  # of a Path it has but one slash
+VERSION = "?versionId="  # what follows is no part of a key to the stores' libraries
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # of this disk; no store answers so
+AT_ONCE = 16  # keys that are asked for at the same time: a store takes long to answer, and has many hands
 PATIENCE = (1.0,)  # seconds before it is tried again; the stores' own libraries have tried some times by then
 
 
@@ -41,17 +46,18 @@ class Entry:
 def is_url(name: str) -> bool:
     """Whether a folder lies on an object store, by its name; also of a store that isn't known here."""
     found = URL.match(name)
-    return found is not None and (found[1] in SCHEMES or "://" in name)
+    return found is not None and (found[1].lower() in SCHEMES or "://" in name)
 
 
 def mirror_of(url: str) -> Path:
     """The folder on this disk in which that of a URL is worked on. Raises UsageError for a URL that can't be one."""
     found = URL.match(url)
-    scheme, key = (found[1], found[2].strip("/")) if found else ("", "")
+    scheme, key = (found[1].lower(), found[2].rstrip("/")) if found else ("", "")
     if scheme not in SCHEMES:
         raise UsageError(f"{url}: folders lie on a disk, or on {', '.join(f'{name}://' for name in SCHEMES)}")
     parts = PurePosixPath(key).parts
-    if not parts or ".." in parts or "//" in key or MIRRORS in parts or not key.isprintable():
+    odd = key.startswith("/") or "//" in key or VERSION in key or not key.isprintable()
+    if odd or not parts or ".." in parts or MIRRORS in parts:
         raise UsageError(f"{url} names no folder of a bucket: write {scheme}://BUCKET/FOLDER")
     if scheme != "memory" and len(parts) < 2:
         raise UsageError(f"{url} is a whole bucket: name a folder in it, {scheme}://{key}/FOLDER")
@@ -75,7 +81,8 @@ def key_of(path: Path) -> str:
 
 def shown(text: str) -> str:
     """A message with the URLs of mirrors in the place of their paths."""
-    return re.sub(rf"[^\s'\"]*/{re.escape(MIRRORS)}/([a-z0-9]+)/", r"\1://", text)
+    cache = re.escape(str(cache_folder()))  # which may hold spaces
+    return re.sub(rf"(?:{cache}|[^\s'\"]*)/{re.escape(MIRRORS)}/([a-z0-9]+)/", r"\1://", text)
 
 
 def is_bulk(path: Path) -> bool:
@@ -113,6 +120,8 @@ def cache_folder() -> Path:
 def put(file: Path, url: str) -> None:
     """Write a whole file to a key. Raises StorageError."""
     with _explained(f"can't write {url}", StorageError):
+        if not file.exists():
+            raise _cache_is_gone(f"can't write {url}")
         _again(lambda: _store(url).put_file(str(file), url))
 
 
@@ -122,6 +131,8 @@ def get(url: str, file: Path) -> bool:
         try:
             _again(lambda: _store(url).get_file(url, str(file)))
         except FileNotFoundError:
+            if not file.parent.is_dir():
+                raise _cache_is_gone(f"can't read {url}") from None
             return False
         return True
 
@@ -158,7 +169,8 @@ def listing(url: str) -> tuple[dict[str, Entry], list[str]]:
             found = _again(lambda: _store(url).ls(url, detail=True))
         except FileNotFoundError:
             return {}, []
-        own = PurePosixPath(_store(url)._strip_protocol(url)).name
+        root = _store(url)._strip_protocol(url).rstrip("/")
+        own, found = PurePosixPath(root).name, [item for item in found if item["name"] != root]  # no folder, but a key
         named = [(PurePosixPath(item["name"].rstrip("/")).name, item) for item in found]
         _refuse_odd(url, (name for name, _ in named))
         keys = [(name, item) for name, item in named if item["type"] == "file" and not _is_marker(name, own, item)]
@@ -189,13 +201,21 @@ def remove(url: str) -> None:
 def remove_below(url: str) -> None:
     """Remove all keys below a folder. Raises StorageError."""
     with _explained(f"can't remove {url}", StorageError), suppress(FileNotFoundError):
-        _again(lambda: _store(url).rm(url, recursive=True))
+        if set("*?[") & set(url):  # of which fsspec's `rm` makes a pattern, that other folders may match as well
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(lambda name: remove(f"{url}/{name}"), below(url)))
+        else:
+            _again(lambda: _store(url).rm(url, recursive=True))
 
 
 def _refuse_odd(url: str, names: Iterable[str]) -> None:
     """Raises DataError for a key that would lie elsewhere than in its mirror, or nowhere."""
     for name in names:
-        if ".." in name.split("/") or name.startswith("/") or "\0" in name or "//" in name:
+        if (
+            {".", ".."} & set(name.split("/"))
+            or name.startswith("/")
+            or any(part in name for part in ("\0", "//", VERSION))
+        ):
             raise DataError(f"{url} holds a key that no file can have, {name!a}: remove it, or name another folder")
 
 
@@ -247,6 +267,8 @@ def _again(call: Any) -> Any:
 
 
 def _may_pass(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return False
     return "credentials" not in str(error).lower() and not isinstance(error, ValueError | TypeError)
 
 
@@ -263,8 +285,15 @@ def _explained(what: str, kind: type[GravurekitError]) -> Iterator[None]:
     except FileNotFoundError as error:
         raise kind(f"{what}: no such bucket ({_brief(error)}): make it, or name another place") from error
     except Exception as error:  # noqa: BLE001 (as above)
+        if isinstance(error, OSError) and error.errno in FULL:
+            todo = f"make room in {cache_folder()}, or set GRAVUREKIT_CACHE to a folder on another disk"
+            raise StorageError(f"{what} ({error.strerror}): {todo}, and run the same command again") from error
         todo = "see to it that the store answers (address, credentials, network)"
         raise kind(f"{what} ({_brief(error)}): {todo}, and run the same command again") from error
+
+
+def _cache_is_gone(what: str) -> StorageError:
+    return StorageError(f"{what}: somebody emptied {cache_folder()} meanwhile: run the same command again")
 
 
 def _brief(error: BaseException) -> str:

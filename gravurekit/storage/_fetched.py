@@ -4,10 +4,10 @@ of which version the files in a mirror are.
 
 import hashlib
 import os
-import shutil
+import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +19,13 @@ from gravurekit.errors import DataError, StorageError, UsageError
 ASIDE = ".gravurekit.part"  # the suffix of files that are still being written
 BOUND = "GRAVUREKIT_CACHE_GB"  # the variable that says how much is kept
 USUAL = 50.0  # GB
-AT_ONCE = 16  # files that are fetched at the same time: of small ones a store takes long to answer, and has many hands
+NAMED = re.compile(r"[0-9a-f]{64}")  # how what is kept is named; other files are somebody's
 YOUNG = 600.0  # seconds for which what was used stays whatever there is: somebody may be about to open it
 LOOKS = 50  # how many times the whole bound may be filled up between two looks at all that is kept: one in so many
+
+
+LARGE = 2**24  # bytes: what is larger is proved once by each process, all else whenever it is used
+_PROVEN: set[str] = set()
 
 
 @dataclass
@@ -52,7 +56,7 @@ def bring(files: Iterable[tuple[Path, str]]) -> None:
     """Have files at hand that are opened next, with their sha256 (""; if unknown nothing is done): many at once."""
     wanted = [(path, sha256) for path, sha256 in files if sha256 and objects.key_of(path)]
     if wanted:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(objects.AT_ONCE) as pool:
             for coming in [pool.submit(at_hand, *one) for one in wanted]:
                 with suppress(DataError):  # who opens it is told
                     coming.result()
@@ -72,18 +76,24 @@ def take(file: Path) -> None:
 
 def forget_fetched() -> None:
     """Let go of all that was fetched: it can be fetched again, if it is still there."""
-    folder = objects.cache_folder() / "fetched"
-    if folder.is_dir():
-        shutil.rmtree(folder)
+    for entry in _kept():
+        with suppress(FileNotFoundError):
+            os.unlink(entry)
 
 
 def _known(sha256: str) -> Path | None:
+    """What is kept of a file, if it is still that: a disk may have lost some of it since."""
     place = _place(sha256)
     try:
         os.utime(place)  # used just now
+        if sha256 in _PROVEN or _sha256(place) == sha256:
+            if place.stat().st_size > LARGE:
+                _PROVEN.add(sha256)
+            return place
+        place.unlink()
     except OSError:
-        return None
-    return place
+        pass
+    return None
 
 
 def _fetched(url: str, sha256: str) -> Path | None:
@@ -123,10 +133,9 @@ def _sha256(file: Path) -> str:
 def _shrink(bound: float, newest: Path) -> None:
     """What wasn't used for the longest time goes, if there is too much."""
     found = []
-    for folder in (objects.cache_folder() / "fetched").iterdir():
-        for entry in os.scandir(folder) if folder.is_dir() else ():
-            with suppress(OSError):  # another process was quicker
-                found.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
+    for entry in _kept():
+        with suppress(OSError):  # another process was quicker
+            found.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
     total = sum(size for _, size, _ in found)
     for used, size, name in sorted(found):
         if total <= bound or used > (time.time() - YOUNG) * 1e9 or name == str(newest):
@@ -134,6 +143,14 @@ def _shrink(bound: float, newest: Path) -> None:
         with suppress(OSError):
             os.unlink(name)
         total -= size
+
+
+def _kept() -> Iterator[os.DirEntry[str]]:
+    folder = objects.cache_folder() / "fetched"
+    for below in folder.iterdir() if folder.is_dir() else ():
+        if below.is_dir():
+            with os.scandir(below) as entries:
+                yield from (entry for entry in entries if NAMED.fullmatch(entry.name))
 
 
 def _bound() -> float:

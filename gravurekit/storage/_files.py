@@ -37,7 +37,11 @@ def explained_for(path: Path, size: int = 0) -> Iterator[None]:
             errno.EISDIR: "a folder stands where a file is needed: move it away",
             errno.EEXIST: "a file stands where a folder is needed: choose another output folder",
         }.get(error.errno or 0, error.strerror or str(error))
-        raise StorageError(f"can't write {path}{_needed(error, path, size)}: {todo}") from error
+        where = str(path)
+        if objects.url_of(path):  # it's this disk that refuses
+            where = f"{objects.cache_folder()} for {path}"
+            todo = f"{error.strerror or error}: make room there, or set GRAVUREKIT_CACHE to another folder"
+        raise StorageError(f"can't write {where}{_needed(error, path, size)}: {todo}") from error
 
 
 def _needed(error: OSError, path: Path, size: int) -> str:

@@ -19,6 +19,7 @@ from gravurekit.storage._files import explained_for
 
 BEAT = 10.0  # seconds after which a lock on an object store is written anew
 LOOKS = 4  # at such a lock, a beat
+_DEAD: dict[str, objects.Entry | None] = {}  # locks whose holder wrote no more, by URL, as they were
 _LEASED: set[str] = set()  # those that this process holds; it may have left one that it could not remove
 
 
@@ -105,11 +106,14 @@ def _beats(holder: Holder, url: str) -> bool:
     if holder.host == socket.gethostname():
         return _lives(holder)
     before = objects.entry(url)
+    if _DEAD.get(url) == before:
+        return False
     for _ in range(3 * LOOKS):
         time.sleep(BEAT / LOOKS)
         now = objects.entry(url)
         if now is None or now != before:
             return now is not None
+    _DEAD[url] = before
     return False
 
 
@@ -140,7 +144,7 @@ def lock_holder(path: Path) -> tuple[Holder, bool] | None:
     """Who wrote themselves into the lock file `path`, and whether they still hold it; None if there is no such file."""
     if url := objects.url_of(path):
         holder = _holder_of(objects.read(url))
-        return (holder, _lives(holder)) if holder else None
+        return (holder, _beats(holder, url)) if holder else None
     holder = _holder_in(path)
     if holder is None:
         return None

@@ -4,18 +4,23 @@ A mirror holds what lies right in its folder (metadata, receipt, marker …), as
 and what is put there from here; pictures and tensors are fetched when they are opened.
 """
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from gravurekit import objects
+from gravurekit.errors import DataError
 from gravurekit.objects import Entry
 from gravurekit.storage import _fetched
 from gravurekit.storage._fetched import ASIDE
 from gravurekit.storage._files import explained_for
 
+NAMELESS = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _LISTED: dict[str, dict[str, int]] = {}  # sizes of what lay in folders of stores when it was asked for, by URL
 
 
@@ -37,6 +42,7 @@ def _refresh(path: Path) -> None:
     url = objects.key_of(path)
     files, folders = objects.listing(url)
     with explained_for(path):
+        _drop_gone(path, url, path.iterdir() if path.is_dir() else (), files)
         if files or folders:
             path.mkdir(parents=True, exist_ok=True)
         for name in folders:
@@ -44,10 +50,15 @@ def _refresh(path: Path) -> None:
         for name, entry in files.items():
             if not objects.is_bulk(path / name) and not objects.is_lock(name):
                 _pull_if_changed(path / name, f"{url}/{name}", entry)
-        for file in path.iterdir() if path.is_dir() else ():
-            if file.name not in files and file.is_file() and _fetched.marked(f"{url}/{file.name}"):
-                file.unlink()  # it was there, and somebody took it away
-                _fetched.unmark(f"{url}/{file.name}")
+
+
+def _drop_gone(path: Path, url: str, here: Iterable[Path], there: Collection[str]) -> None:
+    """Remove the files of a mirror that were on its store, and that somebody took away."""
+    for file in [file for file in here if file.is_file()]:
+        name = file.relative_to(path).as_posix()
+        if name not in there and _fetched.marked(f"{url}/{name}"):
+            file.unlink()
+            _fetched.unmark(f"{url}/{name}")
 
 
 def pull(path: Path) -> bool:
@@ -74,12 +85,9 @@ def pull_all(path: Path) -> None:
         return
     found = objects.below(url)
     with explained_for(path):
-        for name, entry in found.items():
-            _pull_if_changed(path / name, f"{url}/{name}", entry)
-        for file in [file for file in path.rglob("*") if file.is_file()]:
-            name = file.relative_to(path).as_posix()
-            if name not in found and _fetched.marked(f"{url}/{name}"):
-                file.unlink()
+        _drop_gone(path, url, path.rglob("*"), found)
+        with ThreadPoolExecutor(objects.AT_ONCE) as pool:
+            list(pool.map(lambda name: _pull_if_changed(path / name, f"{url}/{name}", found[name]), found))
 
 
 def pull_new(path: Path) -> None:
@@ -115,10 +123,24 @@ def pull_below(path: Path, suffix: str) -> None:
 
 
 def _pull_if_changed(path: Path, url: str, entry: Entry) -> None:
-    if path.is_file() and _fetched.marked(url) == entry.stamp:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=ASIDE, dir=path.parent)
+    """Raises DataError for a key that no file can have: too long, or others have it as their folder."""
+    try:
+        if path.is_file() and _fetched.marked(url) == entry.stamp:
+            return
+        with suppress(OSError):
+            path.rmdir()  # keys lay below it, and do no more
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _pull(path, url, entry)
+    except OSError as error:
+        if error.errno not in NAMELESS:
+            raise
+        raise DataError(
+            f"{url} is a key that no file can have ({error.strerror}): rename or remove it there"
+        ) from error
+
+
+def _pull(path: Path, url: str, entry: Entry) -> None:
+    handle, name = tempfile.mkstemp(suffix=ASIDE, dir=path.parent)  # of its own name: there may be no room for both
     os.close(handle)
     aside = Path(name)
     try:

@@ -1,6 +1,8 @@
 """Folders on an object store: the same bytes as on a disk. On fsspec's own store in memory, which is real in all but
 the distance; tests/extras has them on a server."""
 
+import errno
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from typer.testing import Result
 from workspace import digests, run_here
 
 from gravurekit import metadata, objects, storage
-from gravurekit.storage import _fetched
+from gravurekit.errors import DataError, StorageError
+from gravurekit.storage import _fetched, _locks
 
 Run = Callable[..., Result]
 JOURNALS = ("journal.jsonl",)
@@ -116,6 +119,9 @@ def test_what_somebody_else_put_there_meanwhile_is_seen(root: str, world: Path) 
         ("ftp://host/folder", "folders lie on a disk, or on s3://, gs://, memory://"),
         ("memory://a//b", "names no folder"),
         ("s3://plates/a\nb", "names no folder"),
+        ("s3:///plates/a", "names no folder"),
+        ("S3://plates", "is a whole bucket: name a folder in it, s3://"),
+        ("s3://plates/a?versionId=3", "names no folder"),
     ],
 )
 def test_urls_that_name_no_folder_are_refused(url: str, said: str, gravurekit: Run) -> None:
@@ -134,7 +140,7 @@ def test_other_folders_stay_on_this_disk(gravurekit: Run) -> None:
     assert result.exit_code == 2 and "must be on this disk" in str(result.exception)
 
 
-@pytest.mark.parametrize("name", ["../evil.jpg", "images/../../evil.jpg", "a//b.jpg"])
+@pytest.mark.parametrize("name", ["../evil.jpg", "images/../../evil.jpg", "a//b.jpg", "./b.jpg", "a?versionId=3"])
 def test_keys_that_would_lie_elsewhere_are_refused(
     name: str, root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,3 +184,80 @@ def test_forgetting_reaches_the_store(root: str, world: Path, gravurekit: Run, t
     assert not [name for name, data in left.items() if key in name or key.encode() in data]
     assert not [path for path in (tmp_path / "cache").rglob("*") if key in path.name]
     assert gravurekit("shard", "--verify", f"{root}/shards", *HERE).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["raw*", "raw[12]", "raw?"])
+def test_what_is_removed_is_no_pattern(name: str, root: str) -> None:
+    for folder in ("raw1", "raw2", name):
+        objects.write(f"{root}/{folder}/parts/0.jsonl", b"x")
+    objects.remove_below(f"{root}/{name}/parts")
+    assert sorted(objects.below(root)) == ["raw1/parts/0.jsonl", "raw2/parts/0.jsonl"]
+
+
+@pytest.mark.parametrize("size", [3, 2**24 + 1])
+def test_a_kept_file_that_was_damaged_is_fetched_anew(size: int, root: str) -> None:
+    whole = bytes(size)
+    objects.write(f"{root}/raw/images/a.png", whole)
+    path, sha256 = objects.mirror_of(f"{root}/raw") / "images" / "a.png", hashlib.sha256(whole).hexdigest()
+    kept = storage.at_hand(path, sha256)
+    storage.write_bytes(kept, b"\1" + whole[1:])
+    assert storage.at_hand(path, sha256).read_bytes() == whole
+
+
+def test_somebodys_files_in_the_cache_stay(root: str) -> None:
+    objects.write(f"{root}/raw/images/a.png", b"a")
+    kept = storage.at_hand(objects.mirror_of(f"{root}/raw") / "images" / "a.png")
+    storage.write_bytes(kept.with_name("mine.txt"), b"mine")
+    storage.forget_fetched()
+    assert [path.name for path in kept.parent.iterdir()] == ["mine.txt"]
+
+
+def test_messages_name_urls_wherever_the_cache_lies(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAVUREKIT_CACHE", str(tmp_path / "my own cache"))
+    assert objects.shown(f"can't write {objects.mirror_of(root)}/a b: no") == f"can't write {root}/a b: no"
+
+
+def test_keys_that_change_places_with_folders_are_followed(root: str) -> None:
+    place = storage.place(f"{root}/mine")
+    for before, after in (("a", "a/b"), ("a/b", "a")):
+        objects.remove_below(f"{root}/mine")
+        objects.write(f"{root}/mine/{before}", b"x")
+        storage.pull_all(place)
+        objects.remove_below(f"{root}/mine")
+        objects.write(f"{root}/mine/{after}", b"y")
+        storage.pull_all(place)
+        assert (place / after).read_bytes() == b"y"
+
+
+def test_a_key_of_a_name_too_long_for_a_file_is_told(root: str) -> None:
+    objects.write(f"{root}/mine/{'l' * 255}", b"x")
+    storage.pull_all(storage.place(f"{root}/mine"))
+    objects.write(f"{root}/mine/{'l' * 256}", b"x")
+    with pytest.raises(DataError, match="is a key that no file can have"):
+        storage.pull_all(objects.mirror_of(f"{root}/mine"))
+
+
+def test_a_full_cache_is_told_as_such(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects.write(f"{root}/raw/images/a.png", b"a")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.get_file", full)
+    with pytest.raises(StorageError, match="make room in .*cache, or set GRAVUREKIT_CACHE"):
+        storage.at_hand(objects.mirror_of(f"{root}/raw") / "images" / "a.png")
+
+
+def test_a_lock_that_another_machine_left_keeps_no_reader_out(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_locks, "BEAT", 0.05)
+    objects.write(f"{root}/raw/{metadata.LOCK}", b'{"pid": 1, "host": "another"}')
+    found = storage.lock_holder(objects.mirror_of(f"{root}/raw") / metadata.LOCK)
+    assert found is not None and not found[1]
+
+
+def test_a_cache_that_cant_be_written_is_told(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRAVUREKIT_CACHE", str(tmp_path / "file"))
+    objects.write(f"{root}/raw/metadata.jsonl", b"")
+    with pytest.raises(StorageError, match="can't write .*/file for .* set GRAVUREKIT_CACHE to another folder"):
+        storage.place(f"{root}/raw")
