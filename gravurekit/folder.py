@@ -188,7 +188,7 @@ def check_places(path: Path, stage: str, source: Path | None = None) -> None:
     if owner:
         _refuse_newer(path)
     elif path.is_dir():
-        names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        names = [name for name in storage.names_in(path) if not name.startswith(".")]
         if names:
             raise UsageError(f"{path} holds other files ({names[0]}, …): choose a new or empty folder")
 

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from gravurekit import objects
-from gravurekit.errors import Busy, StorageError
+from gravurekit.errors import Busy, DataError, StorageError
 from gravurekit.storage._files import explained_for
 
 BEAT = 10.0  # seconds after which a lock on an object store is written anew
@@ -63,19 +63,18 @@ def locked(path: Path) -> Iterator[Holder | None]:
 
 
 def _ourselves() -> dict[str, int | str]:
-    return {"pid": os.getpid(), "host": socket.gethostname()}
+    return asdict(_us())
 
 
 @contextmanager
 def _leased(url: str) -> Iterator[Holder | None]:
     """`locked` on an object store."""
     before = _holder_of(objects.read(url))
-    left = before == Holder(**_ourselves()) and url not in _LEASED  # type: ignore[arg-type]
-    if before and not left and _beats(before, url):
+    if before and _beats(before, url):
         raise Busy(url.rpartition("/")[0], str(before))
     words = json.dumps(_ourselves())
     objects.write(url, words.encode())
-    if (holder := _holder_of(objects.read(url))) != Holder(**_ourselves()):  # type: ignore[arg-type]
+    if (holder := _holder_of(objects.read(url))) != _us():
         raise Busy(url.rpartition("/")[0], str(holder or "another process"))
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(url, words, ended), daemon=True)
@@ -87,8 +86,9 @@ def _leased(url: str) -> Iterator[Holder | None]:
         _LEASED.discard(url)
         ended.set()
         beating.join()
-        with suppress(StorageError):  # a store that is gone; the next holder finds a stale lock
-            objects.remove(url)
+        with suppress(StorageError, DataError):  # a store that is gone; the next holder finds a stale lock
+            if _is_ours(url):
+                objects.remove(url)
 
 
 def _beat(url: str, words: str, ended: threading.Event) -> None:
@@ -96,15 +96,27 @@ def _beat(url: str, words: str, ended: threading.Event) -> None:
     count = 0
     while not ended.wait(BEAT):
         count += 1
-        with suppress(StorageError):  # the next time, maybe
+        with suppress(StorageError, DataError):  # the next time, maybe
+            if not _is_ours(url):
+                return  # this machine slept so long that another one took it over
             objects.write(url, f"{words}{' ' * (count % 1000)}".encode())
 
 
+def _is_ours(url: str) -> bool:
+    return _holder_of(objects.read(url)) == _us()
+
+
+def _us() -> Holder:
+    return Holder(os.getpid(), socket.gethostname())
+
+
 def _beats(holder: Holder, url: str) -> bool:
-    """Whether the holder of a lock lives: of another machine it is if it writes within three beats. Clocks may
-    differ."""
-    if holder.host == socket.gethostname():
-        return _lives(holder)
+    """Whether the holder of a lock lives, and holds it: it does if it writes within three beats. Clocks may differ, and
+    another process may have its number by now."""
+    if holder == _us():
+        return url in _LEASED  # else it was left when it couldn't be removed
+    if holder.host == socket.gethostname() and not _lives(holder):
+        return False
     before = objects.entry(url)
     if _DEAD.get(url) == before:
         return False

@@ -20,6 +20,7 @@ from gravurekit.storage import _fetched
 from gravurekit.storage._fetched import ASIDE
 from gravurekit.storage._files import explained_for
 
+BESIDE = (".jsonl", ".json", ".md", ".csv", ".parquet")
 NAMELESS = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _LISTED: dict[str, dict[str, int]] = {}  # sizes of what lay in folders of stores when it was asked for, by URL
 
@@ -48,8 +49,13 @@ def _refresh(path: Path) -> None:
         for name in folders:
             (path / name).mkdir(exist_ok=True)
         for name, entry in files.items():
-            if not objects.is_bulk(path / name) and not objects.is_lock(name):
+            if _may_be_ours(name):
                 _pull_if_changed(path / name, f"{url}/{name}", entry)
+
+
+def _may_be_ours(name: str) -> bool:
+    """Whether a file right in a folder may be one of those that stages keep beside pictures and shards."""
+    return (name.startswith(".") and not objects.is_lock(name)) or Path(name).suffix in BESIDE
 
 
 def _drop_gone(path: Path, url: str, here: Iterable[Path], there: Collection[str]) -> None:

@@ -153,6 +153,13 @@ def test_keys_that_would_lie_elsewhere_are_refused(
     assert not list(tmp_path.rglob("evil.jpg"))
 
 
+def test_other_files_are_left_there_and_keep_us_out(root: str, world: Path, gravurekit: Run, tmp_path: Path) -> None:
+    objects.write(f"{root}/theirs/backup.tar", b"large")
+    result = gravurekit("stylize", str(world / "clean"), f"{root}/theirs", *HERE)
+    assert result.exit_code == 2 and "holds other files (backup.tar, …)" in str(result.exception)
+    assert not list((tmp_path / "cache").rglob("backup.tar"))
+
+
 def test_messages_name_urls(root: str, gravurekit: Run) -> None:
     result = gravurekit("stylize", f"{root}/nothing", "styled")
     assert result.exit_code == 2

@@ -1,6 +1,7 @@
 """Folders on a server that speaks S3, a real one on loopback: the same bytes as on a disk, by several processes,
 through kills, cuts and refusals."""
 
+import itertools
 import json
 import os
 import random
@@ -210,7 +211,14 @@ def test_two_at_work_in_one_folder(store: Store, monkeypatch: pytest.MonkeyPatch
     theirs = json.dumps({"pid": 1, "host": "another"}).encode()
     ended = threading.Event()
     objects.write(objects.url_of(lock), theirs)
-    beating = threading.Thread(target=_locks._beat, args=(objects.url_of(lock), theirs.decode(), ended))
+
+    def beat() -> None:
+        for count in itertools.count(1):
+            if ended.wait(0.1):
+                return
+            objects.write(objects.url_of(lock), theirs + b" " * count)
+
+    beating = threading.Thread(target=beat)
     beating.start()
     try:
         with pytest.raises(Busy, match="process 1 on another is at work in s3://plates/x/styled"), storage.locked(lock):
@@ -223,6 +231,17 @@ def test_two_at_work_in_one_folder(store: Store, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(Busy), storage.locked(lock):
             pass
     assert objects.entry(objects.url_of(lock)) is None
+
+
+def test_a_lock_that_another_took_over_is_left_to_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a machine sleeps for longer than others wait."""
+    monkeypatch.setattr(_locks, "BEAT", 0.05)
+    lock = objects.mirror_of(f"{BYTES}/x/styled") / ".gravurekit.lock"
+    theirs = json.dumps({"pid": 1, "host": "another"}).encode()
+    with storage.locked(lock):
+        objects.write(objects.url_of(lock), theirs)
+        assert until(lambda: threading.active_count() and not [t for t in threading.enumerate() if "_beat" in t.name])
+    assert objects.read(objects.url_of(lock)) == theirs
 
 
 def test_a_missing_package_is_named() -> None:
