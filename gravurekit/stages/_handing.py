@@ -164,7 +164,7 @@ def _file(path: Path, sha256: str, extension: str = "") -> exports.File:
     from gravurekit import images
 
     data = images.contents_of(path, sha256)
-    return exports.File(extension or path.suffix[1:].lower() or "bin", data, path)
+    return exports.File(extension or path.suffix[1:].lower() or "bin", data, storage.at_hand(path, sha256))
 
 
 # ---- shards ----------------------------------------------------------------------------------------------

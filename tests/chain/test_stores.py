@@ -153,6 +153,16 @@ def test_keys_that_would_lie_elsewhere_are_refused(
     assert not list(tmp_path.rglob("evil.jpg"))
 
 
+def test_what_lies_there_is_handed_over_and_reported(root: str, world: Path, gravurekit: Run, tmp_path: Path) -> None:
+    copy_up(world / "clean", f"{root}/clean")
+    for source, out in ((f"{root}/clean", "there"), (str(world / "clean"), "here")):
+        assert gravurekit("export", "imagefolder", source, out, *HERE).exit_code == 0
+        assert gravurekit("credits", source, "--out", f"credits {out}").exit_code == 0
+        assert gravurekit("report", source, "--out", f"{out}.html", *HERE).exit_code == 0
+    assert digests(tmp_path / "there") == digests(tmp_path / "here")
+    assert digests(tmp_path / "credits there") == digests(tmp_path / "credits here")
+
+
 def test_other_files_are_left_there_and_keep_us_out(root: str, world: Path, gravurekit: Run, tmp_path: Path) -> None:
     objects.write(f"{root}/theirs/backup.tar", b"large")
     result = gravurekit("stylize", str(world / "clean"), f"{root}/theirs", *HERE)
