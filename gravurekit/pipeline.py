@@ -244,8 +244,9 @@ def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
 def _checked(wishes: Wishes, first: str, last: str) -> tuple[str, ...]:
     """The stages from `first` to `last`, once all that can be said of their settings beforehand is said."""
     stages = _span(first, last)
-    for table in ("machine", *stages):
-        wishes.settings(table)
+    _machine(wishes)
+    for stage in stages:
+        wishes.settings(stage)
     for stage in stages:
         STAGES[stage].check(_job(stage, wishes))
     return stages
@@ -317,10 +318,18 @@ _JOBS: Mapping[str, Callable[[Any, Tables, Paths], Any]] = {
 
 def executor_of(wishes: Wishes) -> Executor:
     """What the work is spread by, as [machine] and its flags say."""
-    machine: Machine = wishes.settings("machine")
+    machine = _machine(wishes)
     limits = Limits(machine.time_limit, machine.memory_limit)
     if machine.executor == "ray":
         from gravurekit.cluster import Ray
 
         return Ray(machine.ray_address, machine.jobs, limits)
     return make_executor(machine.executor, machine.jobs, limits)
+
+
+def _machine(wishes: Wishes) -> Machine:
+    """The table [machine]. A file may name a cluster for other times; who gives its address as a flag means it now."""
+    machine: Machine = wishes.settings("machine")
+    if machine.executor != "ray" and wishes.flags.get("machine", {}).get("ray_address"):
+        raise UsageError(f"--ray-address is for --executor ray, not for {machine.executor}")
+    return machine
