@@ -115,24 +115,6 @@ def test_processes_that_cant_begin_are_an_error_and_no_fault_of_the_tasks(tmp_pa
     assert "__name__ == '__main__'" in done.stderr and not done.stdout
 
 
-def test_a_script_that_comes_through_a_pipe_has_workers_too(tmp_path: Path) -> None:
-    script = "from gravurekit.executor import Local\nprint([one.value for one in Local(1).map(abs, [-2, 3])])\n"
-    done = subprocess.run([sys.executable], cwd=tmp_path, input=script, capture_output=True, text=True, check=False)
-    assert done.stdout == "[2, 3]\n", done.stderr
-
-
-def test_more_processes_than_the_system_lets_us_have_are_an_error_that_says_so(tmp_path: Path) -> None:
-    (tmp_path / "many.py").write_text(
-        "import resource\nfrom gravurekit.executor import Local\n"
-        "if __name__ == '__main__':\n"
-        "    resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))\n"
-        "    list(Local(40).map(abs, range(200)))\n"
-    )
-    done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "GravurekitError: can't start worker process number" in done.stderr, done.stderr
-    assert "Too many open files): give fewer --jobs" in done.stderr
-
-
 # ---- time and memory -----------------------------------------------------------------------------------
 
 
