@@ -87,7 +87,7 @@ class Machine(settings.Settings):
     """The table [machine]: how the work is spread. Never changes a byte of the results."""
 
     executor: Literal["serial", "local", "ray"] = Field(
-        "local", description="serial: in this process; local: in a pool of them; ray: on a Ray cluster."
+        "local", description="serial: in this process, without limits; local: in a pool of them; ray: on a Ray cluster."
     )
     jobs: int = Field(0, ge=0, le=65536, description="Tasks at once; 0: one for each core.")
     ray_address: str = Field("", description="The Ray cluster, HOST:PORT or auto; empty: one on this machine, for now.")
