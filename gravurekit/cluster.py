@@ -8,7 +8,6 @@ takes a worker of Ray with it. Tasks and what comes of them are small: pictures 
 import os
 import pickle
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from gravurekit.errors import GravurekitError, UsageError
 from gravurekit.executor import Executor, Line, Local, Outcome, Result, Task, cores, refuse_in_one_process
 from gravurekit.joining import join
 from gravurekit.sight import Sign
-from gravurekit.workers import Answer, Crew, Item, Limits
+from gravurekit.workers import Answer, Crew, Item, Limits, without_program
 
 PROOF = 180.0  # seconds in which each node has said what it sees: it may have to start a process for that
 LOOK = 1.0  # seconds between two looks at how large the cluster is
@@ -60,7 +59,7 @@ def _do(function: Callable[[Any], Any], task: Any, order: _Order) -> bytes:
     if order.sign and (blind := _look(order.sign)).faults:
         return pickle.dumps(blind)
     crew = _crew(order)
-    with _no_program():
+    with without_program():  # which is Ray's own here
         crew.give(function, (0, task))
     (answer,) = crew.answers(wait=True)
     return pickle.dumps(replace(answer, item=(0, None)), protocol=pickle.HIGHEST_PROTOCOL)
@@ -80,22 +79,12 @@ def _crew(order: _Order) -> Crew:
     key = (order.folder, order.limits)
     if key not in _crews:
         for crew in _crews.values():
-            crew.__exit__(None)
+            crew.close()
         _crews.clear()
         with suppress(OSError):  # not there: `reach` has said so of paths that matter
             os.chdir(order.folder)
         _crews[key] = Crew(1, order.limits)
     return _crews[key]
-
-
-@contextmanager
-def _no_program() -> Iterator[None]:
-    """A process that is spawned imports the program of the one that spawns it: here Ray, which it has no use for."""
-    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = program
 
 
 # ---- tasks under way -----------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class Machine(settings.Settings):
     """The table [machine]: how the work is spread. Never changes a byte of the results."""
 
     executor: Literal["serial", "local", "ray"] = Field(
-        "local", description="serial: in this process; local: in a pool of them; ray: on a Ray cluster."
+        "local", description="serial: in this process, without limits; local: in a pool of them; ray: on a Ray cluster."
     )
     jobs: int = Field(0, ge=0, le=65536, description="Tasks at once; 0: one for each core.")
     ray_address: str = Field("", description="The Ray cluster, HOST:PORT or auto; empty: one on this machine, for now.")
@@ -244,8 +244,9 @@ def foresee(wishes: Wishes, first: str, last: str) -> Iterator[Prospect]:
 def _checked(wishes: Wishes, first: str, last: str) -> tuple[str, ...]:
     """The stages from `first` to `last`, once all that can be said of their settings beforehand is said."""
     stages = _span(first, last)
-    for table in ("machine", *stages):
-        wishes.settings(table)
+    _machine(wishes)
+    for stage in stages:
+        wishes.settings(stage)
     for stage in stages:
         STAGES[stage].check(_job(stage, wishes))
     return stages
@@ -317,10 +318,18 @@ _JOBS: Mapping[str, Callable[[Any, Tables, Paths], Any]] = {
 
 def executor_of(wishes: Wishes) -> Executor:
     """What the work is spread by, as [machine] and its flags say."""
-    machine: Machine = wishes.settings("machine")
+    machine = _machine(wishes)
     limits = Limits(machine.time_limit, machine.memory_limit)
     if machine.executor == "ray":
         from gravurekit.cluster import Ray
 
         return Ray(machine.ray_address, machine.jobs, limits)
     return make_executor(machine.executor, machine.jobs, limits)
+
+
+def _machine(wishes: Wishes) -> Machine:
+    """The table [machine]. A file may name a cluster for other times; who gives its address as a flag means it now."""
+    machine: Machine = wishes.settings("machine")
+    if machine.executor != "ray" and wishes.flags.get("machine", {}).get("ray_address"):
+        raise UsageError(f"--ray-address is for --executor ray, not for {machine.executor}")
+    return machine

@@ -16,11 +16,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, resource_tracker
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from gravurekit.errors import GravurekitError
@@ -284,16 +285,45 @@ class Crew:
         return code
 
     def _hired(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")
-        resource_tracker.ensure_running()  # which lets Ctrl-C through when it starts
-        with _surroundings(), _undisturbed():
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()  # so that its end is the end of the pipe
-            worker = _Worker(process, ours)
-            self._all.add(worker)
+        try:
+            with _undisturbed():
+                worker = _started()
+                self._all.add(worker)
+        except OSError as error:
+            raise GravurekitError(
+                f"can't start worker process number {len(self._all) + 1} ({error.strerror}): give fewer --jobs, or "
+                "raise the limits (`ulimit -n` for open files, `ulimit -u` for processes)"
+            ) from None
         return worker
+
+
+def _started() -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # which lets Ctrl-C through when it starts
+    program = nullcontext() if _is_there(sys.modules["__main__"]) else without_program()
+    with _surroundings(), program:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()  # so that its end is the end of the pipe
+    return _Worker(process, ours)
+
+
+def _is_there(program: ModuleType) -> bool:
+    """Whether a process that is spawned can import it: one that came through a pipe (`python < script`) has the name
+    of a file that there isn't."""
+    file = getattr(program, "__file__", None)
+    return program.__spec__ is not None or file is None or os.path.isfile(file)
+
+
+@contextmanager
+def without_program() -> Iterator[None]:
+    """Meanwhile a process that is spawned doesn't import the program of the one that spawns it."""
+    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 @contextmanager

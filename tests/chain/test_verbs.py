@@ -97,6 +97,14 @@ def test_what_is_wrong_in_a_later_stage_is_told_before_the_first(
     assert not (tmp_path / "raw").exists()
 
 
+@pytest.mark.parametrize("name", ["local", "serial"])
+def test_the_address_of_a_cluster_that_isnt_asked_for_is_told(name: str, gravurekit: Run, tmp_path: Path) -> None:
+    words = ("--keywords", "kaftan", "--source", "sample", "--ray-address", "auto", "--executor", name)
+    result = gravurekit("run", *words)
+    assert result.exit_code == 2 and f"--ray-address is for --executor ray, not for {name}" in str(result.exception)
+    assert not (tmp_path / "raw").exists()
+
+
 def test_a_chain_to_colorize_wants_prints_before_it_begins(gravurekit: Run) -> None:
     result = gravurekit("run", "--to", "colorize", "--keywords", "kaftan", "--source", "sample")
     assert result.exit_code == 2 and "name a picture" in str(result.exception)

@@ -2,6 +2,9 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -81,3 +84,21 @@ def test_libraries_of_workers_keep_to_one_thread(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv(ONE_THREAD[1], raising=False)
     assert [outcome.value for outcome in Local(2).map(surroundings, range(2))] == [["1"] * len(ONE_THREAD)] * 2
     assert os.environ[ONE_THREAD[0]] == "7" and ONE_THREAD[1] not in os.environ
+
+
+def test_a_script_that_comes_through_a_pipe_has_workers_too(tmp_path: Path) -> None:
+    script = "from gravurekit.executor import Local\nprint([one.value for one in Local(1).map(abs, [-2, 3])])\n"
+    done = subprocess.run([sys.executable], cwd=tmp_path, input=script, capture_output=True, text=True, check=False)
+    assert done.stdout == "[2, 3]\n", done.stderr
+
+
+def test_more_processes_than_the_system_lets_us_have_are_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "many.py").write_text(
+        "import resource\nfrom gravurekit.executor import Local\n"
+        "if __name__ == '__main__':\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))\n"
+        "    list(Local(40).map(abs, range(200)))\n"
+    )
+    done = subprocess.run([sys.executable, "many.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "GravurekitError: can't start worker process number" in done.stderr, done.stderr
+    assert "Too many open files): give fewer --jobs" in done.stderr
