@@ -22,7 +22,7 @@ from gravurekit.errors import GravurekitError, UsageError
 from gravurekit.executor import Executor, Line, Local, Outcome, Result, Task, cores, refuse_in_one_process
 from gravurekit.joining import join
 from gravurekit.sight import Sign
-from gravurekit.workers import Answer, Crew, Item, Limits, without_program
+from gravurekit.workers import Answer, Crew, Item, Limits, without_program, working_folder
 
 PROOF = 180.0  # seconds in which each node has said what it sees: it may have to start a process for that
 LOOK = 1.0  # seconds between two looks at how large the cluster is
@@ -194,7 +194,7 @@ class Ray:
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task | None]) -> Iterator[Outcome[Result]]:
         ray = join(self.address, self.jobs)
         line = Line(tasks)
-        with self._shown(), _Flight(ray, function, _Order(os.getcwd(), self._limits, self._sign)) as flight:
+        with self._shown(), _Flight(ray, function, _Order(working_folder(), self._limits, self._sign)) as flight:
             while flight.busy or flight.suspects or not line.ended:
                 if flight.suspects:  # what is under way ends first, so that it has a node's memory for itself
                     yield from self._again(ray, flight)
@@ -248,6 +248,9 @@ class Ray:
             raise UsageError(_told(blind))
         self._seen.add(known)
         self._sign = sign
+
+    def close(self) -> None:
+        """This process stays on its cluster, for what comes next, and leaves it at its end."""
 
     def here(self) -> Executor:
         return Local(self.jobs or cores(), self._limits)

@@ -6,6 +6,7 @@ A verb says which words are its paths; the flags of its Settings, and those that
 import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -331,7 +332,8 @@ def report(
         terminal.show_curves(curves, values["json"])
         return
     with terminal.watching(values["quiet"]) as watch:
-        made = sheet.write(folder, out, knobs, pipeline.executor_of(wishes), watch)
+        with closing(pipeline.executor_of(wishes)) as executor:
+            made = sheet.write(folder, out, knobs, executor, watch)
     terminal.show_sheet(made, values["json"])
 
 

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 from gravurekit import objects
 from gravurekit.errors import UsageError
-from gravurekit.workers import Answer, Crew, Item, Limits
+from gravurekit.workers import Answer, Crew, Item, Limits, working_folder
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -46,6 +46,9 @@ class Executor(Protocol):
     def here(self) -> "Executor":
         """One that works on this machine alone, for tasks on files that only this machine has."""
 
+    def close(self) -> None:
+        """Nothing more is to be done: no process stays. It may be used again."""
+
 
 class Serial:
     """One task after the other in this process, which ends with it if one kills it."""
@@ -59,6 +62,9 @@ class Serial:
 
     def here(self) -> "Executor":
         return self
+
+    def close(self) -> None:
+        pass
 
 
 class Line(Generic[Task]):
@@ -111,7 +117,7 @@ class Local:
 
     def _rested(self) -> Crew:
         """The processes of the last `map`, unless they work in another folder than we do by now."""
-        if self._resting and self._resting[0].place == os.getcwd():
+        if self._resting and self._resting[0].place == working_folder():
             return self._resting.pop()
         _close(self._resting)
         return Crew(self.jobs, self._limits)
@@ -149,6 +155,9 @@ class Local:
 
     def here(self) -> "Executor":
         return self
+
+    def close(self) -> None:
+        _close(self._resting)
 
 
 def _close(crews: list[Crew]) -> None:

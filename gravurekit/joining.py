@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -116,13 +117,24 @@ _TODO = (
 )
 
 
-def _ask(address: str) -> None:
-    """Ray's own question whether a cluster is well, in a process that may hang or be aborted; this one mayn't."""
+def check_address(address: str) -> None:
+    """Raises UsageError for what can't be the address of a cluster, MissingExtra if Ray isn't installed; nobody is
+    asked."""
+    if find_spec("ray") is None:
+        raise MissingExtra("--executor ray", "ray")
     if "://" in address:
         raise UsageError(
             f"{address}: Ray Client isn't supported. Run on a node of the cluster with --ray-address auto, or send the "
             "command there with `ray job submit` (docs/cluster.md)"
         )
+    host, _, port = address.rpartition(":")
+    if address not in ("", "auto") and (not host or not port.isdecimal() or not 0 < int(port) < 65536):
+        raise UsageError(f"--ray-address {address!r} is neither HOST:PORT nor auto")
+
+
+def _ask(address: str) -> None:
+    """Ray's own question whether a cluster is well, in a process that may hang or be aborted; this one mayn't."""
+    check_address(address)
     if address != "auto":
         _knock(address)
     where = [] if address == "auto" else ["--address", address]
@@ -144,8 +156,6 @@ _SILENT = (
 def _knock(address: str) -> None:
     """Raises UsageError if nobody listens there."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(f"--ray-address {address!r} is neither HOST:PORT nor auto")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
     except OSError as error:

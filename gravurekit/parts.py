@@ -89,14 +89,14 @@ def run(
     task, fewer than TASK_SIZE where each takes long."""
     size = size or max(1, min(TASK_SIZE, -(-len(items) // LEAST_TASKS)))
     folder = out / "parts" / name
+    if items:
+        executor.reach(out, work.reads)
     _begin(folder, plan_digest)
     stems = [folder / f"{n:05d}" for n in range((len(items) + size - 1) // size)]
     tasks = [_Task(work, tuple(items[n * size : (n + 1) * size]), stem) for n, stem in enumerate(stems)]
     watch.begin(name, len(items))
     waiting = [task for task in tasks if _read(task.stem) is None]
     watch.advance(len(items) - sum(len(task.items) for task in waiting))
-    if waiting:
-        executor.reach(out, work.reads)
     for outcome in executor.map(_do, waiting):
         task = waiting[outcome.index]
         if outcome.lost:

@@ -5,6 +5,7 @@ again costs seconds, and a changed knob costs its stage and what follows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -151,7 +152,10 @@ class Prospect:
 def run_stage(stage: str, wishes: Wishes, watch: Watch) -> Summary:
     """One stage with the settings, folders and executor of `wishes`."""
     module, job = STAGES[stage], _job(stage, wishes)
-    return module.run(job, executor_of(wishes), watch) if stage in PARALLEL else module.run(job, watch)
+    if stage not in PARALLEL:
+        return module.run(job, watch)
+    with closing(executor_of(wishes)) as executor:
+        return module.run(job, executor, watch)
 
 
 def run_chain(wishes: Wishes, first: str, last: str, watch: Watch) -> Iterator[Summary]:
@@ -173,7 +177,9 @@ def explain(wishes: Wishes, word: str, watch: Watch) -> Explanation:
 
 def calibrate(wishes: Wishes, raw: str, watch: Watch) -> Calibration:
     """What the filter finds of edited copies of the pictures in `raw`; nothing is written."""
-    return filter.calibrate(replace(_job("filter", wishes), source=storage.place(raw)), executor_of(wishes), watch)
+    job = replace(_job("filter", wishes), source=storage.place(raw))
+    with closing(executor_of(wishes)) as executor:
+        return filter.calibrate(job, executor, watch)
 
 
 def preview_style(wishes: Wishes, picture: str, watch: Watch) -> Path:
@@ -184,20 +190,22 @@ def preview_style(wishes: Wishes, picture: str, watch: Watch) -> Path:
 def match_style(wishes: Wishes, prints: str, watch: Watch) -> Match:
     """Fit the style to real prints. The preset, the only file that is written."""
     out = Path(wishes.settings("paths").preset)
-    return stylize.match(_job("stylize", wishes), Path(prints), out, executor_of(wishes), watch)
+    with closing(executor_of(wishes)) as executor:
+        return stylize.match(_job("stylize", wishes), Path(prints), out, executor, watch)
 
 
 def verify_shards(wishes: Wishes, folder: str, watch: Watch) -> Verification:
     """Prove each sample of a shards folder; nothing is written."""
-    return verify(storage.place(folder), executor_of(wishes), watch)
+    with closing(executor_of(wishes)) as executor:
+        return verify(storage.place(folder), executor, watch)
 
 
 def hand_over(wishes: Wishes, format_name: str, source: Path, out: Path, watch: Watch) -> Summary:
     """Write a folder in a format for other programs."""
     wishes.settings("export")
-    return export.run(
-        export.Job(format_name, storage.place(source), out, wishes.tables("export")), executor_of(wishes), watch
-    )
+    job = export.Job(format_name, storage.place(source), out, wishes.tables("export"))
+    with closing(executor_of(wishes)) as executor:
+        return export.run(job, executor, watch)
 
 
 def preset_of(wishes: Wishes, table: str) -> Mapping[str, Any]:
@@ -332,4 +340,8 @@ def _machine(wishes: Wishes) -> Machine:
     machine: Machine = wishes.settings("machine")
     if machine.executor != "ray" and wishes.flags.get("machine", {}).get("ray_address"):
         raise UsageError(f"--ray-address is for --executor ray, not for {machine.executor}")
+    if machine.executor == "ray":
+        from gravurekit.joining import check_address
+
+        check_address(machine.ray_address)
     return machine

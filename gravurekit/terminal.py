@@ -21,9 +21,11 @@ from gravurekit import reference
 from gravurekit.doctor import Diagnosis, text
 from gravurekit.errors import Interrupted, may_pass
 from gravurekit.folder import Summary
+from gravurekit.metadata import DROPPED
 from gravurekit.objects import shown
 from gravurekit.pipeline import Prospect
 from gravurekit.progress import SILENT, Tally, Watch
+from gravurekit.receipt import RECEIPT
 from gravurekit.reference import Knob
 from gravurekit.reports import Sheet, Training
 from gravurekit.reports.credits import Credits
@@ -174,6 +176,8 @@ def show(summary: Summary, as_json: bool) -> None:
     RESULTS.print(_line(summary))
     for file in summary.facts.get("files", []):
         RESULTS.print(f"  {summary.out / file}")
+    if "quarantined" in summary.dropped:
+        RESULTS.print(f"  quarantined: {summary.out / DROPPED} says why; without {RECEIPT} there they are tried again")
     if "keywords" in summary.facts:
         _show_keywords(summary)
     if "relevance" in summary.facts:

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gravurekit.errors import GravurekitError
+from gravurekit.errors import GravurekitError, UsageError
 
 ONE_THREAD = ("OPENCV_FOR_THREADS_NUM", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 # glibc gives large arrays back to the system and fetches them anew; workers, which draw one picture after the other,
@@ -161,12 +161,20 @@ class _Worker:
     too_large: bool = False
 
 
+def working_folder() -> str:
+    """The folder in which this process works. Raises UsageError if it is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the folder in which this command was given is gone: give it in another one") from None
+
+
 class Crew:
     """At most `size` processes, started when there is a task for them. They live until `close`, or a `with` ends."""
 
     def __init__(self, size: int, limits: Limits) -> None:
         self.size, self._limits = size, limits
-        self.place = os.getcwd()  # where they work
+        self.place = working_folder()  # where they work
         self._all: set[_Worker] = set()
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}  # by pipe

@@ -317,7 +317,12 @@ def _nothing(job: Job, harvest: Harvest, dropped: Sequence[Record]) -> str:
     said = "".join(f"\n  {source}: {failure}" for source, failure in harvest.failures.items())
     if not dropped:
         return f"{', '.join(job.sources)} found nothing: try other keywords or another --source{said}"
-    reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(item.reason for item in dropped).most_common())
+    counts = Counter(item.reason for item in dropped)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
+    if counts["quarantined"] == len(dropped):
+        why = dropped[0].detail
+        todo = "see --time-limit and --memory-limit, and --retry failed:quarantined"
+        return f"all of {len(dropped)} pictures were quarantined ({why}): {todo}"
     return (
         f"none of {len(dropped)} links gave a picture ({reasons}; see {job.out / JOURNAL}): "
         f"try another --source, or --retry failed{said}"
