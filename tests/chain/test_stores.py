@@ -42,6 +42,7 @@ def chain(root: str, words: Path) -> None:
         assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_the_chain_ends_in_the_same_bytes(root: str, world: Path, tmp_path: Path) -> None:
     chain(root, world / "words.txt")
     for name in ("raw", "clean", "styled", "shards"):
@@ -190,6 +191,7 @@ def test_what_is_fetched_is_bounded(root: str, world: Path, monkeypatch: pytest.
     assert len(kept) < 3 and 100_000 < sum((world / "raw" / item.file_name).stat().st_size for item in found)
 
 
+@pytest.mark.slow
 def test_forgetting_reaches_the_store(root: str, world: Path, gravurekit: Run, tmp_path: Path) -> None:
     chain(root, world / "words.txt")
     lines = [f'{name} = "{root}/{name}"' for name in ("raw", "clean", "styled", "shards")]
