@@ -50,6 +50,7 @@ def test_one_that_closes_its_pipe_and_lives_is_ended(tasks: ModuleType, monkeypa
     assert list(Local(1).map(tasks.shut_all_files, range(1))) == [Outcome(0, None, KILLED)]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(deaths=st.lists(st.booleans(), max_size=9), jobs=st.integers(1, 3))
 def test_whichever_tasks_die_the_others_are_done(deaths: list[bool], jobs: int, tasks: ModuleType) -> None:
@@ -58,6 +59,7 @@ def test_whichever_tasks_die_the_others_are_done(deaths: list[bool], jobs: int, 
     assert by_index(Local(jobs).map(tasks.square_or_die, numbers)) == expected
 
 
+@pytest.mark.slow
 def test_many_deaths_leave_no_open_file(tasks: ModuleType) -> None:
     list(Local(2).map(tasks.kill, range(2)))
     gc.collect()
@@ -137,12 +139,14 @@ def test_a_task_that_needs_too_much_memory_is_lost(way: str, tasks: ModuleType) 
     assert found == [Outcome(0, None, "needed more than 300 MB of memory")]
 
 
+@pytest.mark.slow
 def test_only_those_that_need_too_much_memory_are_lost(tasks: ModuleType) -> None:
     found = by_index(Local(2, Limits(megabytes=ROOM)).map(tasks.swell_if_odd, range(4)))
     large = "needed more than 300 MB of memory"
     assert found == [Outcome(n, None, large) if n % 2 else Outcome(n, n * n) for n in range(4)]
 
 
+@pytest.mark.slow
 def test_what_a_process_kept_of_earlier_tasks_loses_none(tasks: ModuleType) -> None:
     """Each runs once more in a new process, whoever had it first."""
     found = by_index(Local(1, Limits(megabytes=ROOM)).map(tasks.keep_much, range(4)))
@@ -242,6 +246,7 @@ def test_processes_stay_for_the_next_map_and_go_with_their_executor(tasks: Modul
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_they_go_when_they_arent_needed_and_others_come(tasks: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "short.py").write_text(
         f"import multiprocessing, sys\nsys.path[:0] = {[*map(str, shared_with(tasks))]!r}\n"
