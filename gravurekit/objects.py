@@ -20,8 +20,8 @@ from typing import Any
 
 from gravurekit.errors import DataError, GravurekitError, MissingExtra, StorageError, UsageError
 
-SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "memory": ""}  # and the package that each needs besides fsspec
-SCRATCH = "incoming"  # a folder of this name stays on this disk
+SCHEMES = ("s3", "gs", "memory")
+SCRATCH, PARTS = "incoming", "parts"  # folders in ours: the first stays on this disk, files of the second never change
 MIRRORS = ".gravurekit-mirrors"  # a folder of this name holds them all: MIRRORS/SCHEME/BUCKET/KEY
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(.*)", re.DOTALL)  # of a Path it has but one slash
 VERSION = "?versionId="  # what follows is no part of a key to the stores' libraries
@@ -59,6 +59,8 @@ def mirror_of(url: str) -> Path:
     odd = key.startswith("/") or "//" in key or VERSION in key or not key.isprintable()
     if odd or not parts or ".." in parts or MIRRORS in parts:
         raise UsageError(f"{url} names no folder of a bucket: write {scheme}://BUCKET/FOLDER")
+    if taken := {SCRATCH, PARTS} & set(parts):
+        raise UsageError(f"{url}: {min(taken)} is what gravurekit calls a folder in its own: name another one")
     if scheme != "memory" and len(parts) < 2:
         raise UsageError(f"{url} is a whole bucket: name a folder in it, {scheme}://{key}/FOLDER")
     return cache_folder() / MIRRORS / scheme / key
@@ -76,7 +78,7 @@ def url_of(path: Path) -> str:
 def key_of(path: Path) -> str:
     """The URL under which a file of a mirror is put on its store; empty for what stays on this disk: that, and
     downloads that nobody has looked at yet."""
-    return "" if SCRATCH in path.parts else url_of(path)
+    return "" if MIRRORS not in path.parts or SCRATCH in _inside(path) else url_of(path)
 
 
 def shown(text: str) -> str:
@@ -94,7 +96,12 @@ def is_bulk(path: Path) -> bool:
 
 def is_of_a_part(path: Path) -> bool:
     """Whether a file of a mirror is what a stage has done so far."""
-    return "parts" in path.parts[path.parts.index(MIRRORS) :]
+    return PARTS in _inside(path)
+
+
+def _inside(path: Path) -> tuple[str, ...]:
+    """What follows in a path of a mirror after the folder of all mirrors, wherever that is."""
+    return path.parts[path.parts.index(MIRRORS) + 1 :]
 
 
 def is_lock(name: str) -> bool:

@@ -22,8 +22,6 @@ USUAL = 50.0  # GB
 NAMED = re.compile(r"[0-9a-f]{64}")  # how what is kept is named; other files are somebody's
 YOUNG = 600.0  # seconds for which what was used stays whatever there is: somebody may be about to open it
 LOOKS = 50  # how many times the whole bound may be filled up between two looks at all that is kept: one in so many
-
-
 LARGE = 2**24  # bytes: what is larger is proved once by each process, all else whenever it is used
 _PROVEN: set[str] = set()
 

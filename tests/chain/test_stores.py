@@ -120,6 +120,8 @@ def test_what_somebody_else_put_there_meanwhile_is_seen(root: str, world: Path) 
         ("ftp://host/folder", "folders lie on a disk, or on s3://, gs://, memory://"),
         ("memory://a//b", "names no folder"),
         ("s3://plates/a\nb", "names no folder"),
+        ("s3://plates/incoming/raw", "incoming is what gravurekit calls a folder in its own"),
+        ("s3://plates/parts", "parts is what gravurekit calls a folder in its own"),
         ("s3:///plates/a", "names no folder"),
         ("S3://plates", "is a whole bucket: name a folder in it, s3://"),
         ("s3://plates/a?versionId=3", "names no folder"),
@@ -280,3 +282,14 @@ def test_a_cache_that_cant_be_written_is_told(root: str, tmp_path: Path, monkeyp
     objects.write(f"{root}/raw/metadata.jsonl", b"")
     with pytest.raises(StorageError, match="can't write .*/file for .* set GRAVUREKIT_CACHE to another folder"):
         storage.place(f"{root}/raw")
+
+
+def test_where_the_cache_lies_decides_nothing(
+    root: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if it is called as a folder of ours."""
+    monkeypatch.setenv("GRAVUREKIT_CACHE", str(tmp_path / "incoming" / "parts"))
+    copy_up(world / "clean", f"{root}/clean")
+    drawing = ("stylize", f"{root}/clean", f"{root}/styled", "--short-side", "64", "--style", "cartoon", *HERE)
+    assert run_here(*drawing).exit_code == 0
+    assert {"receipt.json", metadata.METADATA} <= objects.below(f"{root}/styled").keys()
