@@ -189,14 +189,15 @@ def overhead(_: argparse.Namespace) -> list[Goal]:
 
 
 def photographs(data: Path, count: int, scratch: Path) -> Path:
-    """A folder of so many photographs, evenly chosen, in folders by label."""
+    """A folder of so many photographs, evenly chosen, in folders by label. If that is more than there are, they come
+    again as other pictures, with bytes after the end of the file that no decoder reads."""
     names = foreign.picture_files(data / "photos")
-    if count > len(names):
-        raise SystemExit(f"{data / 'photos'} holds {len(names)} photographs: --pictures may be no more")
-    for name in (names[n * len(names) // count] for n in range(count)):
-        path = scratch / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(data / "photos" / name, path)
+    for turn in range(-(-count // len(names))):
+        wanted = min(len(names), count - turn * len(names))
+        for name in (names[n * len(names) // wanted] for n in range(wanted)):
+            path = (scratch / "photos" / name).with_stem(f"{Path(name).stem}-{turn}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes((data / "photos" / name).read_bytes() + b"\0" * turn)
     return scratch / "photos"
 
 
