@@ -29,7 +29,7 @@ VERBS = {
     "colorize": "Colour prints of any size with a trained network.",
     "run": "The whole chain; stages that are fresh are skipped.",
     "evaluate": "Measure: is a style taken for a print; how near are a network's colours to the true ones.",
-    "report": "Write a page on a folder: what was kept, what was dropped and why; of a run its curves.",
+    "report": "Write a page to look at: what was kept, dropped and why; a style; tensors; a training; an evaluation.",
     "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
     "export": "Write pictures or shards for other programs (webdataset, parquet, imagefolder), or a training (onnx).",
     "forget": "Take pictures and their copies out of the whole workspace, for good: an opt-out.",

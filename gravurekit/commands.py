@@ -20,7 +20,7 @@ from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERI
 from gravurekit.options import flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
-from gravurekit.reports import credits, sheet, training
+from gravurekit.reports import credits, pages
 from gravurekit.settings import layered, parse_assignments
 
 app = typer.Typer(rich_markup_mode=None)
@@ -315,29 +315,26 @@ _add(evaluate, "evaluate", [*_named(evaluate), *flags_of(*subjects.SETTINGS.valu
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(help="A folder of pictures: raw/, clean/, styled/, coloured/, any other; or a run.")
+        Path,
+        typer.Argument(help="raw/, clean/, styled/, shards/, coloured/, any pictures; a run; what evaluate wrote."),
     ],
-    out: Annotated[Path | None, typer.Option(help="The page.", show_default="reports/FOLDER.html")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page.", show_default="reports/FOLDER/report.html")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Also write its plots as PNG, beside it.")] = False,
     **values: Any,
 ) -> None:
-    """A contact sheet, or the curves of a training."""
+    """A page to look at."""
     folder = storage.place(folder)
-    out = out or Path("reports", f"{folder.resolve().name or 'folder'}.html")
-    knobs = layered(sheet.Settings, "report", said(sheet.Settings, values))
+    out = out or pages.default_out(folder)
+    knobs = layered(pages.Settings, "report", said(pages.Settings, values))
     machine = said(pipeline.Machine, values)
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(values["config"])), {"machine": machine})
-    if training.is_run(folder):
-        with terminal.watching(values["quiet"]) as watch:
-            curves = training.write(folder, out, watch)
-        terminal.show_curves(curves, values["json"])
-        return
     with terminal.watching(values["quiet"]) as watch:
         with closing(pipeline.executor_of(wishes)) as executor:
-            made = sheet.write(folder, out, knobs, executor, watch)
-    terminal.show_sheet(made, values["json"])
+            made = pages.write(folder, out, knobs, png, executor, watch)
+    terminal.show_report(made, values["json"])
 
 
-_add(report, "report", [*_named(report), *flags_of(sheet.Settings), *SHARED, *MACHINE])
+_add(report, "report", [*_named(report), *flags_of(pages.Settings), *SHARED, *MACHINE])
 
 
 @app.command(name="credits", help=VERBS["credits"])

@@ -20,7 +20,7 @@ REPOSITORY = PACKAGE.parent
 # From the cellar to the roof: a room imports only rooms that stand on an earlier line.
 FLOORS = [
     ["errors", "progress"],
-    ["settings", "record", "licenses", "robots", "words", "kernels", "workers", "objects"],
+    ["settings", "record", "licenses", "robots", "words", "kernels", "workers", "objects", "coloured"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
     ["images", "metadata", "web", "parts", "sight", "joining", "rows", "tombstones"],
     ["cluster", "foreign", "layers", "quality", "toning", "relevance", "alignment", "edits", "edges"],
@@ -28,8 +28,8 @@ FLOORS = [
     ["folder"],
     ["probe", "tint", "sample"],
     ["sources", "filters", "styles", "shards", "model"],
-    ["reports", "measures", "exports", "fed", "swatches", "recolour", "moods"],
-    ["colorizer"],
+    ["measures", "exports", "fed", "swatches", "recolour", "moods"],
+    ["reports", "colorizer"],
     ["stages"],
     ["pipeline"],
     ["reference", "doctor"],

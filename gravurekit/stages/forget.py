@@ -275,7 +275,7 @@ def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Pa
             continue
         if _estate.is_sheet(path):
             if needles.in_file(path):
-                yield path
+                yield from (*_estate.beside_sheet(path), path)  # the page, by which they are found, goes last
         elif _estate.is_preview(path) and changed:
             yield path
         else:
