@@ -154,7 +154,8 @@ def gather(
     items = [item for group in groups for item in group.items]
     wanted = dict.fromkeys(file for item in items for _, file in (*item.shots, *item.views) if file.path)
     place: _thumbs.Place = _thumbs.Inside() if len(wanted) <= EMBEDDED else _thumbs.Beside(files)
-    made = make(list(wanted), place, executor, watch)
+    came = make(list(wanted), place, executor, watch)
+    made = {file: came[file] for file in wanted}  # in their own order, not in that in which they came
     numbers = {file: number for number, file in enumerate(made)}
     thumbs = [_thumb(shown) for shown in made.values()]
     outside = len(thumbs)

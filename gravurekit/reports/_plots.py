@@ -231,7 +231,7 @@ def curves(
         axes.set_xlabel("step")
         axes.set_ylabel(unit)
         _whole_numbers(axes.xaxis)
-        _legend(axes)
+        _legend(axes, 2)
 
     return Plot(name, title, draw, about)
 
@@ -337,5 +337,8 @@ def _whole_numbers(axis: Any) -> None:
 
 def _legend(axes: "Axes", columns: int = 3) -> None:
     """Above the field, where it hides no line."""
-    if any(not label.startswith("_") for label in axes.get_legend_handles_labels()[1]):
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.1, handlelength=1.6)
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        axes.figure.legend(
+            handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.1, handlelength=1.6
+        )

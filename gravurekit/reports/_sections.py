@@ -16,7 +16,7 @@ WIDE = {"sharpness", "spread", "chroma", "chroma_residual", "long side over shor
 
 @dataclass(frozen=True)
 class Table:
-    """`head`, then `rows`, the first cell of each its name. Cells that are numbers stand to the right."""
+    """`head`, then `rows`, the first cell of each its name. Numbers stand to the right."""
 
     caption: str
     head: Sequence[str]
@@ -31,6 +31,14 @@ class Sections:
     plots: Sequence[Plot] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+
+
+def interval(found: Any) -> str:
+    """A figure with its interval, as JSON has it, in words."""
+    if found is None:
+        return "–"
+    value, low, high = (f"{found[name]:.2f}".replace("-", "−") for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def sections_of(content: Content) -> Sections:

@@ -10,7 +10,7 @@ from gravurekit.executor import Executor
 from gravurekit.progress import Watch
 from gravurekit.record import Record
 from gravurekit.reports._layers import Layers
-from gravurekit.reports._sections import Sections, Table
+from gravurekit.reports._sections import Sections, Table, interval
 
 KIND = "gravurekit evaluate style"
 MEASURES = {  # figures of measures.kept, as people read them
@@ -98,9 +98,5 @@ def _row(row: Mapping[str, Any]) -> list[str | int]:
     return [
         str(row["name"]),
         int(row["pictures"]),
-        *(_figure(row[name]) for name in ("judged", "texture", "tone", "edges")),
+        *(interval(row[name]) for name in ("judged", "texture", "tone", "edges")),
     ]
-
-
-def _figure(found: Any) -> str:
-    return "–" if found is None else f"{found['value']:.2f} ({found['low']:.2f}–{found['high']:.2f})"

@@ -17,7 +17,7 @@ from gravurekit.reports import Report, _gallery, _page, _plots, _thumbs
 from gravurekit.reports._content import below
 from gravurekit.reports._gallery import Group, Item
 from gravurekit.reports._plots import Plot
-from gravurekit.reports._sections import Table
+from gravurekit.reports._sections import Table, interval
 from gravurekit.reports._thumbs import File
 
 KIND = "gravurekit evaluate "  # how what an evaluation says of itself begins
@@ -127,18 +127,14 @@ def _tables(content: Content) -> Iterator[Table]:
 
 
 def _row(row: Mapping[str, Any], columns: Mapping[str, str]) -> list[str | int]:
-    return [str(row["name"]), int(row["pictures"]), *(_figure(row.get(name)) for name in columns)]
-
-
-def _figure(found: Any) -> str:
-    return "–" if found is None else f"{found['value']:.2f} ({found['low']:.2f}–{found['high']:.2f})"
+    return [str(row["name"]), int(row["pictures"]), *(interval(row.get(name)) for name in columns)]
 
 
 def _gains(gains: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
     others = list(next(iter(gains.values()), {}))
     if others:
         rows: list[list[str | int]] = [
-            [name, *(_figure(found[one]["delta_e"]) for one in others)] for name, found in gains.items()
+            [name, *(interval(found[one]["delta_e"]) for one in others)] for name, found in gains.items()
         ]
         yield Table("By how much ΔE alone is less", ("", *(f"than {name}" for name in others)), rows,
                     "Paired by picture; above 0 the network's row is nearer to the truth.")  # fmt: skip
@@ -147,7 +143,7 @@ def _gains(gains: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
 def _deviations(found: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
     rows: list[list[str | int]] = [
         [str(one["name"]), f"{one['value']:+.2f}", f"{one['least']:+.2f} to {one['most']:+.2f}"]
-        for one in found if one["outside"]
+        for one in found if not one["least"] <= one["value"] <= one["most"]
     ]  # fmt: skip
     if rows:
         yield Table("What gives the style away", ("figure of the texture", "style, sd", "books, sd"), rows[:20])
@@ -196,14 +192,12 @@ def _cases(content: Content) -> Iterator[Group]:
     for name, cases in (content.said.get("cases") or {}).items():
         for word, some in (("best", cases["best"]), ("worst", cases["worst"])):
             if some:
-                yield Group(f"{name}, {word}", word == "worst", [_case(case, folder) for case in some])
+                yield Group(f"{name}, {word}", False, [_case(case, folder) for case in some])
 
 
 def _case(case: Mapping[str, Any], folder: Path) -> Item:
-    shots = [(str(row), File(below(folder, str(name)), SIDE)) for row, name in case["files"].items()]
-    figures = {str(name): float(value) for name, value in case["figures"].items()}
+    shots = [(str(row), File(below(folder, str(name)), SIDE)) for row, name in case["files"]]
+    figures = {str(name): float(value) for name, value in case["figures"]}
     detail = ", ".join(f"{name} {value:.2f}" for name, value in list(figures.items())[:3])
-    label = str(case.get("label") or "")
-    return Item(
-        str(case["key"]), str(case["key"]), (0, 0), shots, (), detail, "", {"label": [label] if label else []}, figures
-    )
+    facets = {"label": [str(case["label"])] if case["label"] else []}
+    return Item(str(case["key"]), "", (0, 0), shots, (), detail, "", facets, figures)

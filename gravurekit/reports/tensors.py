@@ -66,10 +66,7 @@ class Content:
     def kinds(self) -> list[str]:
         """What of a sample is shown."""
         found = [INK, TARGET]
-        if (
-            self.manifest.get("target") == shards.TARGETS["wash"]
-            and self.manifest.get("input") != shards.MEANINGS["photo"]
-        ):
+        if self.manifest.get("target") == "wash" and self.manifest.get("input") == "plain":
             found.append(PRINT)
         return found + ([PHOTO] if "L_photo" in self.manifest["tensors"] else [])
 

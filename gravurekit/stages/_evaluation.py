@@ -76,12 +76,14 @@ def files_of(report: Path) -> Path:
 def _written(folder: Path, stem: str, case: Case, names: set[str]) -> dict[str, Any]:
     from gravurekit import images
 
-    files = {}
+    files = []
     for number, (caption, pixels) in enumerate(case.seen.items()):
-        files[caption] = f"{stem}-{number}.jpg"
-        names.add(files[caption])
-        storage.write_bytes(folder / files[caption], images.encode_jpeg(pixels, QUALITY))
-    return {"key": case.key, "label": case.label, "figures": dict(case.figures), "files": files}
+        name = f"{stem}-{number}.jpg"
+        files.append([caption, name])
+        names.add(name)
+        storage.write_bytes(folder / name, images.encode_jpeg(pixels, QUALITY))
+    return {"key": case.key, "label": case.label, "figures": [list(pair) for pair in case.figures.items()],
+            "files": files}  # fmt: skip
 
 
 def versions() -> dict[str, str]:

@@ -103,7 +103,12 @@ def test_all_of_it_is_gone_whatever_it_was_named_by(named: str, workspace: Path)
     assert traces_left(workspace, gone) == set()
     assert set(made["keys"]) >= {item.key for item in gone} and made["unseen"] == []
     assert {item["folder"] for item in made["gone"]} == {"raw", "clean", "styled", "shards"}
-    assert set(made["reports"]) >= {"reports/raw.html", "reports/clean.html", "clean/CREDITS.md", "raw/CREDITS.csv"}
+    assert set(made["reports"]) >= {
+        "reports/raw/report.html",
+        "reports/clean/report.html",
+        "clean/CREDITS.md",
+        "raw/CREDITS.csv",
+    }
     assert made["runs"] == ["runs/shards-1234"] and made["exports"] == ["handed/over"]
     for name in FOLDERS:
         assert audit.inspect(workspace / name, deep=True).faults == []

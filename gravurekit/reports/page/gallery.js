@@ -114,7 +114,7 @@ function tile(item) {
   const box = make("li", { class: "tile" }, open);
   if (item.title) box.append(make("p", { class: "title", dir: "auto", text: item.title }));
   const group = GROUPS[item.group];
-  if (group.dropped) box.append(make("p", { class: "why", text: item.detail || group.name }));
+  if (group.dropped || item.detail) box.append(make("p", { class: group.dropped ? "why" : "", text: item.detail || group.name }));
   const facets = item.facets.map((said, n) => said.map((word) => DATA.facets[n][1][word]).filter(([, , nameless]) => !nameless)
     .map(([word]) => word).join(", "));
   box.append(make("p", { class: "facts", text: [measure(item), ...facets.filter(Boolean)].filter(Boolean).join(" · ") }));
@@ -135,7 +135,7 @@ function chips() {
   add("", "all", sum(GROUPS), "");
   if (dropped.length) add("kept", "kept", sum(kept), "in");
   if (dropped.length > 1) add("dropped", "dropped", sum(dropped), "out");
-  GROUPS.forEach((group, n) => { if (group.dropped || kept.length > 1) add(String(n), group.name, group.total, group.dropped ? "out" : "in"); });
+  GROUPS.forEach((group, n) => { if (group.dropped || kept.length > 1) add(String(n), group.name, group.total, group.dropped ? "out" : ""); });
   byId("chips").addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button) { STATE.group = button.value; STATE.page = 1; show(); }
