@@ -39,7 +39,7 @@ test: $(VENV)/ready ## lint, types and tests
 
 .PHONY: test-all
 test-all: $(VENV)/ready ## the same with every optional package installed, and the slow tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,clip,cloud,export,onnx,ray,servers,tb]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser,clip,cloud,export,onnx,ray,servers,tb]'
 	@$(MAKE) --no-print-directory test TESTS=
 
 .PHONY: check

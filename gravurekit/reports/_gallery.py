@@ -155,6 +155,7 @@ def gather(
     wanted = dict.fromkeys(file for item in items for _, file in (*item.shots, *item.views) if file.path)
     place: _thumbs.Place = _thumbs.Inside() if len(wanted) <= EMBEDDED else _thumbs.Beside(files)
     came = make(list(wanted), place, executor, watch)
+    place.settle()
     made = {file: came[file] for file in wanted}  # in their own order, not in that in which they came
     numbers = {file: number for number, file in enumerate(made)}
     thumbs = [_thumb(shown) for shown in made.values()]

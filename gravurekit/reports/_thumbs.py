@@ -64,6 +64,9 @@ class Place(Protocol):
     def put(self, jpeg: bytes) -> str:
         """An address for the page."""
 
+    def settle(self) -> None:
+        """All are put: the page that names them may be written."""
+
     def finish(self) -> None:
         """The page is written: what older pages had there may go."""
 
@@ -73,6 +76,9 @@ class Inside:
 
     def put(self, jpeg: bytes) -> str:
         return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+    def settle(self) -> None:
+        pass
 
     def finish(self) -> None:
         pass
@@ -86,20 +92,29 @@ class Beside:
         self._folder = files / FOLDER
         self._address = f"{quote(files.name)}/{FOLDER}"
         self._names: set[str] = set()
-        self._there = {entry.name for entry in os.scandir(self._folder)} if self._folder.is_dir() else set()
+        self._there = {entry.name: entry.stat().st_size for entry in _entries(self._folder)}
 
     def put(self, jpeg: bytes) -> str:
         name = hashlib.sha256(jpeg).hexdigest()[:20] + ".jpg"
-        if name not in self._there:
-            storage.write_bytes(self._folder / name, jpeg)
-            self._there.add(name)
+        if self._there.get(name) != len(jpeg):  # a machine that lost its power may have left an empty one
+            if not self._names:
+                storage.make_folder(self._folder)
+            storage.write_unsettled(self._folder / name, jpeg)
+            self._there[name] = len(jpeg)
         self._names.add(name)
         return f"{self._address}/{name}"
 
+    def settle(self) -> None:
+        storage.settle()
+
     def finish(self) -> None:
-        for name in self._there - self._names:
+        for name in self._there.keys() - self._names:
             if OURS.fullmatch(name):
                 storage.remove(self._folder / name)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    return list(os.scandir(folder)) if folder.is_dir() else []
 
 
 def sweep(files: Path) -> None:

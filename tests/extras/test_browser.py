@@ -159,12 +159,12 @@ def test_filters_search_and_order(opened: Open, world: Path) -> None:
     assert [figures[key] for key in tiles(page)] == sorted((figures[key] for key in tiles(page)), reverse=True)
     page.keyboard.press("/")
     page.keyboard.type(kept[0].key)
-    page.wait_for_function("document.querySelectorAll('.tile').length === 1")
+    playwright.expect(page.locator(".tile")).to_have_count(1)
     assert tiles(page) == [kept[0].key]
     page.reload()  # where one was is in the address
     assert tiles(page) == [kept[0].key] and page.locator("#search").input_value() == kept[0].key
     page.locator("#search").fill("nothing has this name")
-    page.wait_for_function("!document.querySelector('.tile')")
+    playwright.expect(page.locator(".tile")).to_have_count(0)
     assert page.locator("#status").inner_text() == "No picture fits."
 
 
@@ -196,7 +196,7 @@ def test_a_click_tells_where_a_picture_is_from(opened: Open, world: Path) -> Non
     best = next(item for item in read_lines(world / "raw" / METADATA) if item.page_url)
     page = opened("raw")
     page.locator("#search").fill(best.key)
-    page.wait_for_function("document.querySelectorAll('.tile').length === 1")
+    playwright.expect(page.locator(".tile")).to_have_count(1)
     page.locator(".open").click()
     told = page.locator("#told").inner_text()
     for word in (best.key, best.source, best.url, best.page_url, best.keywords[0], best.sha256):
