@@ -7,7 +7,10 @@ from pydantic import Field
 from gravurekit import settings as base
 from gravurekit.executor import Executor
 from gravurekit.progress import Watch
-from gravurekit.reports import Report, _page, _thumbs, evaluation, sheet, tensors, training
+from gravurekit.reports import Report, _page, _thumbs
+from gravurekit.reports._panels import PANELS, ROWS
+
+__all__ = ["PANELS", "ROWS", "Settings", "default_out", "files_of", "folders_in", "write"]
 
 
 class Settings(base.Settings):
@@ -23,7 +26,7 @@ class Settings(base.Settings):
 def default_out(source: Path) -> Path:
     """Where the page of a folder, or of what `evaluate` found, goes if nobody says."""
     name = source.resolve().name or "folder"
-    return Path("reports", Path(name).stem if evaluation.fits(source) else name, "report.html")
+    return Path("reports", name if source.is_dir() else Path(name).stem, "report.html")
 
 
 def files_of(page: Path) -> Path:
@@ -39,6 +42,8 @@ def folders_in(files: Path) -> list[Path]:
 def write(source: Path, out: Path, settings: Settings, png: bool, executor: Executor, watch: Watch) -> Report:
     """Write the page of `source`: a folder of pictures, of shards, a run, or the file of what `evaluate` found. With
     `png` its plots besides. Raises UsageError for what has no page, DataError for what is damaged beyond showing."""
+    from gravurekit.reports import evaluation, sheet, tensors, training  # here, because they need numpy
+
     if evaluation.fits(source):
         return evaluation.write(source, out, png, executor, watch)
     if training.fits(source):

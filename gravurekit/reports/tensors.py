@@ -184,23 +184,29 @@ def _pictures(task: tuple[list[Tensor], ...]) -> tuple[list[Thumb], dict[int, in
     thumbs: list[Thumb] = []
     levels = np.zeros(LEVELS, np.int64)
     for wanted in task:
-        try:
-            path = storage.at_hand(Path(wanted[0].path), wanted[0].sha256)
-            sample = next(reader.samples_of(path, [wanted[0].row]))
-        except DataError as error:
-            thumbs += [Thumb(fault=str(error))] * len(wanted)
-            continue
-        except IndexError:
-            thumbs += [Thumb(fault=f"{Path(wanted[0].path).name} has no row {wanted[0].row}")] * len(wanted)
-            continue
-        y0, x0, y1, x1 = sample.box
-        planes = {name: plane[:, y0:y1, x0:x1] for name, plane in sample.planes.items()}
-        if not planes["L"].size:
-            thumbs += [Thumb(fault="its box is empty")] * len(wanted)
+        planes = _planes(wanted[0])
+        if isinstance(planes, str):
+            thumbs += [Thumb(fault=planes)] * len(wanted)
             continue
         levels += np.bincount(planes["L"].ravel() // (256 // LEVELS), minlength=LEVELS)
         thumbs += [_thumbs.reduced(_seen(planes, tensor.kind), tensor.side) for tensor in wanted]
     return thumbs, {level: int(count) for level, count in enumerate(levels) if count}
+
+
+def _planes(wanted: Tensor) -> "dict[str, np.ndarray] | str":
+    """The tensors of a sample within its box, (planes, H, W) uint8, or what stands in the way."""
+    try:
+        path = storage.at_hand(Path(wanted.path), wanted.sha256)
+        if wanted.row < 0:  # would be one from the end
+            raise IndexError
+        sample = next(reader.samples_of(path, [wanted.row]))
+    except DataError as error:
+        return str(error)
+    except IndexError:
+        return f"{Path(wanted.path).name} has no row {wanted.row}"
+    y0, x0, y1, x1 = sample.box
+    planes = {name: plane[:, y0:y1, x0:x1] for name, plane in sample.planes.items()}
+    return planes if planes["L"].size else "its box is empty"
 
 
 def _seen(planes: "Mapping[str, np.ndarray]", kind: str) -> "np.ndarray":
