@@ -75,9 +75,10 @@ def play(found: list[Step], folder: Path, package: Path = REPOSITORY) -> list[st
         script += [f"printf '{_MARK}'", step.command]
     surroundings = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(package), "COLUMNS": "120"}
     done = subprocess.run(
-        ["bash", "-c", "\n".join(script)], cwd=folder, env=surroundings, text=True, capture_output=True, check=False
-    )
+        ["bash", "-c", "\n".join(script)], cwd=folder, env=surroundings, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
     wrote = done.stdout.split(_MARK)[1:]
     last = found[len(wrote) - 1].command if wrote else "nothing"
-    assert done.returncode == 0, f"{last} ended with {done.returncode}: {done.stderr}"
+    assert done.returncode == 0, f"{last} ended with {done.returncode}: {wrote[-1:]}"
     return wrote

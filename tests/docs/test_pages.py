@@ -92,6 +92,15 @@ def test_a_craft_has_the_knob_that_is_named(page: Path) -> None:
 
 
 @PAGE
+def test_the_makefile_has_what_is_to_be_made(page: Path) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text("utf-8")
+    for target, said in re.findall(r"(?:^    |`)make ([a-z-]+)((?: [A-Z]+=\S+)*)", read(page), re.M):
+        assert re.search(rf"^{target}:", makefile, re.M), f"{page.name}: make {target}"
+        for name in re.findall(r"([A-Z]+)=", said):
+            assert re.search(rf"^{name} \?= ", makefile, re.M), f"{page.name}: make {target} {name}="
+
+
+@PAGE
 def test_settings_that_are_shown_are_settings(page: Path) -> None:
     for block in blocks(page):
         if block.language == "toml":
