@@ -38,6 +38,7 @@ FLOORS = [
     ["instead"],
     ["cli"],
     ["commands"],
+    ["manual"],
     ["__main__"],
 ]
 RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
