@@ -273,7 +273,8 @@ def test_sheets_that_dont_say_whom_they_show_go_as_well(workspace: Path) -> None
         storage.write_json(workspace / "reports" / f"{name}.json", {"kind": f"gravurekit evaluate {subject}"})
         storage.write_bytes(workspace / "reports" / f"{name}.png", b"a sheet")
     assert {"preview.png", *names} <= set(told(kept.key)["reports"])
-    assert not list(workspace.glob("*.png")) and not list((workspace / "reports").iterdir())
+    assert not list(workspace.glob("*.png"))
+    assert not [path for path in (workspace / "reports").rglob("*") if path.is_file()]
 
 
 # ---- what can go wrong ---------------------------------------------------------------------------------
