@@ -17,26 +17,34 @@ from gravurekit.cli import VERBS
 from gravurekit.errors import QUARANTINED, DataError, SourceError, UsageError
 from gravurekit.folder import Summary
 from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERIFY, Instead
-from gravurekit.options import flags_of, keyword, said
+from gravurekit.options import KNOBS, flags_of, keyword, said
 from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
 from gravurekit.progress import Watch
 from gravurekit.reports import credits, sheet, training
 from gravurekit.settings import layered, parse_assignments
+from gravurekit.usage import FOLDERS, OUTPUT, SOMETHING_ELSE, WIDEST, Verb, under
 
 app = typer.Typer(rich_markup_mode=None)
 
 Paths = dict[str, Any]  # fields of pipeline.Paths; None is "not said"
 
-Config = Annotated[Path | None, typer.Option(help="Settings file; ./gravurekit.toml is read if it is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
+IN_FILE = "also in gravurekit.toml, [{}]"
+
+Config = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Settings file; ./gravurekit.toml is read if it is there.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Results as JSON, an object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes: results and errors only.")]
 Assign = Annotated[
-    list[str] | None, typer.Option("--set", help="A craft's own knob: CRAFT.KNOB=VALUE, as in cartoon.median=5.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="CRAFT.KNOB=VALUE", help="A craft's own knob, as in cartoon.median=5. May be repeated."
+    ),
 ]
 
-SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
-CRAFT = keyword("assign", Assign)
-MACHINE = flags_of(pipeline.Machine)
+SHARED = under(OUTPUT, [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)])
+(CRAFT,) = under(OUTPUT, [keyword("assign", Assign)])
+MACHINE = flags_of(pipeline.Machine, heading=f"Machine ({IN_FILE.format('machine')})")
 
 
 def verb(
@@ -44,7 +52,14 @@ def verb(
 ) -> Callable[[Callable[..., Paths]], None]:
     """Make a command of a function that turns its arguments into paths. `crafts`: the stage has crafts, whose knobs
     `--set` reaches; `parallel`: it works in tasks, so an executor can be chosen; `instead`: what else it can do."""
-    more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else []), *(item.flag for item in instead)]
+    knobs = f"{KNOBS} ({IN_FILE.format(stage)})"
+    more = [
+        *flags_of(STAGE_SETTINGS[stage], heading=knobs),
+        *under(SOMETHING_ELSE, [item.flag for item in instead]),
+        *(MACHINE if parallel else []),
+        *([CRAFT] if crafts else []),
+        *SHARED,
+    ]
 
     def decorate(paths_of: Callable[..., Paths]) -> None:
         own = _named(paths_of)
@@ -68,7 +83,7 @@ def verb(
                 return
             _finish(lambda watch: [pipeline.run_stage(stage, wishes, watch)], values["json"], values["quiet"])
 
-        _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])
+        _add(command, stage, [*own, *more])
 
     return decorate
 
@@ -79,10 +94,13 @@ def _named(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [parameter for parameter in found if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
-def _add(command: Callable[..., None], name: str, parameters: Sequence[inspect.Parameter]) -> None:
-    """Make `command` a verb with these parameters."""
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app.command(name=name, help=VERBS[name])(command)
+def _add(
+    command: Callable[..., None], name: str, parameters: Sequence[inspect.Parameter], heading: str = FOLDERS
+) -> None:
+    """Make `command` a verb with these parameters; `heading` is above those that have none in its help."""
+    command.__signature__ = inspect.Signature(under(heading, parameters))  # type: ignore[attr-defined]
+    wide = {"max_content_width": WIDEST}
+    app.command(name=name, cls=Verb, help=VERBS[name], context_settings=wide)(command)
 
 
 def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool, table: bool = False) -> None:
@@ -107,13 +125,19 @@ def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool,
         raise typer.Exit(QUARANTINED)
 
 
-@app.command(help=VERBS["init"])
+def simple(name: str, heading: str = FOLDERS) -> Callable[[Callable[..., None]], None]:
+    """Make a verb of a function, with its parameters and no others."""
+    return lambda command: _add(command, name, _named(command), heading)
+
+
+@simple("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder, made if missing.", show_default="here")] = Path("."),
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """A workspace to start in."""
-    for path in workspace.init(folder):
-        terminal.show_file(path)
+    terminal.show_files(workspace.init(folder), json)
 
 
 @verb("crawl", crafts=True, parallel=True, instead=[DRY_RUN])
@@ -124,12 +148,13 @@ def crawl(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where from: NAME, folder:PATH, urls:FILE (gravurekit doctor lists them). Several: one each."
+            metavar="NAME",
+            help="Where from: NAME, folder:PATH, urls:FILE (gravurekit doctor lists them). Several: one each.",
         ),
     ] = None,
     out: Annotated[str | None, typer.Option(help="The folder that is filled.", show_default="raw")] = None,
     endpoint: Annotated[
-        list[str] | None, typer.Option(help="Another address of a source: NAME=http://HOST:PORT.")
+        list[str] | None, typer.Option(metavar="NAME=URL", help="Another address of a source: NAME=http://HOST:PORT.")
     ] = None,
 ) -> Paths:
     """Keywords → raw/."""
@@ -151,7 +176,7 @@ def filter_(
     like: Annotated[str | None, typer.Option(help="Pictures as they are wanted, for --relevance examples.")] = None,
     unlike: Annotated[str | None, typer.Option(help="Pictures as they aren't wanted.")] = None,
     clip_weights: Annotated[
-        str | None, typer.Option(help="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
+        str | None, typer.Option(metavar="NAME", help="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
     ] = None,
 ) -> Paths:
     """raw/ → clean/."""
@@ -175,6 +200,7 @@ def stylize(
     features: Annotated[
         str | None,
         typer.Option(
+            metavar="KIND:WHICH",
             help="What prints are compared by: random:SEED, model:RUN, vgg19:FILE, vgg19:torchvision.",
             show_default="random:0",
         ),
@@ -244,12 +270,20 @@ def colorize(
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="The settings file.", show_default="gravurekit.toml")] = None,
-    first: Annotated[str, typer.Option("--from", help=f"The first stage: {', '.join(ORDER)}.")] = "crawl",
-    last: Annotated[str, typer.Option("--to", help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
+    first: Annotated[
+        str, typer.Option("--from", metavar="STAGE", help=f"The first stage: {', '.join(ORDER)}.")
+    ] = "crawl",
+    last: Annotated[str, typer.Option("--to", metavar="STAGE", help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")] = False,
-    keywords: Annotated[list[str] | None, typer.Option(help="Keyword file or keyword, for the file's.")] = None,
-    source: Annotated[list[str] | None, typer.Option(help="Source, for the file's.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Results a keyword, for the file's.")] = None,
+    keywords: Annotated[
+        list[str] | None, typer.Option(help="Keyword file or keyword, in place of the settings file's.")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Source, in place of the settings file's.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Results a keyword, in place of the settings file's.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     **values: Any,
@@ -268,7 +302,7 @@ def run(
     _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
 
 
-_add(run, "run", [*_named(run), *MACHINE])
+_add(run, "run", [*_named(run), *MACHINE], "Which part of the chain")
 
 
 def evaluate(
@@ -340,22 +374,24 @@ def report(
 _add(report, "report", [*_named(report), *flags_of(sheet.Settings), *SHARED, *MACHINE])
 
 
-@app.command(name="credits", help=VERBS["credits"])
+@simple("credits")
 def give_credit(
     folder: Annotated[Path, typer.Argument(help="raw/, clean/, styled/, shards/, or a run: what it learned from.")],
     out: Annotated[
         Path | None, typer.Option(help="Where CREDITS.md and CREDITS.csv go.", show_default="the folder itself")
     ] = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Who made the pictures."""
-    with terminal.watching(quiet=True):
+    with terminal.watching(quiet) as watch:
+        watch.begin("credits", None)
         made = credits.write(storage.place(folder), out or storage.place(folder))
     terminal.show_credits(made, json)
 
 
 def export(
-    format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(crafts.names('exports'))}.")],
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(crafts.names('exports'))}.")],
     source: Annotated[
         Path,
         typer.Argument(help="raw/, clean/, styled/, coloured/, shards/, or a folder of pictures; for onnx a training."),
@@ -373,10 +409,12 @@ def export(
 _add(export, "export", [*_named(export), *SHARED, CRAFT, *MACHINE])
 
 
-@app.command(help=VERBS["forget"])
+@simple("forget", "What is forgotten")
 def forget(
     pictures: Annotated[list[str] | None, typer.Argument(help="Keys, or links.", show_default=False)] = None,
-    file: Annotated[Path | None, typer.Option(help="A list of them: one a line, # before comments.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A list of them: one a line, # before comments.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     config: Config = None,
     json: Json = False,
@@ -391,7 +429,7 @@ def forget(
         raise typer.Exit(DataError.exit_code)
 
 
-@app.command(help=VERBS["settings"])
+@simple("settings")
 def settings(
     tables: Annotated[
         list[str] | None, typer.Argument(help="Tables, as in stylize or stylize.cartoon.", show_default="all")
@@ -399,6 +437,7 @@ def settings(
     config: Config = None,
     assign: Assign = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """The settings in force, as a settings file, with the origin of each in a comment."""
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), {}, parse_assignments(assign or []))
@@ -407,15 +446,17 @@ def settings(
     terminal.show_knobs(knobs, json)
 
 
-@app.command(name="doctor", help=VERBS["doctor"])
+@simple("doctor", "How far it looks")
 def examine(
     config: Config = None,
     deep: Annotated[bool, typer.Option("--deep", help="Take the sha256 of every file.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no engine that needs the network.")] = False,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What is here, what works, what is unfinished or damaged."""
-    with terminal.watching(quiet=True):
+    with terminal.watching(quiet) as watch:
+        watch.begin("doctor", None)
         diagnosis = doctor.examine(Wishes(), deep, not offline, config)
     terminal.show_diagnosis(diagnosis, json)
     raise typer.Exit(diagnosis.exit_code)
