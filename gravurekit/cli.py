@@ -47,7 +47,6 @@ GROUPS = {
 }
 VERBS = {name: said for verbs in GROUPS.values() for name, said in verbs.items()}
 COMPLETE = "_GRAVUREKIT_COMPLETE"  # where a shell says that it wants a word completed
-BEGIN = "A verb's flags: `gravurekit VERB --help`. To begin: `gravurekit init`, or `gravurekit doctor`."
 Refusal: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
@@ -106,11 +105,6 @@ class Verbs(typer.core.TyperGroup):
             usage.write_section(formatter, heading, [(f"{name:8}", said) for name, said in verbs.items()])
         usage.write_section(formatter, "Flags before the verb", [usage.row_of(item) for item in self.get_params(ctx)])
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """What to do next."""
-        formatter.write_paragraph()
-        formatter.write_text(BEGIN)
-
 
 def _refuse_bytes(words: Sequence[str]) -> None:
     """Raises UsageError for a word that isn't text: what a file is called must be told in receipts, which are UTF-8."""
@@ -144,6 +138,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help takes twice as long to import as everything else here
     context_settings={"max_content_width": usage.WIDEST},
     help="From a list of words to a coloured engraving: crawl → filter → stylize → shard → train → colorize.",
+    epilog="A verb's flags: `gravurekit VERB --help`. To begin: `gravurekit init`, or `gravurekit doctor`.",
 )
 
 

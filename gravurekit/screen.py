@@ -16,6 +16,7 @@ from gravurekit.objects import shown
 from gravurekit.words import clean
 
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
+HANGING = 4  # columns by which the rest of a long line is further in
 WIDEST = 200  # columns of a table whose output isn't a terminal
 
 Cell = str | int | Text
@@ -25,9 +26,25 @@ class Screen(Console):
     """Where people read. No text moves its cursor or changes its colours, whoever wrote it."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich's, without markup and without words that become pictures (`:x:`)."""
-        calm = (still(shown(item)) if isinstance(item, str) else item for item in objects)
-        super().print(*calm, **({"markup": False, "emoji": False} | options))
+        """As rich's, without markup and without words that become pictures (`:x:`). On a terminal a long line goes on
+        below, further in; elsewhere it stays one."""
+        calm = (Text(still(shown(item))) if isinstance(item, str) else item for item in objects)
+        fitting = (self._fitted(item) if isinstance(item, Text) else item for item in calm)
+        super().print(*fitting, **({"markup": False, "emoji": False} | options))
+
+    def _fitted(self, text: Text) -> Text:
+        if not self.draws:
+            return text
+        return Text("\n").join(self._broken(line) for line in text.split("\n", allow_blank=True))
+
+    def _broken(self, line: Text) -> Text:
+        indent = " " * (len(line.plain) - len(line.plain.lstrip()) + HANGING)
+        if line.cell_len <= self.width or len(indent) > self.width // 2:
+            return line
+        parts = line.wrap(self, self.width - len(indent))
+        for part in parts:
+            part.rstrip()
+        return Text(f"\n{indent}").join(parts)
 
     @property
     def draws(self) -> bool:
@@ -86,7 +103,8 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Cell]], words: Collectio
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         left = name in words
-        made.add_column(Text(name), justify="left" if left else "right", no_wrap=name != wraps, overflow="fold")
+        room = {"no_wrap": True} if name != wraps else {"min_width": len(name), "overflow": "fold"}
+        made.add_column(Text(name), justify="left" if left else "right", **room)
     for row in rows:
         made.add_row(*(_cell(item) for item in row))
     return made

@@ -76,7 +76,7 @@ def _show_files(summary: Summary) -> None:
 
 def _show_keywords(summary: Summary) -> None:
     """What came of each keyword of a crawl, and of each search that brought nothing."""
-    names = ("keyword", "found", "new", "known", "duplicate", "in the folder", "failed")
+    names = ("keyword", "found", "new", "known", "duplicate", "kept", "failed")
     rows = []
     for word, counts in summary.facts["keywords"].items():
         tally = Tally(**{name: counts[name] for name in ("found", "new", "known", "duplicate", "refused")})
@@ -85,7 +85,10 @@ def _show_keywords(summary: Summary) -> None:
             tally.known, tally.new = tally.known + tally.new, 0
         numbers = (tally.found, tally.new, tally.known, tally.duplicate, counts["kept"])
         rows.append((name_of(word), *numbers, failures(tally)))
-    put_table(names, rows, words=("keyword", "failed"), wraps="failed", indent=2)
+    shown_columns = len(names) if any(row[-1] for row in rows) else len(names) - 1
+    put_table(
+        names[:shown_columns], [row[:shown_columns] for row in rows], ("keyword", "failed"), wraps="failed", indent=2
+    )
     for word, outcomes in summary.facts["searches"].items():
         for source, outcome in outcomes.items():
             if outcome != "found":

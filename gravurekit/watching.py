@@ -171,14 +171,15 @@ class Stretch:
 
     @property
     def going(self) -> str:
-        """What its worker says of it, or else the rate; and how long it will take."""
+        """How long it will take, and what its worker says of it or else the rate: on a narrow terminal the end is cut
+        off."""
         began, before = self._marks[0]
         done, since = self._done - before, time.monotonic() - began
         left = ""
         if self.total is not None and done > 0 and self._done < self.total:
             left = f"{figures.about((self.total - self._done) * since / done)} left"
         pace = figures.rate(done, since) if since > 0.5 else ""
-        return ", ".join(filter(None, (self.words or pace, left if since > 0.5 else "")))
+        return ", ".join(filter(None, (left if since > 0.5 else "", self.words or pace)))
 
 
 class Log:

@@ -98,12 +98,13 @@ def _keywords(asked: Asked) -> Found:
 
 
 def _knobs(asked: Asked) -> Found:
-    """CRAFT.KNOB=, and behind the = what a knob may be, if that is a few words."""
+    """CRAFT.KNOB=, and behind the = what a knob may be, if that is a few words, else its default."""
     rooms = {ROOMS[asked.verb]} if asked.verb in ROOMS else asked.table["knobs"].keys()
     knobs = [(f"{craft}.{knob}=", about) for room in rooms for craft, some in asked.table["knobs"][room].items()
              for knob, about in some.items()]  # fmt: skip
     if "=" in asked.current:
-        return Found([(f"{name}{word}", "") for name, about in knobs for word in about["choices"]])
+        words = ((name, word) for name, about in knobs for word in about["choices"] or [about["default"]])
+        return Found([(f"{name}{word}", "") for name, word in words if word])
     defaults = {name: about["default"] for name, about in knobs}
     return Found([(name, about["help"]) for name, about in knobs], defaults=defaults)
 
