@@ -43,7 +43,7 @@ def write_section(formatter: Any, heading: str, rows: Sequence[tuple[str, str]])
 
 def _held(said: str) -> str:
     """`said` with what must stay on one line tied together: flags, names with hyphens, defaults, limits."""
-    tied = said.replace("-", TIED["-"])
+    tied = said.replace("-", TIED["-"]).replace("default: ", f"default:{TIED[' ']}")
     return re.sub(
         r"(?:Default: \S+|\[[^]]{1,24}\])$|Default: \S+(?=  )", lambda it: it[0].replace(" ", TIED[" "]), tied
     )
