@@ -52,15 +52,22 @@ def delivered() -> Iterator[None]:
     because its reader went away (`| head -1`)."""
     out = sys.stdout
     try:
-        try:
-            yield
-        finally:
-            out.flush()
-        if sys.stdout is not out:  # typer has put another there, since nobody reads this one
-            raise NobodyReads
+        yield
+        out.flush()
     except (BrokenPipeError, NobodyReads):
         hush()
         raise NobodyReads from None
+    except BaseException as error:
+        gone = sys.stdout is not out  # typer has put another there, since nobody reads this one
+        try:
+            out.flush()
+        except BrokenPipeError:
+            gone = True
+        if gone:
+            hush()
+        if gone and isinstance(error, SystemExit):
+            raise NobodyReads from None
+        raise
 
 
 def hush() -> None:
