@@ -13,6 +13,7 @@ from rich.text import Text
 
 from gravurekit import figures, screen
 from gravurekit.errors import Interrupted
+from gravurekit.model.ranks import place
 from gravurekit.progress import SILENT, Tally, Watch
 from gravurekit.words import short
 
@@ -161,8 +162,10 @@ class Stretch:
 
     @property
     def count(self) -> str:
-        """60/2,000."""
-        return f"{figures.number(self._done)}/{'?' if self.total is None else figures.number(self.total)}"
+        """60/2,000; only what is done, if nobody knows how much there is."""
+        if self.total is None:
+            return figures.number(self._done) if self._done else ""
+        return f"{figures.number(self._done)}/{figures.number(self.total)}"
 
     @property
     def seconds(self) -> float:
@@ -245,8 +248,8 @@ class Log:
 
 
 def _line(stretch: Stretch) -> str:
-    going = stretch.going
-    return f"{stretch.what}: {stretch.count}{going and f', {going}'}, since {figures.duration(stretch.seconds)}"
+    said = filter(None, (stretch.count, stretch.going, f"since {figures.duration(stretch.seconds)}"))
+    return f"{stretch.what}: {', '.join(said)}"
 
 
 def _all_of(tallies: Mapping[str, Tally], began: float) -> str:
@@ -264,8 +267,9 @@ def _all_of(tallies: Mapping[str, Tally], began: float) -> str:
 
 @contextmanager
 def watching(quiet: bool) -> Iterator[Watch]:
-    """What tells of progress: a bar, lines, or nothing. Ctrl-C inside becomes the error Interrupted."""
-    watch: Watch = SILENT if quiet else Bar() if screen.MESSAGES.draws else Log()
+    """What tells of progress: a bar, lines, or nothing; of several processes the one that leads tells. Ctrl-C inside
+    becomes the error Interrupted."""
+    watch: Watch = SILENT if quiet or not place().leads else Bar() if screen.MESSAGES.draws else Log()
     try:
         yield watch
     except KeyboardInterrupt:

@@ -37,6 +37,7 @@ FLOORS = [
     ["answers", "subjects"],
     ["instead"],
     ["cli"],
+    ["making"],
     ["commands"],
     ["completion"],
     ["__main__"],
