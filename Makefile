@@ -49,9 +49,10 @@ check: $(VENV)/ready ## lint and types only
 	$(BIN)/mypy
 
 .PHONY: reference
-reference: $(VENV)/ready ## write docs/settings.md, docs/cli.md and gravurekit.toml anew from the code
+reference: $(VENV)/ready ## write docs/settings.md, docs/cli.md, gravurekit.toml and what Tab offers anew from the code
 	$(BIN)/python -m gravurekit.reference
 	$(BIN)/python -m gravurekit.manual
+	$(BIN)/python -m gravurekit.completion
 
 .PHONY: docs
 docs: reference ## the same, and the site of docs/ in site/, which needs no network to be read

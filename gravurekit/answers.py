@@ -1,24 +1,20 @@
 """What people see of the flags that ask a verb for something else than its work."""
 
-import json
-import sys
 from dataclasses import asdict
 
-from rich.table import Table
-from rich.text import Text
-
 from gravurekit.errors import DataError
+from gravurekit.figures import number
+from gravurekit.screen import RESULTS, put_json, put_table, tell
 from gravurekit.stages._calibrate import Calibration
 from gravurekit.stages._explain import Explanation
 from gravurekit.stages._match import Match
 from gravurekit.stages._verify import Verification
-from gravurekit.terminal import RESULTS, WIDEST, Screen, still
 
 
 def show_explanation(why: Explanation, as_json: bool) -> None:
     """Why a picture is kept or dropped, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(why)) + "\n")
+        put_json(asdict(why))
         return
     RESULTS.print(f"{why.key}  {why.file}")
     because = f": {why.reason} ({why.detail})" if why.reason else ""
@@ -53,19 +49,16 @@ def show_explanation(why: Explanation, as_json: bool) -> None:
 def show_calibration(found: Calibration, as_json: bool) -> None:
     """Which edited copies would be found, and which pictures are taken for one, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found)) + "\n")
+        put_json(asdict(found))
         return
-    console = RESULTS if RESULTS.is_terminal else Screen(highlight=False, width=WIDEST)
-    table = Table(box=None, pad_edge=False, header_style="")
-    for name in ("edit", "found", "of", "share", "of another", "missed"):
-        table.add_column(name, justify="left" if name in ("edit", "missed") else "right", no_wrap=name != "missed")
+    names = ("edit", "found", "of", "share", "of another", "missed")
+    rows = []
     for row in found.recalls:
         missed = ", ".join(row.missed[:3]) + (" …" if len(row.missed) > 3 else "")
-        share = f"{100 * row.share:.1f} %"
-        table.add_row(row.edit, str(row.found), str(row.pictures), share, str(row.wrong), Text(still(missed)))
-    console.print(table, crop=False)
+        rows.append((row.edit, row.found, row.pictures, f"{100 * row.share:.1f} %", row.wrong, missed))
+    put_table(names, rows, words=("edit", "missed"), wraps="missed")
     doubt = ": look whether they are" if found.twins else ""
-    RESULTS.print(f"pictures edited: {found.pictures}; compared with one another: {found.compared}")
+    RESULTS.print(f"pictures edited: {number(found.pictures)}; compared with one another: {number(found.compared)}")
     RESULTS.print(f"{len(found.twins)} of these are taken for copies of others{doubt}")
     for pair in found.twins:
         RESULTS.print(f"  {pair.file}  of  {pair.kept}  ({pair.detail})")
@@ -74,13 +67,14 @@ def show_calibration(found: Calibration, as_json: bool) -> None:
 def show_verification(found: Verification, as_json: bool) -> None:
     """What is damaged in a shards folder, on stdout. Raises DataError if anything is."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found) | {"folder": str(found.folder)}) + "\n")
+        put_json(asdict(found))
     else:
         for damage in found.damages:
             row = f", row {damage.row}" if damage.row >= 0 else ""
             whose = f" ({', '.join(filter(None, (damage.key, damage.url)))})" if damage.key else ""
             RESULTS.print(f"{found.folder / damage.file}{row}{whose}: {damage.what}")
-        RESULTS.print(f"{found.folder}: {found.files} shards, {found.samples} samples, {len(found.damages)} faults")
+        shards, samples, faults = map(number, (found.files, found.samples, len(found.damages)))
+        tell("verify", f"{shards} shards, {samples} samples, {faults} faults", found.folder)
     if found.damages:
         raise DataError(
             f"{found.folder} is damaged: remove what is, and run `gravurekit shard` again, which makes it anew"
@@ -90,10 +84,10 @@ def show_verification(found: Verification, as_json: bool) -> None:
 def show_match(match: Match, as_json: bool) -> None:
     """What came of a fit, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(match), default=str) + "\n")
+        put_json(asdict(match))
         return
     tone, edges = match.kept
     about = f"{match.before:.2f} → {match.after:.2f} from {match.prints} prints"
     kept = f"tone {tone:.2f} and edges {edges:.2f} of {match.photographs} photographs kept"
-    sys.stdout.write(f"{match.style}: textures {about}; {kept}\n")
-    sys.stdout.write(f"{match.out}: draw with it by --preset {match.out}\n")
+    tell("match", f"{match.style}: textures {about}; {kept}", match.out)
+    RESULTS.print(f"  draw with it: --preset {match.out}")

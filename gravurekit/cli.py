@@ -9,37 +9,73 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gravurekit import __version__
-from gravurekit.errors import FailedElsewhere, GravurekitError, Interrupted, UsageError
+from gravurekit import __version__, streams, usage
+from gravurekit.errors import FailedElsewhere, GravurekitError, Interrupted, NobodyReads, UsageError
 from gravurekit.model.ranks import place
 
-VERBS = {
-    "init": "Make a workspace: gravurekit.toml with every knob explained, and keywords/.",
-    "crawl": "Find pictures by keyword, download them, remember where they came from.",
-    "filter": "Drop duplicates and unusable pictures, each with its reason.",
-    "stylize": "Draw photographs as coloured engravings, ink and wash kept apart.",
-    "shard": "Write CIE Lab tensors for training, each traceable to its picture.",
-    "train": "Train the colorization network; run again to go on.",
-    "colorize": "Colour prints of any size with a trained network.",
-    "run": "The whole chain; stages that are fresh are skipped.",
-    "evaluate": "Measure: is a style taken for a print; how near are a network's colours to the true ones.",
-    "report": "Write a page to look at: what was kept, dropped and why; a style; tensors; a training; an evaluation.",
-    "credits": "Write who made the pictures of a folder or run, under which licence, and where they are.",
-    "export": "Write pictures or shards for other programs (webdataset, parquet, imagefolder), or a training (onnx).",
-    "forget": "Take pictures and their copies out of the whole workspace, for good: an opt-out.",
-    "settings": "Show the settings in force, and where each comes from.",
-    "doctor": "What is installed, what answers, what is unfinished or damaged.",
+GROUPS = {
+    "The chain, in its order": {
+        "init": "Make a workspace: gravurekit.toml with every knob, and keywords/.",
+        "crawl": "Find pictures by keyword, download them, note where they are from.",
+        "filter": "Drop duplicates and unusable pictures, each with its reason.",
+        "stylize": "Draw photographs as coloured engravings, ink apart from wash.",
+        "shard": "Write CIE Lab tensors for training, each traceable to its picture.",
+        "train": "Train the colorization network; run again to go on.",
+        "colorize": "Colour prints of any size with a trained network.",
+        "run": "The whole chain; stages that are fresh are skipped.",
+    },
+    "Looking and measuring": {
+        "report": "Write a page to look at: of pictures, shards, a run, an evaluation.",
+        "evaluate": "Measure how print-like a style is, how true a network's colours.",
+    },
+    "Handing over, giving credit": {
+        "export": "Write pictures, shards or a network for other programs.",
+        "credits": "Write who made the pictures, under which licence, where they are.",
+        "forget": "Take pictures and their copies out of the workspace, for good.",
+    },
+    "The workshop": {
+        "settings": "Show the settings in force, and where each comes from.",
+        "doctor": "What is installed, what answers, what is unfinished or damaged.",
+    },
 }
+VERBS = {name: said for verbs in GROUPS.values() for name, said in verbs.items()}
+COMPLETE = "_GRAVUREKIT_COMPLETE"  # where a shell says that it wants a word completed
+Refusal: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 class Verbs(typer.core.TyperGroup):
     """The verbs in the order of the chain, each made when it is asked for."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """The program. Ends the process with the exit code of what happened. Raises GravurekitError, also for what
+        Typer refuses."""
+        said = os.environ.get(COMPLETE, "")
+        if said.startswith("complete_"):
+            from gravurekit.completion import answer
+
+            sys.exit(answer(said.removeprefix("complete_"), os.environ))
+        words = sys.argv[1:] if args is None else list(args)
+        _refuse_bytes(words)
+        try:
+            code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
+        except Refusal as refusal:
+            _explain(refusal)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the order of the chain."""
@@ -63,10 +99,35 @@ class Verbs(typer.core.TyperGroup):
             raise UsageError(f"{args[0]} works in one process: torchrun is for train only")
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The list of verbs, without making any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The verbs, group by group, without making any; then the flags before them."""
+        for heading, verbs in GROUPS.items():
+            usage.write_section(formatter, heading, [(f"{name:8}", said) for name, said in verbs.items()])
+        usage.write_section(formatter, "Flags before the verb", [usage.row_of(item) for item in self.get_params(ctx)])
+
+
+def _refuse_bytes(words: Sequence[str]) -> None:
+    """Raises UsageError for a word that isn't text: what a file is called must be told in receipts, which are UTF-8."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise UsageError(
+                f"{shown} isn't UTF-8, and names of files and folders must be: rename it (`convmv -f latin1 -t utf-8 "
+                "--notest` does so), or name the folder that it lies in"
+            ) from None
+
+
+def _explain(refusal: Any) -> NoReturn:
+    """Raises UsageError: what Typer refused, said as all our errors are. Help that nobody asked for is shown."""
+    if type(refusal).__name__ == "NoArgsIsHelpError":
+        refusal.show()
+        sys.exit(refusal.exit_code)
+    said = " ".join(refusal.format_message().split()).rstrip(".")
+    command = refusal.ctx.command_path if getattr(refusal, "ctx", None) else "gravurekit"
+    verb = command.partition(" ")[2]
+    raise UsageError(f"{verb and f'{verb}: '}{said[:1].lower()}{said[1:]}; see `{command} --help`") from None
 
 
 app = typer.Typer(
@@ -75,12 +136,14 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help takes twice as long to import as everything else here
+    context_settings={"max_content_width": usage.WIDEST},
     help="From a list of words to a coloured engraving: crawl → filter → stylize → shard → train → colorize.",
+    epilog="A verb's flags: `gravurekit VERB --help`. To begin: `gravurekit init`, or `gravurekit doctor`.",
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(ctx: typer.Context, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
         sys.stdout.write(f"gravurekit {__version__}\n")
         raise typer.Exit
 
@@ -89,7 +152,9 @@ def _version(wanted: bool) -> None:
 def start(
     folder: Annotated[
         Path | None,
-        typer.Option("-C", "--folder", help="Work in this folder, made if missing, as if started there."),
+        typer.Option(
+            "-C", "--folder", metavar="PATH", help="Work in this folder, made if missing, as if started there."
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -135,19 +200,18 @@ def _end_at_once() -> None:
 def main() -> None:
     """The program; ends the process with the exit code of what happened. Ctrl-C ends it in good order, a second one at
     once."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our arrows is no reason to fail
+    streams.prepare()
     _watch_interrupts()
     try:
-        with nullcontext() if place().leads else redirect_stdout(io.StringIO()):  # of several processes one answers
+        # of several processes one answers
+        with streams.delivered(), nullcontext() if place().leads else redirect_stdout(io.StringIO()):
             app()
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
-    except FailedElsewhere as error:
+    except (FailedElsewhere, NobodyReads) as error:
         sys.exit(error.exit_code)
     except GravurekitError as error:
-        from gravurekit import terminal
+        from gravurekit import screen
 
-        terminal.complain(str(error))
+        screen.complain(str(error))
         sys.exit(error.exit_code)

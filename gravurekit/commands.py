@@ -1,11 +1,8 @@
-"""The verbs of the command line: words in, words out. No decision about pictures is made here.
-
-A verb says which words are its paths; the flags of its Settings, and those that all verbs share, are added to it.
+"""The verbs of the command line: words in, words out. No decision about pictures is made here; `making.py` makes verbs
+of functions.
 """
 
-import inspect
 import os
-from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,107 +10,40 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gravurekit import crafts, doctor, pipeline, reference, storage, subjects, terminal, workspace
-from gravurekit.cli import VERBS
-from gravurekit.errors import QUARANTINED, DataError, SourceError, UsageError
-from gravurekit.folder import Summary
-from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERIFY, Instead
-from gravurekit.options import flags_of, keyword, said
-from gravurekit.pipeline import ORDER, STAGE_SETTINGS, Wishes
-from gravurekit.progress import Watch
+from gravurekit.errors import DataError, UsageError
+from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERIFY
+from gravurekit.making import (
+    CRAFT,
+    MACHINE,
+    SHARED,
+    Assign,
+    Config,
+    Json,
+    Paths,
+    Quiet,
+    add,
+    app,
+    finish,
+    named,
+    simple,
+    verb,
+)
+from gravurekit.options import flags_of, said
+from gravurekit.pipeline import ORDER, Wishes
 from gravurekit.reports import credits, pages
 from gravurekit.settings import layered, parse_assignments
 
-app = typer.Typer(rich_markup_mode=None)
-
-Paths = dict[str, Any]  # fields of pipeline.Paths; None is "not said"
-
-Config = Annotated[Path | None, typer.Option(help="Settings file; ./gravurekit.toml is read if it is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.")]
-Assign = Annotated[
-    list[str] | None, typer.Option("--set", help="A craft's own knob: CRAFT.KNOB=VALUE, as in cartoon.median=5.")
-]
-
-SHARED = [keyword("config", Config), keyword("json", Json, False), keyword("quiet", Quiet, False)]
-CRAFT = keyword("assign", Assign)
-MACHINE = flags_of(pipeline.Machine)
+__all__ = ["app"]
 
 
-def verb(
-    stage: str, *, crafts: bool = False, parallel: bool = False, instead: Sequence[Instead] = ()
-) -> Callable[[Callable[..., Paths]], None]:
-    """Make a command of a function that turns its arguments into paths. `crafts`: the stage has crafts, whose knobs
-    `--set` reaches; `parallel`: it works in tasks, so an executor can be chosen; `instead`: what else it can do."""
-    more = [*SHARED, *([CRAFT] if crafts else []), *(MACHINE if parallel else []), *(item.flag for item in instead)]
-
-    def decorate(paths_of: Callable[..., Paths]) -> None:
-        own = _named(paths_of)
-
-        def command(**values: Any) -> None:
-            paths = paths_of(**{parameter.name: values[parameter.name] for parameter in own})
-            machine = said(pipeline.Machine, values) if parallel else {}
-            flags = {"paths": paths, stage: said(STAGE_SETTINGS[stage], values), "machine": machine}
-            file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
-            wishes = Wishes(file, flags, parse_assignments(values.get("assign") or []))
-            # an empty word is asked for as well, and refused
-            others = [other for other in instead if values.get(other.flag.name) not in (None, False)]
-            if len(others) > 1:
-                names = " and ".join(f"--{other.flag.name.replace('_', '-')}" for other in others)
-                raise UsageError(f"{names} can't be had at once: ask for one of them")
-            for other in others:
-                with terminal.watching(values["quiet"]) as watch:
-                    found = other.do(wishes, values[other.flag.name], watch)
-                    watch.rest()
-                    other.show(found, values["json"])
-                return
-            _finish(lambda watch: [pipeline.run_stage(stage, wishes, watch)], values["json"], values["quiet"])
-
-        _add(command, stage, [*own, *flags_of(STAGE_SETTINGS[stage]), *more])
-
-    return decorate
-
-
-def _named(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a function that have names of their own."""
-    found = inspect.signature(function).parameters.values()
-    return [parameter for parameter in found if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
-
-
-def _add(command: Callable[..., None], name: str, parameters: Sequence[inspect.Parameter]) -> None:
-    """Make `command` a verb with these parameters."""
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app.command(name=name, help=VERBS[name])(command)
-
-
-def _finish(work: Callable[[Watch], Iterable[Summary]], json: bool, quiet: bool, table: bool = False) -> None:
-    """Do the work with somebody watching, and show what came of each stage: at once, or, if a `table` is wanted, all
-    together at the end. Exit 4 if a source failed or a keyword brought nothing, 3 if a picture killed its process, or a
-    print that was named couldn't be coloured."""
-    done: list[Summary] = []
-    try:
-        with terminal.watching(quiet) as watch:
-            for summary in work(watch):
-                watch.rest()
-                done.append(summary)
-                if json or not table:
-                    terminal.show(summary, json)
-    finally:
-        if table and done and not json:  # also of a chain that was ended: what is done is done
-            terminal.show_table(done)
-    lost = any("quarantined" in item.dropped or (item.stage == "colorize" and item.dropped) for item in done)
-    if any(item.facts.get("failed sources") or item.facts.get("nothing for") for item in done):
-        raise typer.Exit(SourceError.exit_code)
-    if lost:
-        raise typer.Exit(QUARANTINED)
-
-
-@app.command(help=VERBS["init"])
+@simple("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder, made if missing.", show_default="here")] = Path("."),
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """A workspace to start in."""
-    for path in workspace.init(folder):
-        terminal.show_file(path)
+    terminal.show_files(workspace.init(folder), json)
 
 
 @verb("crawl", crafts=True, parallel=True, instead=[DRY_RUN])
@@ -124,12 +54,13 @@ def crawl(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where from: NAME, folder:PATH, urls:FILE (gravurekit doctor lists them). Several: one each."
+            metavar="NAME",
+            help="Where from: NAME, folder:PATH, urls:FILE (gravurekit doctor lists them). Several: one each.",
         ),
     ] = None,
     out: Annotated[str | None, typer.Option(help="The folder that is filled.", show_default="raw")] = None,
     endpoint: Annotated[
-        list[str] | None, typer.Option(help="Another address of a source: NAME=http://HOST:PORT.")
+        list[str] | None, typer.Option(metavar="NAME=URL", help="Another address of a source: NAME=http://HOST:PORT.")
     ] = None,
 ) -> Paths:
     """Keywords → raw/."""
@@ -151,7 +82,7 @@ def filter_(
     like: Annotated[str | None, typer.Option(help="Pictures as they are wanted, for --relevance examples.")] = None,
     unlike: Annotated[str | None, typer.Option(help="Pictures as they aren't wanted.")] = None,
     clip_weights: Annotated[
-        str | None, typer.Option(help="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
+        str | None, typer.Option(metavar="NAME", help="A CLIP or SigLIP for --relevance clip: a folder, or a name.")
     ] = None,
 ) -> Paths:
     """raw/ → clean/."""
@@ -175,6 +106,7 @@ def stylize(
     features: Annotated[
         str | None,
         typer.Option(
+            metavar="KIND:WHICH",
             help="What prints are compared by: random:SEED, model:RUN, vgg19:FILE, vgg19:torchvision.",
             show_default="random:0",
         ),
@@ -244,12 +176,20 @@ def colorize(
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="The settings file.", show_default="gravurekit.toml")] = None,
-    first: Annotated[str, typer.Option("--from", help=f"The first stage: {', '.join(ORDER)}.")] = "crawl",
-    last: Annotated[str, typer.Option("--to", help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
+    first: Annotated[
+        str, typer.Option("--from", metavar="STAGE", help=f"The first stage: {', '.join(ORDER)}.")
+    ] = "crawl",
+    last: Annotated[str, typer.Option("--to", metavar="STAGE", help=f"The last stage: {', '.join(ORDER)}.")] = "shard",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run, and why.")] = False,
-    keywords: Annotated[list[str] | None, typer.Option(help="Keyword file or keyword, for the file's.")] = None,
-    source: Annotated[list[str] | None, typer.Option(help="Source, for the file's.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Results a keyword, for the file's.")] = None,
+    keywords: Annotated[
+        list[str] | None, typer.Option(help="Keyword file or keyword, in place of the settings file's.")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Source, in place of the settings file's.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Results a keyword, in place of the settings file's.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     **values: Any,
@@ -265,10 +205,10 @@ def run(
         for prospect in pipeline.foresee(wishes, first, last):
             terminal.show_prospect(prospect, json)
         return
-    _finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
+    finish(lambda watch: pipeline.run_chain(wishes, first, last, watch), json, quiet, table=True)
 
 
-_add(run, "run", [*_named(run), *MACHINE])
+add(run, "run", [*named(run), *MACHINE], "Which part of the chain")
 
 
 def evaluate(
@@ -310,7 +250,7 @@ def evaluate(
     subjects.evaluate(what, words, out, values, json, quiet)
 
 
-_add(evaluate, "evaluate", [*_named(evaluate), *flags_of(*subjects.SETTINGS.values())])
+add(evaluate, "evaluate", [*named(evaluate), *flags_of(*subjects.SETTINGS.values())])
 
 
 def report(
@@ -334,25 +274,27 @@ def report(
     terminal.show_report(made, values["json"])
 
 
-_add(report, "report", [*_named(report), *flags_of(pages.Settings), *SHARED, *MACHINE])
+add(report, "report", [*named(report), *flags_of(pages.Settings), *SHARED, *MACHINE])
 
 
-@app.command(name="credits", help=VERBS["credits"])
+@simple("credits")
 def give_credit(
     folder: Annotated[Path, typer.Argument(help="raw/, clean/, styled/, shards/, or a run: what it learned from.")],
     out: Annotated[
         Path | None, typer.Option(help="Where CREDITS.md and CREDITS.csv go.", show_default="the folder itself")
     ] = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Who made the pictures."""
-    with terminal.watching(quiet=True):
+    with terminal.watching(quiet) as watch:
+        watch.begin("credits", None)
         made = credits.write(storage.place(folder), out or storage.place(folder))
     terminal.show_credits(made, json)
 
 
 def export(
-    format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{', '.join(crafts.names('exports'))}.")],
+    format: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(crafts.names('exports'))}.")],
     source: Annotated[
         Path,
         typer.Argument(help="raw/, clean/, styled/, coloured/, shards/, or a folder of pictures; for onnx a training."),
@@ -364,16 +306,18 @@ def export(
     machine = said(pipeline.Machine, values)
     file = pipeline.read_wishes(terminal.workspace_file(values["config"]))
     wishes = Wishes(file, {"machine": machine}, parse_assignments(values["assign"] or []))
-    _finish(lambda watch: [pipeline.hand_over(wishes, format, source, out, watch)], values["json"], values["quiet"])
+    finish(lambda watch: [pipeline.hand_over(wishes, format, source, out, watch)], values["json"], values["quiet"])
 
 
-_add(export, "export", [*_named(export), *SHARED, CRAFT, *MACHINE])
+add(export, "export", [*named(export), *SHARED, CRAFT, *MACHINE])
 
 
-@app.command(help=VERBS["forget"])
+@simple("forget", "What is forgotten")
 def forget(
     pictures: Annotated[list[str] | None, typer.Argument(help="Keys, or links.", show_default=False)] = None,
-    file: Annotated[Path | None, typer.Option(help="A list of them: one a line, # before comments.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A list of them: one a line, # before comments.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     config: Config = None,
     json: Json = False,
@@ -388,7 +332,7 @@ def forget(
         raise typer.Exit(DataError.exit_code)
 
 
-@app.command(help=VERBS["settings"])
+@simple("settings")
 def settings(
     tables: Annotated[
         list[str] | None, typer.Argument(help="Tables, as in stylize or stylize.cartoon.", show_default="all")
@@ -396,6 +340,7 @@ def settings(
     config: Config = None,
     assign: Assign = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """The settings in force, as a settings file, with the origin of each in a comment."""
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(config)), {}, parse_assignments(assign or []))
@@ -404,15 +349,17 @@ def settings(
     terminal.show_knobs(knobs, json)
 
 
-@app.command(name="doctor", help=VERBS["doctor"])
+@simple("doctor", "How far it looks")
 def examine(
     config: Config = None,
     deep: Annotated[bool, typer.Option("--deep", help="Take the sha256 of every file.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no engine that needs the network.")] = False,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What is here, what works, what is unfinished or damaged."""
-    with terminal.watching(quiet=True):
+    with terminal.watching(quiet) as watch:
+        watch.begin("doctor", None)
         diagnosis = doctor.examine(Wishes(), deep, not offline, config)
     terminal.show_diagnosis(diagnosis, json)
     raise typer.Exit(diagnosis.exit_code)

@@ -13,6 +13,7 @@
       TrainingError (6)        the training can't go on
         FailedElsewhere        because another of its processes failed, which has said why
       Interrupted (130)        Ctrl-C
+      NobodyReads (141)        the reader of the results went away, as `head` does
 
     PictureError               ONE picture is bad: never ends a run, becomes a dropped Record
     FetchError                 ONE URL can't be fetched: the same
@@ -113,6 +114,18 @@ class Interrupted(GravurekitError):
         super().__init__("interrupted; run the same command again to go on")
 
     def __reduce__(self) -> tuple[type["Interrupted"], tuple[()]]:
+        return type(self), ()
+
+
+class NobodyReads(GravurekitError):
+    """The reader of the results went away (`| head -1`): the exit code is what a shell says of any such program."""
+
+    exit_code = 141
+
+    def __init__(self) -> None:
+        super().__init__("nobody reads the results any more")
+
+    def __reduce__(self) -> tuple[type["NobodyReads"], tuple[()]]:
         return type(self), ()
 
 

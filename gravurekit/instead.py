@@ -1,16 +1,19 @@
 """Flags that ask a verb for something else than its work: to look, to explain, to draw one picture."""
 
 import inspect
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from gravurekit import answers, pipeline, terminal
+from gravurekit.figures import number
 from gravurekit.options import keyword
 from gravurekit.pipeline import Wishes
 from gravurekit.progress import Watch
+from gravurekit.stages.crawl import Prospect
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,23 @@ class Instead:
     show: Callable[[Any, bool], None]
 
 
+def _searched(wishes: Wishes, wanted: bool, watch: Watch) -> Iterator[Prospect]:
+    """What a crawl would fetch, and at the end a note of how many results there were of which kind."""
+    states: Counter[str] = Counter()
+    for prospect in pipeline.preview(wishes, wanted, watch):
+        states[prospect.state] += 1
+        yield prospect
+    said = ", ".join(f"{number(count)} {state}" for state, count in states.items())
+    watch.note(f"{number(states.total())} results: {said}")
+
+
 DRY_RUN = Instead(
     keyword(
         "dry_run",
         Annotated[bool, typer.Option("--dry-run", help="Only search, and list what would be downloaded.")],
         False,
     ),
-    pipeline.preview,
+    _searched,
     terminal.show_results,
 )
 EXPLAIN = Instead(

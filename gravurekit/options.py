@@ -7,14 +7,18 @@ import typer
 from pydantic.fields import FieldInfo
 
 from gravurekit.settings import Settings, flag_of
+from gravurekit.usage import value_of
+
+KNOBS = "Knobs"
 
 
-def flags_of(*kinds: type[Settings]) -> list[inspect.Parameter]:
-    """A keyword parameter for each field of `kinds`, as Typer reads it; a field that several have is told as the first
-    one has it. One that wasn't given is None, "not said", so that gravurekit.toml can speak."""
+def flags_of(*kinds: type[Settings], heading: str = KNOBS) -> list[inspect.Parameter]:
+    """A keyword parameter for each field of `kinds`, as Typer reads it, under a `heading` of the help; a field that
+    several have is told as the first one has it. One that wasn't given is None, "not said", so that gravurekit.toml can
+    speak."""
     fields = {name: field for kind in reversed(kinds) for name, field in kind.model_fields.items()}
     order = dict.fromkeys(name for kind in kinds for name in kind.model_fields)
-    return [_parameter(name, fields[name]) for name in order]
+    return [_parameter(name, fields[name], heading) for name in order]
 
 
 def said(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +26,7 @@ def said(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in kind.model_fields if values[name] not in (None, [], ())}
 
 
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+def _parameter(name: str, field: FieldInfo, heading: str) -> inspect.Parameter:
     limits = {
         key: getattr(item, rule)
         for item in field.metadata
@@ -32,6 +36,8 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     kind = _flag_type(field.annotation)
     option = typer.Option(
         flag_of(name, field),
+        metavar=value_of(kind) or None,
+        rich_help_panel=heading,
         help=f"{field.description} Default: {_shown(field.default)}.",
         show_default=False,
         **(limits if kind in (int, float) else {}),

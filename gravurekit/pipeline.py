@@ -152,6 +152,7 @@ class Prospect:
 def run_stage(stage: str, wishes: Wishes, watch: Watch) -> Summary:
     """One stage with the settings, folders and executor of `wishes`."""
     module, job = STAGES[stage], _job(stage, wishes)
+    watch.begin(stage, None)  # to import what a stage needs takes its time, and so does looking at a large folder
     if stage not in PARALLEL:
         return module.run(job, watch)
     with closing(executor_of(wishes)) as executor:

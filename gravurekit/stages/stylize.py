@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gravurekit import audit, crafts, folder, metadata, parts, storage
+from gravurekit import audit, crafts, figures, folder, metadata, parts, storage
 from gravurekit import record as records
 from gravurekit import settings as base
 from gravurekit.errors import DataError, PictureError, UsageError
@@ -235,7 +235,9 @@ def _draw_all(job: Job, plan: Plan, waiting: Sequence[Record], executor: Executo
         if said := job.artist.note():
             watch.note(said)
         if seconds := job.artist.forecast(waiting):
-            watch.note(f"{job.settings.style}: about {_in_words(seconds)} for {len(waiting)} pictures in one process")
+            watch.note(
+                f"{job.settings.style}: about {figures.about(seconds)} for {len(waiting)} pictures in one process"
+            )
         if _on_a_gpu(job.knobs[job.settings.style]):
             # processes would each hold the network on the one device, and take turns at it; a batch fills it
             executor = Serial()
@@ -253,13 +255,7 @@ def _prepare(job: Job, watch: Watch) -> None:
     job.artist.warm_up()
     seconds = between - began - (time.monotonic() - between)
     if seconds > COMPILED:
-        watch.note(f"{job.settings.style}: {seconds:.0f} s to prepare, most of which the next run needn't")
-
-
-def _in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        watch.note(f"{job.settings.style}: {figures.about(seconds)} to prepare, most of which the next run needn't")
 
 
 def _on_a_gpu(knobs: base.Settings) -> bool:

@@ -209,7 +209,7 @@ def test_an_unfinished_training_is_told_when_its_shards_are_gone(here: Path, qui
     result = run_here(*[word for word in TRAIN if word != "--quiet"])
     said = " ".join(result.output.split())
     assert result.exit_code == 0 and told in said and "train: two threads" in said
-    assert "1.0 a second on cpu (25.0 % of the time waiting for them)" in said
+    assert "1.0/s on cpu (25.0 % of the time waiting for them)" in said
     assert (old / trainer.STATE).read_bytes() == before and not (old / RECEIPT).exists()
     (new,) = set(runs(here)) - {old}
     assert card_of(new)["manifest"] != card_of(old)["manifest"] and reasons() == []

@@ -20,6 +20,7 @@ EXAMPLES: list[Exception] = [
     errors.TrainingError("a"),
     errors.FailedElsewhere(5),
     errors.Interrupted(),
+    errors.NobodyReads(),
     errors.PictureError("unreadable", "torn"),
     errors.FetchError("http-429", "patience", 3.5, b"wait"),
 ]
