@@ -47,7 +47,7 @@ def test_every_sample_is_there_with_its_tensors_and_its_source(world: Path, tmp_
     for item in page.items:
         entry = by_place[item["facts"]["shard"], int(item["facts"]["row"])]
         assert (item["key"], item["group"], item["facts"]["picture"]) == (entry["key"], entry["split"], entry["url"])
-    labels = [attrs["aria-label"] for attrs in page.all("svg") if attrs.get("class") == "plot"]
+    labels = [attrs["aria-label"].partition(". ")[0] for attrs in page.all("svg") if attrs.get("class") == "plot"]
     assert labels[:3] == ["Samples of each label", "Lightness of the input", "Colours of all"] and len(labels) > 3
 
 
