@@ -50,10 +50,15 @@ class Screen(Console):
         return Text(f"\n{indent}").join(parts)
 
     @property
-    def draws(self) -> bool:
-        """Whether a line can be drawn over: on a terminal that isn't a dumb one. FORCE_COLOR makes no terminal."""
+    def is_seen(self) -> bool:
+        """Whether this is a terminal; FORCE_COLOR makes none."""
         tells = getattr(self.file, "isatty", None)
-        return bool(tells and tells()) and self.is_terminal and not self.is_dumb_terminal
+        return bool(tells and tells())
+
+    @property
+    def draws(self) -> bool:
+        """Whether a line can be drawn over: on a terminal that isn't a dumb one."""
+        return self.is_seen and self.is_terminal and not self.is_dumb_terminal
 
     def on_broken_pipe(self) -> None:
         """Nobody reads any more. Without a reader of results there is nothing to work for; without one of progress
@@ -131,7 +136,7 @@ def put_table(
     indent: int = 0,
 ) -> None:
     """A `table` on stdout, `indent` columns from its edge; on a terminal that is too narrow for it, rows as text."""
-    console = RESULTS if RESULTS.draws or os.environ.get("COLUMNS") else Screen(highlight=False, width=WIDEST)
+    console = RESULTS if RESULTS.is_seen else Screen(highlight=False, width=WIDEST)
     room, some = max(1, console.width - indent), list(rows)
     made = table(names, some, words, wraps)
     if Measurement.get(console, console.options.update(max_width=UNBOUNDED), made).minimum > room:
