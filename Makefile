@@ -39,7 +39,7 @@ test: $(VENV)/ready ## lint, types and tests
 
 .PHONY: test-all
 test-all: $(VENV)/ready ## the same with every optional package installed, and the slow tests
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,clip,cloud,export,onnx,ray,servers,tb]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser,clip,cloud,docs,export,onnx,ray,servers,tb]'
 	@$(MAKE) --no-print-directory test TESTS=
 
 .PHONY: check
@@ -48,9 +48,16 @@ check: $(VENV)/ready ## lint and types only
 	$(BIN)/ruff format --check --quiet gravurekit tests bench experiments
 	$(BIN)/mypy
 
-.PHONY: docs
-docs: $(VENV)/ready ## regenerate docs/settings.md and gravurekit.toml from the Settings
+.PHONY: reference
+reference: $(VENV)/ready ## write docs/settings.md, docs/cli.md, gravurekit.toml and what Tab offers anew from the code
 	$(BIN)/python -m gravurekit.reference
+	$(BIN)/python -m gravurekit.manual
+	$(BIN)/python -m gravurekit.completion
+
+.PHONY: docs
+docs: reference ## the same, and the site of docs/ in site/, which needs no network to be read
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: dataset
 dataset: $(VENV)/ready ## crawl → filter → stylize → shard with gravurekit.toml (KEYWORDS= SOURCES= LIMIT=)
@@ -62,7 +69,7 @@ train: $(VENV)/ready ## train on shards/
 
 .PHONY: clean
 clean: ## remove .venv, demo/ and caches; data folders stay
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find gravurekit tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -1,11 +1,16 @@
-"""The pictures of README, from a finished demo/: `python experiments/readme_pictures.py demo docs/pictures`."""
+"""The pictures of README, from a finished demo/: `python experiments/readme_pictures.py demo docs/pictures`. The one of
+a report needs the extra `browser`, and Chromium."""
 
+import json
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from gravurekit import folder, images
+from gravurekit import Colorizer, Steer, folder, images, palette
 from gravurekit.storage import write_bytes
 from gravurekit.styles import engrave
 
@@ -35,11 +40,60 @@ def panels(demo: Path, labels: tuple[str, ...]) -> np.ndarray:
     return beside([images.read(demo / "coloured" / f"{by_label[label]}-panel.png").pixels for label in labels])
 
 
+def back(demo: Path) -> np.ndarray:
+    """Held-back drawings, two of them: the figure, its ink, and the ink coloured by a network that never saw it, by its
+    own guess and told the figure's palette."""
+    held = [line for line in map(json.loads, open(demo / "shards" / "index.jsonl")) if line["split"] == "test"]
+    drawn = {item.key: item for item in folder.read(demo / "styled")}
+    clean = {item.key: item for item in folder.read(demo / "clean")}
+    (run,) = (path for path in (demo / "runs").iterdir() if (path / "model.safetensors").is_file())
+    colorizer = Colorizer.load(run)
+    views = []
+    for line in held[:2]:
+        item = drawn[line["key"]]
+        photo = images.read(demo / "clean" / clean[line["key"]].file_name).pixels
+        ink = images.read(demo / "styled" / item.plain_file_name).pixels
+        told = Steer(palette(images.read(demo / "styled" / item.wash_file_name).pixels))
+        views += [photo, ink, colorizer.colour(ink).pixels, colorizer.colour(ink, steer=told).pixels]
+    return beside(views)
+
+
+def report(demo: Path) -> np.ndarray:
+    """The page of demo/clean in a browser: what came of it, and a copy beside its twin."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as driver:
+        page = Path(scratch, "report.html")
+        subprocess.run(
+            [sys.executable, "-m", "gravurekit", "report", str(demo / "clean"), "--out", str(page)], check=True
+        )
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 1000, "height": 760}, reduced_motion="reduce")
+        view.goto(page.as_uri())
+        shots = []
+        for name, first in (("top", ""), ("pictures", "#pictures"), ("opened", "#chips button:has-text('duplicate')")):
+            if name == "pictures":
+                view.locator(first).scroll_into_view_if_needed()
+                view.evaluate(
+                    "scrollTo(0, document.querySelector('#pictures').getBoundingClientRect().top + scrollY - 10)"
+                )
+            if name == "opened":
+                view.click(first)
+                view.locator(".open").first.click()
+            view.screenshot(path=Path(scratch, f"{name}.png"))
+            shots.append(images.read(Path(scratch, f"{name}.png")).pixels)
+        browser.close()
+    gap = np.full((shots[0].shape[0], 12, 3), 128, np.uint8)
+    return np.concatenate([part for shot in shots for part in (shot, gap)][:-1], axis=1)
+
+
 def main(demo: Path, out: Path) -> None:
-    """Write layers.jpg and demo.jpg."""
+    """Write layers.jpg, demo.jpg, back.jpg and report.jpg."""
     write_bytes(out / "layers.jpg", images.encode_jpeg(layers(demo, "/kaftan/002"), 88))
     shown = ("yeniceri kiyafeti", "cubbe", "kaftan")
     write_bytes(out / "demo.jpg", images.encode_jpeg(panels(demo, shown), 85))
+    write_bytes(out / "back.jpg", images.encode_jpeg(back(demo), 85))
+    write_bytes(out / "report.jpg", images.encode_jpeg(images.fit_long_side(report(demo), 2000), 85))
 
 
 if __name__ == "__main__":

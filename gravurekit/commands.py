@@ -30,7 +30,7 @@ from gravurekit.making import (
 )
 from gravurekit.options import flags_of, said
 from gravurekit.pipeline import ORDER, Wishes
-from gravurekit.reports import credits, sheet, training
+from gravurekit.reports import credits, pages
 from gravurekit.settings import layered, parse_assignments
 
 __all__ = ["app"]
@@ -255,29 +255,26 @@ add(evaluate, "evaluate", [*named(evaluate), *flags_of(*subjects.SETTINGS.values
 
 def report(
     folder: Annotated[
-        Path, typer.Argument(help="A folder of pictures: raw/, clean/, styled/, coloured/, any other; or a run.")
+        Path,
+        typer.Argument(help="raw/, clean/, styled/, shards/, coloured/, any pictures; a run; what evaluate wrote."),
     ],
-    out: Annotated[Path | None, typer.Option(help="The page.", show_default="reports/FOLDER.html")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page.", show_default="reports/FOLDER/report.html")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Also write its plots as PNG, beside it.")] = False,
     **values: Any,
 ) -> None:
-    """A contact sheet, or the curves of a training."""
+    """A page to look at."""
     folder = storage.place(folder)
-    out = out or Path("reports", f"{folder.resolve().name or 'folder'}.html")
-    knobs = layered(sheet.Settings, "report", said(sheet.Settings, values))
+    out = out or pages.default_out(folder)
+    knobs = layered(pages.Settings, "report", said(pages.Settings, values))
     machine = said(pipeline.Machine, values)
     wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(values["config"])), {"machine": machine})
-    if training.is_run(folder):
-        with terminal.watching(values["quiet"]) as watch:
-            curves = training.write(folder, out, watch)
-        terminal.show_curves(curves, values["json"])
-        return
     with terminal.watching(values["quiet"]) as watch:
         with closing(pipeline.executor_of(wishes)) as executor:
-            made = sheet.write(folder, out, knobs, executor, watch)
-    terminal.show_sheet(made, values["json"])
+            made = pages.write(folder, out, knobs, png, executor, watch)
+    terminal.show_report(made, values["json"])
 
 
-add(report, "report", [*named(report), *flags_of(sheet.Settings), *SHARED, *MACHINE])
+add(report, "report", [*named(report), *flags_of(pages.Settings), *SHARED, *MACHINE])
 
 
 @simple("credits")

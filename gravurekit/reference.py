@@ -36,7 +36,7 @@ TOML_HEAD = """\
 PAGE_HEAD = """\
 # Settings
 
-Every knob, made from the code by `make docs`. A default loses to `gravurekit.toml`, and the file loses to flags:
+Every knob, made from the code by `make reference`. A default loses to `gravurekit.toml`, and the file loses to flags:
 default < `gravurekit.toml` < flags. `gravurekit init` writes a `gravurekit.toml` with a line for each knob,
 `gravurekit settings` prints the values in force and where each comes from. A key that no table has is an error.
 """
@@ -154,8 +154,8 @@ def toml(active: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _entry(key: str, field: FieldInfo, said: Mapping[str, Any]) -> str:
     """A knob of a gravurekit.toml: its comment, then `key = value`, or `# key = default` if nothing was said."""
-    choices = _choices(field)
-    notes = [str(field.description), f"One of {', '.join(choices)}." if choices else "", _sentence(_limits(field))]
+    words = choices(field)
+    notes = [str(field.description), f"One of {', '.join(words)}." if words else "", _sentence(limits(field))]
     if key not in said:
         line = f"# {key} = {literal(field.default)}"
     else:
@@ -213,12 +213,12 @@ def _rows(table: str, kind: type[Settings]) -> Iterator[str]:
     """The lines of one table."""
     flags = _flags(table, kind)
     head = ["key", *(["flag"] if flags else []), "value", "default", "limits", "meaning"]
-    yield _row(head)
-    yield _row(["---"] * len(head))
+    yield row(head)
+    yield row(["---"] * len(head))
     for key, field in kind.model_fields.items():
-        value = ", ".join(_code(choice) for choice in _choices(field)) or _in_words(field.annotation)
-        about = [value, _code(literal(field.default)), _limits(field), str(field.description).replace("<", "&lt;")]
-        yield _row([_code(key), *([_code(flags[key])] if flags else []), *about])
+        value = ", ".join(code(choice) for choice in choices(field)) or in_words(field.annotation)
+        about = [value, code(literal(field.default)), limits(field), str(field.description).replace("<", "&lt;")]
+        yield row([code(key), *([code(flags[key])] if flags else []), *about])
 
 
 def _flags(table: str, kind: type[Settings]) -> dict[str, str]:
@@ -230,11 +230,13 @@ def _flags(table: str, kind: type[Settings]) -> dict[str, str]:
     return {key: flag_of(key, field) for key, field in kind.model_fields.items()}
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """`text` as code in Markdown."""
     return f"`{text}`"
 
 
@@ -245,21 +247,21 @@ def _doc(kind: type[Settings]) -> str:
     return " ".join((kind.__doc__ or "").split())
 
 
-def _choices(field: FieldInfo) -> list[str]:
+def choices(field: FieldInfo) -> list[str]:
     """The words of a Literal, as TOML."""
     return [literal(item) for item in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
 
 
-def _in_words(annotation: Any) -> str:
+def in_words(annotation: Any) -> str:
     """`whole number`, `list of texts`, …"""
     if get_origin(annotation) is tuple:
-        return f"list of {_in_words(get_args(annotation)[0])}s"
+        return f"list of {in_words(get_args(annotation)[0])}s"
     if get_origin(annotation) is dict:
-        return f"table of {_in_words(get_args(annotation)[1])}s"
+        return f"table of {in_words(get_args(annotation)[1])}s"
     return WORDS[annotation]
 
 
-def _limits(field: FieldInfo) -> str:
+def limits(field: FieldInfo) -> str:
     """`1 to 64`, `at least 0, below 1`, … or nothing."""
     bounds = {
         rule: getattr(item, rule) for item in field.metadata for rule in ("ge", "gt", "le", "lt") if hasattr(item, rule)

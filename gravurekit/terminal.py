@@ -17,7 +17,7 @@ from gravurekit.pipeline import Prospect
 from gravurekit.progress import Tally
 from gravurekit.receipt import RECEIPT
 from gravurekit.reference import Knob
-from gravurekit.reports import Sheet, Training
+from gravurekit.reports import Report
 from gravurekit.reports.credits import Credits
 from gravurekit.screen import MESSAGES, NARROW, RESULTS, complain, put, put_json, put_table, tell
 from gravurekit.stages import crawl, evaluate_colours
@@ -181,23 +181,16 @@ def show_knobs(knobs: Sequence[Knob], as_json: bool) -> None:
         put_json(asdict(knob))
 
 
-def show_sheet(made: Sheet, as_json: bool) -> None:
+def show_report(made: Report, as_json: bool) -> None:
     """Where the page is, and what it shows, on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}) + "\n")
+        plots = {"plots": [str(path) for path in made.plots]} if made.plots else {}
+        told = {"out": str(made.out), "kind": made.kind} | dict(made.facts) | plots
+        sys.stdout.write(shown(json.dumps(told)) + "\n")
         return
-    dropped = sum(made.dropped.values())
-    RESULTS.print(f"report: {made.kept} kept, {dropped} dropped, {made.shown} shown → {made.out}")
-
-
-def show_curves(made: Training, as_json: bool) -> None:
-    """Where the page of a training is, and what it shows, on stdout."""
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(made) | {"out": str(made.out)}) + "\n")
-        return
-    of = f" of {made.steps}" if made.steps else ""
-    best = f", best at {made.best_step}" if made.best_step is not None else ""
-    RESULTS.print(f"report: step {made.step}{of}{best}; {made.charts} charts, {made.panels} panels → {made.out}")
+    RESULTS.print(f"report: {made.said} → {made.out}")
+    for path in made.plots:
+        RESULTS.print(f"  {path}")
 
 
 def _print_table(lines: Sequence[Sequence[str]]) -> None:

@@ -20,7 +20,7 @@ REPOSITORY = PACKAGE.parent
 # From the cellar to the roof: a room imports only rooms that stand on an earlier line.
 FLOORS = [
     ["errors", "progress", "figures"],
-    ["settings", "record", "licenses", "robots", "words", "kernels", "workers", "objects", "streams"],
+    ["settings", "record", "licenses", "robots", "words", "kernels", "workers", "objects", "coloured", "streams"],
     ["storage", "color", "executor", "keywords", "crafts", "receipt", "addresses", "pace", "hamming"],
     ["images", "metadata", "web", "parts", "sight", "joining", "rows", "tombstones"],
     ["cluster", "foreign", "layers", "quality", "toning", "relevance", "alignment", "edits", "edges"],
@@ -28,8 +28,8 @@ FLOORS = [
     ["folder"],
     ["probe", "tint", "sample"],
     ["sources", "filters", "styles", "shards", "model"],
-    ["reports", "measures", "exports", "fed", "swatches", "recolour", "moods"],
-    ["colorizer"],
+    ["measures", "exports", "fed", "swatches", "recolour", "moods"],
+    ["reports", "colorizer"],
     ["stages"],
     ["pipeline", "screen"],
     ["reference", "doctor", "watching", "usage"],
@@ -39,7 +39,7 @@ FLOORS = [
     ["cli"],
     ["making"],
     ["commands"],
-    ["completion"],
+    ["completion", "manual"],
     ["__main__"],
 ]
 RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -7,6 +7,7 @@ drops(probes, settings) -> Iterator[Drop]      those of the probes that it drops
 
 One that compares has `drops(probes, settings, compare)`: the first `probes.earlier` pictures are never dropped, and
 `compare` opens pictures where their figures leave a doubt. FIRST = True: its reason goes before that of others.
+CUTS = {FIGURE: KNOB}: which knob (`min_…` or `max_…`) cuts which figure off, for reports to draw.
 """
 
 from collections.abc import Callable, Sequence

@@ -11,6 +11,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+CUTS = {"spread": "min_spread", "drawn": "min_drawn"}
 
 
 class Settings(settings.Settings):

@@ -12,6 +12,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+CUTS = {"sharpness": "min_sharpness"}
 
 
 class Settings(settings.Settings):

@@ -11,6 +11,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+CUTS = {"long side over short": "max_aspect"}
 
 
 class Settings(settings.Settings):

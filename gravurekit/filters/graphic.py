@@ -17,6 +17,7 @@ from gravurekit.quality import is_graphic
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+CUTS = {"text": "max_text", "flat": "max_flat"}
 
 
 class Settings(settings.Settings):

@@ -11,6 +11,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos"}  # a woodcut is black and white, and wanted
 COMPARES = False
+CUTS = {"entropy": "min_entropy"}
 
 
 class Settings(settings.Settings):

@@ -15,6 +15,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos"}  # prints are grey, and wanted
 COMPARES = False
+CUTS = {"chroma_residual": "min_residual"}
 
 
 class Settings(settings.Settings):

@@ -11,6 +11,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+CUTS = {"dark": "min_brightness"}
 
 
 class Settings(settings.Settings):

@@ -11,6 +11,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos"}  # an outline on white is a fine print
 COMPARES = False
+CUTS = {"light": "max_brightness"}
 
 
 class Settings(settings.Settings):

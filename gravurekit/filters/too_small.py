@@ -11,6 +11,7 @@ from gravurekit.probe import Probes
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
+CUTS = {"short side": "min_side"}
 
 
 class Settings(settings.Settings):

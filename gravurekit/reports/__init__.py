@@ -1,34 +1,29 @@
-"""Reports: a folder, for people to look at. A report is one file.
+"""Reports: a folder, for people to look at. A report is one page, which fetches nothing.
 
-class Settings(Settings)                                   its knobs, flags of `gravurekit report`
-write(source, out, settings, executor, watch) -> Sheet     looks at the folder `source`, writes the file `out`
+`pages.write(source, out, settings, executor, watch) -> Report` looks at what there is, and has the page made by one of
 
-`sheet` is for folders of pictures, `training` for runs, `credits` for both. Files that begin with `_` serve them.
+    sheet       pictures: a crawl, a filter, a stylize, coloured prints, any folder
+    tensors     shards
+    training    a run
+    evaluation  what `evaluate` found
+
+`credits` and `preview` are for people as well, and no pages. Files that begin with `_` serve these; what browsers need
+(templates, styles, scripts) lies in `page/`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """What a report shows: the pictures that were kept, those that were dropped by reason, and how many of both the
-    page has room for."""
+class Report:
+    """A page that was written. `kind`: what it shows; `said`: that in a line for people, `facts`: for programs;
+    `plots`: its drawings as PNG files, if they were asked for."""
 
     out: Path
-    kept: int
-    dropped: dict[str, int] = field(default_factory=dict)
-    shown: int = 0
-
-
-@dataclass(frozen=True)
-class Training:
-    """What the report of a training shows: the last logged step, of how many (0: not known), the one with the best
-    score, and how many charts and panel sheets there are."""
-
-    out: Path
-    step: int
-    steps: int
-    best_step: int | None
-    charts: int
-    panels: int
+    kind: str
+    said: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    plots: Sequence[Path] = ()

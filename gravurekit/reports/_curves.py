@@ -4,17 +4,25 @@ that aren't known here get charts of their own."""
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gravurekit.reports._chart import Chart, Line, shown
+from gravurekit.reports import _plots
+from gravurekit.reports._plots import Line, Marks, Plot
+from gravurekit.reports._run import figure
 from gravurekit.reports._runlog import Point, RunLog
+from gravurekit.words import clean, short
 
+# colour and dashes of a line
+LOOKS = {
+    "learnt": ("learnt", "-"), "held": ("held", "-"), "augmented": ("augmented", "--"), "known": ("learnt", ":"),
+    "palette": ("palette", "-"), "row0": ("row", "--"), "row1": ("row", ":"), "row2": ("row", "-."),
+}  # fmt: skip
 OTHERS = 12  # figures that aren't known here, and are drawn all the same
 COUNTERS = {"seen", "epoch", "steps", "seconds"}  # they grow with the steps: nothing to see
 
 
 @dataclass(frozen=True)
 class _Spec:
-    """A chart: figures of validations, by name with a label and the class of their line, and, if it is given, one of
-    the steps. `rows`: how the names begin of figures that aren't the network's, but what it is compared with."""
+    """A chart: figures of validations, by name with a label and the look of their line (of LOOKS), and, if it is given,
+    one of the steps. `rows`: how the names begin of figures that aren't the network's, but what it is compared with."""
 
     title: str
     unit: str
@@ -65,7 +73,7 @@ SPECS = (
 PLAIN = ("learning_rate", "samples_per_second")  # figures of steps that need no running mean
 
 
-def charts(log: RunLog) -> Iterator[Chart]:
+def plots(log: RunLog) -> Iterator[Plot]:
     """The charts for which the log has figures; at the end figures that aren't known here."""
     known = set(COUNTERS)
     for spec in SPECS:
@@ -84,27 +92,36 @@ def _stripped(name: str) -> str:
     return name.removeprefix("augmented_").removeprefix("train_")
 
 
-def _drawn(spec: _Spec, log: RunLog) -> Chart | None:
+def _drawn(spec: _Spec, log: RunLog) -> Plot | None:
     """A chart, if the log has a line for it."""
     factor = 100.0 if spec.percent else 1.0
     lines = list(_lines(spec, log, factor))
     if not lines:
         return None
     score = log.curve("validation", "score") if spec.best else None
-    best = (*score.least, f"best: {shown(score.least[1])} at step {score.least[0]:,}") if score else None
-    return Chart(spec.title, spec.unit, lines, log.step, spec.about, spec.zero, spec.rule, best,
-                 [step for step in log.starts if step > 0], spec.spread)  # fmt: skip
+    best = (*score.least, f"best: {figure(score.least[1])} at step {score.least[0]:,}") if score else None
+    marks = Marks(spec.rule, best, [step for step in log.starts if step > 0])
+    about = f"{spec.about} Dotted uprights: begun again from a saved state.".strip() if marks.starts else spec.about
+    title = clean(short(spec.title, 60))
+    name = "curve-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in title.lower())
+    return _plots.curves(name, title, spec.unit, lines, log.step, marks, about, spec.zero, spec.spread)
 
 
 def _lines(spec: _Spec, log: RunLog, factor: float) -> Iterator[Line]:
     if spec.of_steps and (curve := log.curve("train", spec.of_steps)):
         smoothed = spec.of_steps not in PLAIN and len(curve.smooth) > 20
-        yield Line("each step", "learnt", _times(curve.points, factor), faint=smoothed)
+        yield Line(_label("each step", curve.last[1] * factor), LOOKS["learnt"], _times(curve.points, factor), smoothed)
         if smoothed:
-            yield Line("each step, running mean", "learnt", _times(curve.smooth, factor))
+            points = _times(curve.smooth, factor)
+            yield Line(_label("each step, running mean", points[-1][1]), LOOKS["learnt"], points)
     for name, label, style in _figures(spec, log):
         if curve := log.curve("validation", name):
-            yield Line(label, style, _times(curve.points, factor))
+            yield Line(_label(label, curve.last[1] * factor), LOOKS[style], _times(curve.points, factor))
+
+
+def _label(name: str, last: float) -> str:
+    """What the legend says of a line: its name, and its last value."""
+    return f"{clean(short(name, 40))}  {figure(last)}"
 
 
 def _figures(spec: _Spec, log: RunLog) -> Iterator[tuple[str, str, str]]:
@@ -112,7 +129,7 @@ def _figures(spec: _Spec, log: RunLog) -> Iterator[tuple[str, str, str]]:
     yield from ((name, label, style) for name, (label, style) in spec.figures.items())
     rows = [name for name in sorted(log.curves["validation"]) if spec.rows and name.startswith(spec.rows)]
     for number, name in enumerate(name for name in rows if name not in spec.figures):
-        yield name, name.removeprefix(spec.rows).replace("_", " "), f"row row{number % 3}"
+        yield name, name.removeprefix(spec.rows).replace("_", " "), f"row{number % 3}"
 
 
 def _times(points: list[Point], factor: float) -> list[Point]:

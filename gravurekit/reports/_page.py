@@ -1,12 +1,23 @@
-"""What the pages of reports have in common: each is one HTML file that fetches nothing and trusts no word."""
+"""What the pages of reports have in common: each is one HTML file that fetches nothing from the web and trusts no
+word; the only script that a browser runs in it is ours, by its hash."""
 
-from collections.abc import Callable, Iterable, Iterator
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from gravurekit import storage
 from gravurekit.errors import UsageError
 from gravurekit.receipt import Plan, flat
 from gravurekit.words import clean, short, web
+
+if TYPE_CHECKING:
+    from gravurekit.reports._plots import Plot
+
+SOURCES = Path(__file__).with_name("page")
+PLOTS = "plots"
+EXTRA_WORDS = "_files"  # ends the name of the folder beside a page, as browsers name it
 
 
 def refuse_to_overwrite(out: Path) -> None:
@@ -17,21 +28,56 @@ def refuse_to_overwrite(out: Path) -> None:
             raise UsageError(f"{out} is there already, and no report: name another file with --out")
 
 
-def template(name: str, **filters: Callable[..., Any]) -> Any:
-    """The template `name` of this room, with `filters` besides those that all pages have."""
-    from jinja2 import Environment, StrictUndefined
+def files_of(out: Path) -> Path:
+    """The folder beside a page, for what it can't hold."""
+    return out.with_name(out.stem + EXTRA_WORDS)
+
+
+def write(out: Path, name: str, page: Mapping[str, Any], scripts: Sequence[str] = ()) -> None:
+    """Write the page `out` by the template `name`, with `scripts`, files of ours, one after the other."""
+    script = "\n".join((SOURCES / script).read_text("utf-8") for script in scripts)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    told = {"script": _as_it_is(script), "script_source": _as_it_is(f"'sha256-{digest}'" if script else "'none'")}
+    storage.write_lines(out, lines(template(name).generate(told | dict(page))))
+
+
+def _as_it_is(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def template(name: str) -> Any:
+    """The template `name` of `page/`. `raw`: text that is HTML, or within a script's data, already."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     room = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_clean, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(SOURCES), autoescape=True, undefined=StrictUndefined, finalize=_clean,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    room.filters.update(
+        web=web, short=short, number="{:,}".format, svg=lambda plot: _as_it_is(plot.svg()), raw=_as_it_is
     )
-    room.filters.update(web=web, short=short, number="{:,}".format, **filters)
-    return room.from_string(Path(__file__).with_name(name).read_text("utf-8"))
+    return room.get_template(name)
+
+
+def _svg(plot: "Plot") -> Any:
+    return _as_it_is(plot.svg())
 
 
 def _clean(value: Any) -> Any:
     """What the template puts out: text without what is STRANGE; HTML (of a macro, made of such text) and numbers as
     they are."""
     return clean(value) if type(value) is str else value
+
+
+def write_plots(files: Path, plots: "Iterable[Plot]") -> list[Path]:
+    """Write drawings as PNG files into the folder beside a page."""
+    written = []
+    for plot in plots:
+        written.append(files / PLOTS / f"{plot.name}.png")
+        storage.write_bytes(written[-1], plot.png())
+    return written
 
 
 def knobs(plan: Plan) -> dict[str, str]:

@@ -1,42 +1,28 @@
-"""The report of a training: one HTML file with its curves, what it was made of, its latest panels, and where its
+"""The page of a run: one HTML file with its curves, what it was made of, its panels over the steps, and where its
 pictures came from.
-
-As the contact sheet it is opened from disk, years later and without a network: curves are drawn as SVG in the page, and
-nothing needs a script. It shows what can be read of a training that hasn't ended, or is damaged, its faults on top.
 """
 
-import base64
-import json
-import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gravurekit import storage
-from gravurekit.audit import Fault, inspect
-from gravurekit.errors import PictureError, UsageError
+from gravurekit.errors import UsageError
 from gravurekit.metadata import owner_of
 from gravurekit.progress import Watch
-from gravurekit.receipt import Receipt, receipt_if_any
-from gravurekit.reports import Training, _chart, _curves, _page, _runlog
-from gravurekit.reports._chart import shown
-from gravurekit.reports._runlog import Curve, RunLog
+from gravurekit.receipt import receipt_if_any
+from gravurekit.reports import Report, _curves, _page, _panels, _run, _runlog
+from gravurekit.reports._gallery import as_json
+from gravurekit.reports._panels import PANELS, ROWS, Panel
+from gravurekit.reports._run import CARD, LOG, STATE, Content, figure
+from gravurekit.reports._sections import Table
+from gravurekit.reports._thumbs import Inside
 
-# names that a training has; model/ and stages/ define them
-LOG, STATE, CARD, PANELS, ROWS = "log.jsonl", "state.safetensors", "data.json", "panels", "pictures.jsonl"
-PANEL = re.compile(r"\d{7,}\.png")
-SHOWN_PANELS = 3  # the latest ones
-PANEL_SIDES = (1600, 3200)  # px at most
-QUALITY = 85  # of their JPEG
-NAMED = 8  # pictures of a step whose loss was no number
-ROW_LIMIT = 30  # of a table, or of a list of pictures
-BIGGEST = 1 << 24  # bytes of a card
+__all__ = ["CARD", "LOG", "PANELS", "ROWS", "STATE", "fits", "write"]
+
+COUNTED = {"Licences": "licenses", "Sources": "sources", "Labels": "labels"}
 
 
-def is_run(path: Path) -> bool:
+def fits(path: Path) -> bool:
     """Whether the folder is a training's: by its marker, its receipt, or, where both are lost, its log."""
     if owner := owner_of(path):
         return owner == "train"
@@ -44,8 +30,8 @@ def is_run(path: Path) -> bool:
     return receipt.plan.stage == "train" if receipt else _runlog.begins_as_log(path / LOG)
 
 
-def write(run: Path, out: Path, watch: Watch) -> Training:
-    """Write the report of the training in `run` to `out`.
+def write(run: Path, out: Path, panels: int, png: bool, watch: Watch) -> Report:
+    """Write the page of the run `run` to `out`, with so many of its panels at most; with `png` its plots besides.
 
     Raises UsageError if there is no such folder, or `out` is somebody else's; DataError if a newer gravurekit made it.
     """
@@ -53,291 +39,63 @@ def write(run: Path, out: Path, watch: Watch) -> Training:
     if not run.is_dir():
         raise UsageError(f"{run}: no such folder")
     watch.begin("curves", None)
-    content = _look(run)
-    drawn = list(_curves.charts(content.log))
-    template = _page.template("training.html", figure=shown)
-    panels = list(_panels(run))
-    page = {"content": content, "charts": drawn, "panels": panels, "box": _chart.BOX}
-    storage.write_lines(out, _page.lines(template.generate(page)))
+    content = _run.read(run)
+    plots = list(_curves.plots(content.log))
+    watch.begin("panels", None)
+    shown = list(_panels.read(run, panels))
+    page = {
+        "content": content, "eyebrow": "Report · training", "kind": "train", "plots": plots,
+        "figures": _figures(content),
+        "tables": list(_tables(content)), "panels": [_told(panel, content) for panel in shown], "as_json": as_json,
+        "wrong": "Something is wrong with this training, or it isn't finished",
+    }  # fmt: skip
+    _page.write(out, "training.html", page, ("panels.js",))
+    written = _page.write_plots(_page.files_of(out), plots) if png else []
     best = content.best[0] if content.best else None
-    return Training(out, content.log.step, content.steps, best, len(drawn), len(panels))
+    step, steps = content.log.step, content.steps
+    facts = {"step": step, "steps": steps, "best_step": best, "charts": len(plots), "panels": len(shown)}
+    of = f" of {steps}" if steps else ""
+    marked = f", best at {best}" if best is not None else ""
+    return Report(out, "run", f"step {step}{of}{marked}; {len(plots)} charts, {len(shown)} panels", facts, written)
 
 
-# ---- what is in the folder -----------------------------------------------------------------------------
+def _told(panel: Panel, content: Content) -> dict[str, Any]:
+    """A panel as the script knows it, with the score of its step."""
+    score = content.log.curve("validation", "score")
+    value = dict(score.points).get(panel.step) if score else None
+    said = f"step {panel.step:,}" + (f" (score {figure(value)})" if value is not None else "")
+    if panel.fault:
+        return {"said": said, "fault": f"The panel of step {panel.step:,} isn't shown: {panel.fault}"}
+    return {"said": said, "src": Inside().put(panel.jpeg), "width": panel.width, "height": panel.height}
 
 
-@dataclass(frozen=True)
-class _Content:
-    """What a run holds, as far as it can be read. `knobs`: its settings as they were said; `seen`: the pictures that
-    the last saved state has seen, if no receipt tells; `rows`: whose pictures the panels show."""
-
-    path: Path
-    receipt: Receipt | None
-    log: RunLog
-    card: dict[str, Any]
-    knobs: dict[str, str]
-    seen: int
-    rows: list[str]
-    faults: list[Fault]
-
-    @property
-    def name(self) -> str:
-        return self.path.resolve().name or str(self.path)
-
-    @property
-    def steps(self) -> int:
-        """The steps that there will be; 0 if nobody can tell. Settings may say how often each picture is seen
-        instead."""
-        epochs, batch = _number(self.knobs.get("epochs")), _whole(self.knobs.get("batch"))
-        if epochs and batch and self.learnt_from:
-            return max(1, math.ceil(epochs * self.learnt_from / min(batch, self.learnt_from)))
-        return 0 if epochs else _whole(self.knobs.get("steps"))
-
-    @property
-    def learnt_from(self) -> int:
-        """The number of samples; 0 if nobody can tell."""
-        return int(self.splits.get("train", {}).get("samples", 0))
-
-    @property
-    def pictures_seen(self) -> int:
-        """How many samples the network has been shown, each as often as it was; 0 if nobody can tell."""
-        said = self.log.said.get("seen")
-        if type(said) is int:
-            return said
-        batch = _whole(self.knobs.get("batch"))
-        counted = self.log.step * (min(batch, self.learnt_from) if self.learnt_from else batch)
-        return max(counted, self.seen)
-
-    @property
-    def best(self) -> tuple[int, float] | None:
-        """The step with the lowest score, and that score."""
-        score = self.log.curve("validation", "score")
-        return score.least if score else None
-
-    @property
-    def headline(self) -> list[tuple[str, str]]:
-        """What one wants to know first, each with its name."""
-        return list(_headline(self))
-
-    @property
-    def figures(self) -> list[tuple[str, str, Curve]]:
-        """All figures of the log: of what, their name, and their curve."""
-        return [(kind, name, curve) for kind in reversed(_runlog.KINDS) for name, curve in
-                sorted(self.log.curves[kind].items())]  # fmt: skip
-
-    @cached_property
-    def splits(self) -> dict[str, dict[str, Any]]:
-        """What the card tells of each split."""
-        found = self.card.get("splits")
-        splits = found.items() if isinstance(found, dict) else ()
-        return {name: numbers for name, numbers in splits if name in ("train", "val", "test") and _is_tally(numbers)}
-
-    def counted(self, what: str) -> list[tuple[str, list[int]]]:
-        """How many samples of each split have each label, licence or source, the most frequent first; those that there
-        is no room for together."""
-        counts: dict[str, list[int]] = {}
-        for column, numbers in enumerate(self.splits.values()):
-            for name, count in numbers[what].items():
-                if type(count) is int:
-                    counts.setdefault(name, [0] * len(self.splits))[column] = count
-        rows = sorted(counts.items(), key=lambda row: (-sum(row[1]), row[0]))
-        rest = rows[ROW_LIMIT:]
-        together = [sum(column) for column in zip(*(numbers for _, numbers in rest), strict=True)]
-        return rows[:ROW_LIMIT] + ([(f"{len(rest)} others", together)] if rest else [])
+def _figures(content: Content) -> Table | None:
+    """All figures of the log."""
+    rows: list[list[str | int]] = [
+        [
+            name,
+            kind,
+            figure(curve.last[1]),
+            figure(curve.least[1]),
+            curve.least[0],
+            figure(curve.most[1]),
+            curve.most[0],
+        ]
+        for kind, name, curve in content.figures
+    ]
+    head = ("figure", "of", "last", "lowest", "at step", "highest", "at step")
+    return Table("All figures", head, rows) if rows else None
 
 
-def _is_tally(numbers: Any) -> bool:
-    """Whether it is what a data card tells of a split."""
-    return (
-        isinstance(numbers, dict)
-        and all(type(numbers.get(name)) is int for name in ("samples", "pictures", "variants"))
-        and all(isinstance(numbers.get(name), dict) for name in ("labels", "licenses", "sources"))
-    )
-
-
-def _whole(word: str | None) -> int:
-    return int(word) if word and re.fullmatch(r"\d{1,15}", word) else 0
-
-
-def _number(word: str | None) -> float:
-    return float(word) if word and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", word) else 0.0
-
-
-def _look(run: Path) -> _Content:
-    receipt = receipt_if_any(run)
-    faults = list(inspect(run).faults)
-    log = _log(run / LOG, faults, bool(receipt))
-    card = _card(run / CARD, faults)
-    about = {} if receipt else _state(run / STATE)
-    knobs = _page.knobs(receipt.plan) if receipt else about.get("knobs", {})
-    return _Content(run, receipt, log, card, knobs, about.get("seen", 0), list(_rows(run)), faults)
-
-
-def _log(path: Path, faults: list[Fault], finished: bool) -> RunLog:
-    log = RunLog({kind: {} for kind in _runlog.KINDS})
-    try:
-        log = _runlog.read(path)
-    except OSError as error:
-        faults.append(Fault("log", f"{path} can't be read ({error.strerror})", "allow it, and make the report again"))
-        return log
-    if not path.is_file() and finished:
-        faults.append(Fault("log", f"{path} is missing", "put it back: nothing else tells of the curves"))
-    if log.torn:
-        what = f"{log.torn} line{'s' * (log.torn != 1)} of {path} can't be read"
-        faults.append(Fault("torn", what, "what they told isn't shown here", minor=True))
-    if log.spoilt:
-        faults.append(_spoilt(log.spoilt))
-    for lost in log.lost:
-        times = f"{lost.steps} logged step{'s' * (lost.steps != 1)}, first at step {lost.first:,}"
-        what = f"{lost.name} ({lost.kind}) was no finite number at {times}"
-        faults.append(Fault("lost", what, "the line has a gap there", minor=True))
-    return log
-
-
-def _spoilt(line: dict[str, Any]) -> Fault:
-    named = line.get("pictures")
-    names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-    seen = f", which saw {', '.join(names[:NAMED])}{', …' * (len(names) > NAMED)}" if names else ""
-    what = f"the training ended: its loss or weights were no finite numbers at step {line['step']:,}{seen}"
-    return Fault("spoilt", what, "train anew with a smaller learning rate or precision fp32")
-
-
-def _card(path: Path, faults: list[Fault]) -> dict[str, Any]:
-    """The data card; an empty one if there is none, or none that can be read."""
-    if not path.is_file():  # opening a pipe would wait for ever
-        return {}
-    try:
-        with open(path, "rb") as file:
-            found = json.loads(file.read(BIGGEST))
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        faults.append(Fault("card", f"{path} can't be read", "run `gravurekit train` again, which makes it anew"))
-        return {}
-    return found
-
-
-def _state(path: Path) -> dict[str, Any]:
-    """What the saved state of an unfinished training says of its settings and how much it has seen; only the header of
-    the file is read, and what doesn't say it says nothing."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        return {}
-    try:
-        with safe_open(path, "numpy") as file:
-            about = json.loads(file.metadata()["gravurekit"])["about"]
-        identity = {str(name): value for name, value in about["identity"].items() if not isinstance(value, dict)}
-        seen = about.get("seen")
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
-    knobs = {name.removeprefix("recipe."): _page.said(value) for name, value in identity.items()}
-    return {"knobs": knobs, "seen": seen if type(seen) is int else 0}
-
-
-# ---- what is said of it --------------------------------------------------------------------------------
-
-
-def _headline(content: _Content) -> Iterator[tuple[str, str]]:
-    log, receipt = content.log, content.receipt
-    of = f" of {content.steps:,}" if content.steps else ""
-    yield "steps", f"{log.step:,}{of}"
-    if seen := content.pictures_seen:
-        yield "pictures seen", f"{seen:,}"
-    if seen and content.learnt_from:
-        yield f"each of {content.learnt_from:,} samples", f"{seen / content.learnt_from:,.1f} times"
-    if content.best:
-        step, score = content.best
-        yield "best step", f"{step:,} (score {shown(score)})"
-    for name, (title, percent) in HEADLINES.items():
-        if curve := log.curve("validation", name):
-            yield title, _percent(curve.last[1]) if percent else f"{curve.last[1]:.2f}"
-    if (rate := log.curve("train", "samples_per_second")) and rate.last[1] > 0:
-        yield "speed", f"{shown(rate.last[1])} pictures/s"
-    if waiting := log.curve("train", "waiting"):
-        yield "waiting for pictures", _percent(waiting.last[1])
-    device, precision = (log.said.get(name) for name in ("device", "precision"))
-    if isinstance(device, str):
-        yield "on", f"{device}, {precision}" if isinstance(precision, str) else device
-    seconds = receipt.measured.get("seconds") if receipt else None
-    if isinstance(seconds, int | float) and seconds > 0:
-        yield "last run took", _duration(seconds)
-    if log.begun > 1:
-        yield "begun again", f"{log.begun - 1} time{'s' * (log.begun != 2)}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-# figures of the last validation that the headline names: in words, and whether they are shares
-HEADLINES: Mapping[str, tuple[str, bool]] = {
-    "delta_e": ("ΔE2000", False),
-    "delta_e_palette": ("ΔE2000 with the own palette", False),
-    "delta_e_grey": ("ΔE2000 of grey", False),
-    "ab_error": ("ab error", False),
-    "chroma_ratio": ("chroma ratio", False),
-    "top1": ("class right", True),
-}
-
-
-# ---- panels --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """A panel sheet, as a JPEG of so many px, or the `fault` that stands in its way."""
-
-    step: int
-    jpeg: bytes = b""
-    width: int = 0
-    height: int = 0
-    fault: str = ""
-
-    @property
-    def uri(self) -> str:
-        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
-
-
-def _panels(run: Path) -> Iterator[_Panel]:
-    """The latest panel sheets, the last one first."""
-    folder = run / PANELS
-    names = [path.name for path in folder.iterdir() if PANEL.fullmatch(path.name)] if folder.is_dir() else []
-    for name in sorted(names, key=lambda name: int(name[:-4]), reverse=True)[:SHOWN_PANELS]:
-        yield _panel(folder / name)
-
-
-def _panel(path: Path) -> _Panel:
-    from gravurekit import images
-
-    step = int(path.stem)
-    if not path.is_file():
-        return _Panel(step, fault="it is no file")
-    try:
-        picture = images.read(path)
-    except PictureError as error:
-        return _Panel(step, fault=f"it can't be read: {error.detail}")
-    scale = min(1.0, *(most / side for most, side in zip(PANEL_SIDES, (picture.width, picture.height), strict=True)))
-    width, height = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return _Panel(step, images.encode_jpeg(images.resize(picture.pixels, width, height), QUALITY), width, height)
-
-
-def _rows(run: Path) -> Iterator[str]:
-    """Whose pictures the rows of the panels show. Who wants a picture to be forgotten finds this page by its key."""
-    path = run / PANELS / ROWS
-    if not path.is_file():
+def _tables(content: Content) -> Iterator[Table]:
+    """Where the pictures came from."""
+    if not content.splits:
         return
-    try:
-        entries = storage.read_json_lines(path)[:ROW_LIMIT]
-    except OSError:
-        return
-    for entry in entries:
-        said = (entry.get(name) for name in ("key", "photo_key", "label", "split", "file"))
-        if words := [word for word in said if isinstance(word, str) and word]:
-            yield ", ".join(dict.fromkeys(words))
+    head = ("split", "samples", "pictures", "drawings of one, at most")
+    yield Table("Splits", head, [
+        [name, said["samples"], said["pictures"], said["variants"]] for name, said in content.splits.items()
+    ])  # fmt: skip
+    for caption, what in COUNTED.items():
+        if rows := content.counted(what):
+            lines: list[list[str | int]] = [[name or "not known", *counts] for name, counts in rows]
+            yield Table(caption, (caption.lower(), *content.splits), lines)

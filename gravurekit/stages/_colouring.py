@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from gravurekit import __version__
 from gravurekit import record as records
+from gravurekit.coloured import INK, PANEL, PAPER, WASH, beside, sheet_name
 from gravurekit.record import Record
 from gravurekit.stages import _steering
-from gravurekit.stages._coloured import INK, PANEL, PAPER, WASH, beside, sheet_name
 
 if TYPE_CHECKING:
     import numpy as np

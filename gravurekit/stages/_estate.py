@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gravurekit.metadata import EXPORTS, METADATA, PARTS, owner_of
-from gravurekit.reports import credits, preview
+from gravurekit.reports import credits, pages, preview
+from gravurekit.stages._evaluation import files_of
 from gravurekit.stages._journal import INCOMING
 
 DEPTH = 4  # folders below the workspace in which folders of ours are looked for
@@ -97,6 +98,15 @@ def is_sheet(path: Path) -> bool:
     return first is not None and head.lstrip(b'"').startswith(first.encode())
 
 
+def beside_sheet(path: Path) -> list[Path]:
+    """What lies beside a page of ours, in folders that only it has."""
+    files = pages.files_of(path)
+    if path.suffix != ".html" or not files.is_dir():
+        return []
+    ours = [folder for folder in pages.folders_in(files) if folder.is_dir()]
+    return [*ours, files] if set(files.iterdir()) == set(ours) else ours
+
+
 def is_preview(path: Path) -> bool:
     """Whether a file is a sheet of ours that shows pictures and doesn't say which."""
     return path.suffix.lower() == ".png" and preview.OURS in _head(path)[:200]
@@ -111,7 +121,8 @@ def evaluation_of(path: Path, changed: Collection[str]) -> list[Path]:
         stage = EVALUATIONS.get(json.loads(data).get("kind"))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return []
-    return [file for file in (path, path.with_suffix(".png")) if file.is_file()] if stage in changed else []
+    files = (files_of(path), path.with_suffix(".png"), path)  # the last one leads to the others
+    return [file for file in files if file.exists()] if stage in changed else []
 
 
 def _head(path: Path) -> bytes:

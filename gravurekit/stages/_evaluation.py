@@ -1,14 +1,23 @@
 """What the subjects of `evaluate` share: whose a report is, and what goes into it."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gravurekit import __version__, folder
+from gravurekit import __version__, folder, storage
 from gravurekit.errors import UsageError
 from gravurekit.settings import digest
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CASES = 8  # of each set, the best ones and the worst ones
+QUALITY = 88  # of their JPEG
+OURS = re.compile(r"\d+-(best|worst)-\d+-\d+\.jpg")
 
 
 def check_out(out: Path, kind: str) -> None:
@@ -26,6 +35,55 @@ def _is_of(path: Path, kind: str) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("kind") == kind
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A picture of an evaluation that may be shown: its `figures`, and what is to be seen of it, by caption, (h, w, 3)
+    uint8 sRGB or (h, w) uint8 grey."""
+
+    key: str
+    label: str
+    figures: Mapping[str, float]
+    seen: "Mapping[str, np.ndarray]"
+
+
+def write_cases(report: Path, cases: Mapping[str, Sequence[Case]]) -> dict[str, Any]:
+    """Write the pictures of the best and the worst cases beside the report, and return what it says of them. `cases`:
+    by the set of pictures that they are of, from the best to the worst."""
+    folder = files_of(report)
+    told: dict[str, Any] = {}
+    names: set[str] = set()
+    for number, (name, those) in enumerate(cases.items()):
+        most = min(CASES, len(those) // 2)
+        some = {"best": those[: max(1, most)], "worst": those[len(those) - most :][::-1]}
+        told[name] = {
+            word: [_written(folder, f"{number}-{word}-{place}", case, names) for place, case in enumerate(found)]
+            for word, found in some.items()
+        }
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if OURS.fullmatch(path.name) and path.name not in names:
+                storage.remove(path)
+    return told
+
+
+def files_of(report: Path) -> Path:
+    """The folder beside a report, where the pictures of its cases are."""
+    return report.with_name(report.stem + "_files")
+
+
+def _written(folder: Path, stem: str, case: Case, names: set[str]) -> dict[str, Any]:
+    from gravurekit import images
+
+    files = []
+    for number, (caption, pixels) in enumerate(case.seen.items()):
+        name = f"{stem}-{number}.jpg"
+        files.append([caption, name])
+        names.add(name)
+        storage.write_bytes(folder / name, images.encode_jpeg(pixels, QUALITY))
+    return {"key": case.key, "label": case.label, "figures": [list(pair) for pair in case.figures.items()],
+            "files": files}  # fmt: skip
 
 
 def versions() -> dict[str, str]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from gravurekit import folder, metadata
 from gravurekit import record as records
 from gravurekit import settings as base
+from gravurekit.coloured import all_of, beside, named, sample_name, with_it
 from gravurekit.errors import PictureError, UsageError
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
 from gravurekit.stages import _steering
-from gravurekit.stages._coloured import all_of, beside, named, sample_name, with_it
 from gravurekit.stages._colouring import Print, whose
 
 if TYPE_CHECKING:

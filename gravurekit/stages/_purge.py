@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gravurekit import storage
+from gravurekit import coloured, storage
 from gravurekit.folder import unseal
 from gravurekit.metadata import DROPPED, METADATA, PARTS, file_sha256
 from gravurekit.receipt import RECEIPT, Receipt, receipt_if_any
 from gravurekit.shards import INDEX
-from gravurekit.stages import _coloured, _journal, _probes
+from gravurekit.stages import _journal, _probes
 from gravurekit.stages._estate import OWN, Needles, Place
 from gravurekit.stages._traces import JOURNAL, entry_of, is_gone, lines_of
 from gravurekit.tombstones import Hash, Tombstones, gathered
@@ -150,7 +150,7 @@ def _beside(entry: dict[str, Any], files: set[str], owner: str) -> set[str]:
     """What may lie beside the files that a line names, without being named."""
     if owner != "colorize":
         return set()
-    return {other for name in files for other in _coloured.with_it(name, entry.get("variant") is not None)}
+    return {other for name in files for other in coloured.with_it(name, entry.get("variant") is not None)}
 
 
 def _is_here(path: Path, name: str) -> bool:

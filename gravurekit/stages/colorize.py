@@ -13,6 +13,7 @@ from pydantic import Field
 from gravurekit import audit, folder, metadata, storage
 from gravurekit import record as records
 from gravurekit import settings as base
+from gravurekit.coloured import INK, PANEL, PAPER, WASH, beside, sheet_name, with_it
 from gravurekit.errors import DataError, ModelError, PictureError, UsageError
 from gravurekit.folder import State, Summary
 from gravurekit.metadata import METADATA
@@ -20,7 +21,6 @@ from gravurekit.progress import Watch
 from gravurekit.receipt import RECORDS, Plan, newest_finished
 from gravurekit.record import Record
 from gravurekit.stages import _palettes, _prints, _steering
-from gravurekit.stages._coloured import INK, PANEL, PAPER, WASH, beside, sheet_name, with_it
 from gravurekit.stages._colouring import Made, Print, Room, Wanted, colour
 from gravurekit.stages._prints import Pictures
 

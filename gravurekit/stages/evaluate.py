@@ -15,7 +15,16 @@ from gravurekit import settings as base
 from gravurekit import storage
 from gravurekit.errors import DataError, PictureError, UsageError
 from gravurekit.progress import Watch
-from gravurekit.stages._evaluation import check_out, digest_of, revisions, rounded, told, versions
+from gravurekit.stages._evaluation import (
+    Case,
+    check_out,
+    digest_of,
+    revisions,
+    rounded,
+    told,
+    versions,
+    write_cases,
+)
 from gravurekit.stages._style_cast import Cast, Drawing, cast
 from gravurekit.stages._style_judges import Judge, judges, readable
 
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 KIND = "gravurekit evaluate style"  # what a report of ours says of itself
+CASE_SIDE = 480  # px, of what is shown of a case
 
 
 class Settings(base.Settings):
@@ -211,7 +221,27 @@ def _write(
     shown = [(name, [patches.grey(pixels) for pixels in readable(files)]) for name, files in pages]
     picture = sheet.sheet(f"{job.styled} against {len(names)} books", table(made), drawings, real, shown)
     storage.write_bytes(made.sheet, images.encode_png(picture))
-    storage.write_json(job.out, _report(job, made, jury, chosen))
+    cases = write_cases(job.out, {"drawings": _cases(drawings, chosen)})
+    storage.write_json(job.out, _report(job, made, jury, chosen) | {"cases": cases})
+
+
+def _cases(drawings: "list[Look]", chosen: Cast) -> list[Case]:
+    """The drawings, from the one that is taken for a print's most often."""
+    from gravurekit import images
+    from gravurekit.measures import patches, style
+
+    files = {drawing.name: drawing for drawing in chosen.drawings}
+    found = []
+    for one in drawings:
+        drawing = files[one.name]
+        figures = {"J judged": float((one.sure > style.SURE).mean()) if one.sure.size else 0.0}
+        if one.kept:
+            figures |= {"K tone": one.kept.tone, "K edges": one.kept.edges}
+        seen = {"ink": images.fit_long_side(patches.grey(images.read(drawing.plain).pixels), CASE_SIDE)}
+        if drawing.photo:
+            seen = {"photograph": images.fit_long_side(patches.read(drawing.photo), CASE_SIDE)} | seen
+        found.append(Case(one.name, "", {name: round(value, 4) for name, value in figures.items()}, seen))
+    return sorted(found, key=lambda case: (-case.figures["J judged"], case.key))
 
 
 def _report(job: Job, made: Evaluation, jury: Sequence[Judge], chosen: Cast) -> dict[str, Any]:

@@ -19,7 +19,16 @@ from gravurekit.progress import Watch
 from gravurekit.receipt import newest_finished
 from gravurekit.settings import digest
 from gravurekit.shards import MANIFEST
-from gravurekit.stages._evaluation import check_out, digest_of, revisions, rounded, told, versions
+from gravurekit.stages._evaluation import (
+    Case,
+    check_out,
+    digest_of,
+    revisions,
+    rounded,
+    told,
+    versions,
+    write_cases,
+)
 
 if TYPE_CHECKING:
     from gravurekit.measures.bootstrap import Figure
@@ -229,12 +238,25 @@ def _write(job: Job, made: Evaluation, looked: "list[Looked]", real: "list[Looke
             for one in order
         ]
 
+    cases = {"held-back samples": looked, "real prints": real}
+    told = write_cases(job.report, {name: _ordered(those) for name, those in cases.items() if those})
     pages = [(f"held-back samples, {job.settings.split}", table(made.samples), shown(looked))]
     if real:
         pages.append(("real prints", table(made.prints[""]), shown(real)))
     picture = colours_sheet.sheet(f"{made.run} on {job.shards.name}", pages, made.samples.curve, SHOWN)
     storage.write_bytes(made.sheet, images.encode_png(picture, software=KIND))
-    storage.write_json(job.report, _report(job, made, files))
+    storage.write_json(job.report, _report(job, made, files) | {"cases": told})
+
+
+def _ordered(looked: "list[Looked]") -> list[Case]:
+    """Those that may be shown, from the best to the worst."""
+    from gravurekit.stages._colours_samples import NETWORK
+
+    order = sorted((one for one in looked if one.seen), key=lambda one: (one.looks[NETWORK].delta_e, one.key))
+    return [
+        Case(one.key, one.label, {f"ΔE, {name}": round(look.delta_e, 4) for name, look in one.looks.items()}, one.seen)
+        for one in order
+    ]
 
 
 def _report(job: Job, made: Evaluation, files: Sequence[Path]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gravurekit.folder import swept
 from gravurekit.metadata import EXPORTS, LOCK, METADATA, no_collection
 from gravurekit.progress import Watch
 from gravurekit.receipt import RECEIPT
-from gravurekit.reports import training
+from gravurekit.reports.pages import PANELS, ROWS
 from gravurekit.shards import LEARNED
 from gravurekit.stages import _boards, _estate
 from gravurekit.stages._estate import CACHE, Estate, Needles, Place, surveyed
@@ -268,14 +268,14 @@ def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Pa
     doesn't need. The credits of runs stay with them."""
     runs = {place.path for place in estate.places if place.is_copy}
     for run in sorted(runs):
-        if needles.in_file(run / training.PANELS / training.ROWS):
-            yield from (run / name for name in (_boards.FOLDER, training.PANELS) if (run / name).exists())
+        if needles.in_file(run / PANELS / ROWS):
+            yield from (run / name for name in (_boards.FOLDER, PANELS) if (run / name).exists())
     for path in estate.files:
         if path.parent in runs:
             continue
         if _estate.is_sheet(path):
             if needles.in_file(path):
-                yield path
+                yield from (*_estate.beside_sheet(path), path)  # the page, by which they are found, goes last
         elif _estate.is_preview(path) and changed:
             yield path
         else:
@@ -285,7 +285,7 @@ def _reports(estate: Estate, needles: Needles, changed: set[str]) -> Iterator[Pa
 def _remove(path: Path) -> None:
     """Of panels their list goes last: a run that is killed finds by it what is left."""
     if path.is_dir() and not path.is_symlink():
-        for child in sorted(path.iterdir(), key=lambda child: child.name == training.ROWS):
+        for child in sorted(path.iterdir(), key=lambda child: child.name == ROWS):
             storage.remove(child)
     storage.remove(path)
 

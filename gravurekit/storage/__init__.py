@@ -26,6 +26,7 @@ from gravurekit.storage._files import (
     write_lines,
     write_text,
     write_together,
+    write_unsettled,
     writing,
 )
 from gravurekit.storage._locks import Holder, lock_holder, locked
@@ -82,5 +83,6 @@ __all__ = [
     "write_lines",
     "write_text",
     "write_together",
+    "write_unsettled",
     "writing",
 ]

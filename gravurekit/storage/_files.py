@@ -210,6 +210,18 @@ def arriving(folder: Path) -> Iterator[Arrival]:
             aside.unlink(missing_ok=True)
 
 
+def write_unsettled(path: Path, data: bytes) -> None:
+    """Write `data` under `path`, whole or not at all, in a folder that is there and this process's. As with `arriving`
+    nothing is flushed to the disk before `settle`: for thousands of small files that can be made again."""
+    aside = path.with_name(f"{next(_NUMBERS)}{ASIDE}")
+    with explained_for(path, len(data)):
+        try:
+            aside.write_bytes(data)
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
 def settle() -> None:
     """Flush all that was written to the disk."""
     os.sync()

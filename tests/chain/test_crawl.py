@@ -405,5 +405,5 @@ def test_a_contact_sheet_is_grouped_by_keyword(site: Site, crawl: Run, gravureki
     site.results = {"red dress": pictures(site, 1, 2), "blue dress": pictures(site, 3)}
     assert crawl("red dress", "blue dress").exit_code == 0
     assert gravurekit("report", "raw").exit_code == 0
-    page = Path("reports/raw.html").read_text("utf-8")
+    page = Path("reports/raw/report.html").read_text("utf-8")
     assert all(re.search(rf"<h[23][^>]*>.*{word}", page) for word in ("red dress", "blue dress"))

@@ -15,6 +15,8 @@ from workspace import copied, digests, run_here
 
 from gravurekit import audit, images, metadata, receipt, storage, tombstones
 from gravurekit.record import Record
+from gravurekit.reports import _gallery
+from gravurekit.stages._evaluation import Case, write_cases
 
 CHAIN = (
     ("crawl", "kaftan", "--source", "sample", "--per-keyword", "22", "--executor", "serial"),
@@ -103,7 +105,12 @@ def test_all_of_it_is_gone_whatever_it_was_named_by(named: str, workspace: Path)
     assert traces_left(workspace, gone) == set()
     assert set(made["keys"]) >= {item.key for item in gone} and made["unseen"] == []
     assert {item["folder"] for item in made["gone"]} == {"raw", "clean", "styled", "shards"}
-    assert set(made["reports"]) >= {"reports/raw.html", "reports/clean.html", "clean/CREDITS.md", "raw/CREDITS.csv"}
+    assert set(made["reports"]) >= {
+        "reports/raw/report.html",
+        "reports/clean/report.html",
+        "clean/CREDITS.md",
+        "raw/CREDITS.csv",
+    }
     assert made["runs"] == ["runs/shards-1234"] and made["exports"] == ["handed/over"]
     for name in FOLDERS:
         assert audit.inspect(workspace / name, deep=True).faults == []
@@ -239,6 +246,23 @@ def test_what_is_peoples_own_is_told_and_left(workspace: Path) -> None:
     assert digests(workspace / "photos") == before and (workspace / "raw/images" / f"mine-{kept.key}.txt").exists()
 
 
+def test_what_lies_beside_a_page_or_a_report_goes_with_it(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, _ = cluster(workspace)
+    monkeypatch.setattr(_gallery, "EMBEDDED", 0)
+    assert run_here("report", "clean", "--png", "--out", "pages/mine.html", "--quiet").exit_code == 0
+    storage.write_text(workspace / "pages/mine_files/notes.txt", "mine")
+    assert run_here("report", "clean", "--png", "--quiet").exit_code == 0
+    report = workspace / "reports/styled-style.json"
+    seen = {"ink": np.zeros((8, 8), np.uint8)}
+    cases = write_cases(report, {"drawings": [Case(kept.file_name, "", {}, seen)]})
+    storage.write_json(report, {"kind": "gravurekit evaluate style", "cases": cases})
+    made = told(kept.key)
+    folders = {"reports/clean/report_files", "pages/mine_files/thumbnails", "pages/mine_files/plots"}
+    assert folders | {"pages/mine.html", "reports/styled-style_files"} <= set(made["reports"])
+    assert [path.name for path in (workspace / "pages").rglob("*") if path.is_file()] == ["notes.txt"]
+    assert not [path for path in (workspace / "reports").rglob("*") if path.is_file()]
+
+
 def test_sheets_that_dont_say_whom_they_show_go_as_well(workspace: Path) -> None:
     kept, _ = cluster(workspace)
     assert run_here("stylize", "--preview", kept.key[:8], "--style", "cartoon", "--short-side", "64").exit_code == 0
@@ -249,7 +273,8 @@ def test_sheets_that_dont_say_whom_they_show_go_as_well(workspace: Path) -> None
         storage.write_json(workspace / "reports" / f"{name}.json", {"kind": f"gravurekit evaluate {subject}"})
         storage.write_bytes(workspace / "reports" / f"{name}.png", b"a sheet")
     assert {"preview.png", *names} <= set(told(kept.key)["reports"])
-    assert not list(workspace.glob("*.png")) and not list((workspace / "reports").iterdir())
+    assert not list(workspace.glob("*.png"))
+    assert not [path for path in (workspace / "reports").rglob("*") if path.is_file()]
 
 
 # ---- what can go wrong ---------------------------------------------------------------------------------

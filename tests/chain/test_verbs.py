@@ -43,8 +43,8 @@ def test_settings_say_where_each_value_comes_from(gravurekit: Run, tmp_path: Pat
 @pytest.mark.parametrize("name", ["raw", "clean", "styled"])
 def test_a_report_is_written_beside_the_folders(name: str, world: Path, gravurekit: Run, tmp_path: Path) -> None:
     result = gravurekit("report", str(world / name), "--limit", "2", "--json", "--quiet")
-    assert result.exit_code == 0 and json.loads(result.stdout)["out"] == f"reports/{name}.html"
-    page = (tmp_path / "reports" / f"{name}.html").read_text("utf-8")
+    assert result.exit_code == 0 and json.loads(result.stdout)["out"] == f"reports/{name}/report.html"
+    page = (tmp_path / "reports" / name / "report.html").read_text("utf-8")
     assert page.startswith("<!doctype html>") and "data:image/jpeg;base64," in page
     if name == "clean":  # a dropped picture is found where it came from
         assert "monochrome" in page and page.count("kept instead") >= 1

@@ -160,7 +160,7 @@ def test_what_toml_doesnt_have_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(("name", "text"), [("docs/settings.md", reference.markdown), ("gravurekit.toml", None)])
 def test_the_generated_files_are_current(name: str, text: Any) -> None:
     made = text() if text else reference.toml(EXAMPLE)
-    assert (REPOSITORY / name).read_text("utf-8") == made, f"{name} isn't what the Settings say: make docs"
+    assert (REPOSITORY / name).read_text("utf-8") == made, f"{name} isn't what the Settings say: make reference"
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
@@ -285,7 +285,7 @@ def test_what_is_shown_says_the_origin_of_each() -> None:
     assert reference.shown([]) == ""
 
 
-# ---- make docs -----------------------------------------------------------------------------------------
+# ---- make reference -----------------------------------------------------------------------------------
 
 
 def test_both_files_of_a_repository_are_written_anew(tmp_path: Path) -> None:
