@@ -17,7 +17,7 @@ from gravurekit.quality import is_graphic
 
 SUBJECTS = {"photos", "prints"}
 COMPARES = False
-CUTS = {"text": "max_text", "flat": "max_flat"}
+CUTS = {"text": "max_text"}  # what is flat stays, unless it is coloured or ruled
 
 
 class Settings(settings.Settings):

@@ -50,7 +50,7 @@ class Content:
         reasons: dict[str, int] = {}
         for item in self.dropped:
             reasons[item.reason] = reasons.get(item.reason, 0) + 1
-        return {"in": len(self.kept) + len(self.dropped), "kept": len(self.kept), **reasons}
+        return reasons | {"in": len(self.kept) + len(self.dropped), "kept": len(self.kept)}
 
     @property
     def reasons(self) -> dict[str, int]:

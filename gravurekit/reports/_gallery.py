@@ -121,10 +121,10 @@ class Gallery:
     place: _thumbs.Place
     shown: int
 
-    def lines(self, cuts: Mapping[str, str] = {}) -> Iterator[str]:
+    def lines(self, cuts: Mapping[str, str] = {}, decides: bool = False) -> Iterator[str]:
         """The data as JSON within HTML, a thing a line, so that no line is as long as the page. `cuts`: by figure, what
-        is cut off by it."""
-        yield f'{{"cuts": {as_json(cuts)}'
+        is cut off by it; `decides`: people may decide otherwise, in a decisions file."""
+        yield f'{{"cuts": {as_json(cuts)}, "decides": {as_json(decides)}'
         for name, value in self.data.items():
             yield f', "{name}": ['
             for number, one in enumerate(value):
@@ -225,7 +225,7 @@ def _line(
         "views": shots(item.views),
         "detail": clean(short(item.detail, WORD)),
         "twin": clean(short(item.twin, WORD)),
-        "facets": [found.of(item.facets.get(name, ())) for name, found in words.items()],
+        "facets": [found.of(item.facets[name]) if name in item.facets else [] for name, found in words.items()],
         "figures": values if any(value is not None for value in values) else [],
         "facts": {name: clean(short(fact, LINK)) for name, fact in item.facts.items()},
     }

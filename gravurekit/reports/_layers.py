@@ -33,7 +33,9 @@ class Layers:
 
     def have(self, item: Record) -> bool:
         """Whether there is more than one to see."""
-        return not item.reason and bool(item.plain_file_name or self.content.stage == "colorize")
+        if item.reason:
+            return bool(item.file_name and item.sha256 and self.content.input and item.kept_key in self._by_key)
+        return bool(item.plain_file_name or self.content.stage == "colorize")
 
     def photograph(self, item: Record) -> tuple[Path, Record] | None:
         """The photograph that a picture was drawn of, if it is where it was."""
@@ -49,11 +51,12 @@ class Layers:
             yield caption, self._file(item, name, side)
 
     def _coloured(self, item: Record, side: int) -> Iterator[tuple[str, File]]:
-        yield "coloured", self._file(item, item.file_name, side)
-        for kind, name in coloured.beside(item.file_name).items():
-            path = self.content.file_of(name)
+        names = coloured.beside(item.file_name)
+        for kind in (coloured.INK, coloured.WASH):  # the bare paper shows nothing, and a panel is three pictures wide
+            path = self.content.file_of(names[kind])
             if path and Path(path).is_file():
                 yield kind, File(path, side)
+        yield "coloured", self._file(item, item.file_name, side)
 
     def _dropped(self, item: Record, side: int) -> Iterator[tuple[str, File]]:
         """Its own picture, if it is still where it came from, and that of its kept twin. The receipt names a folder

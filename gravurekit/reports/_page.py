@@ -3,6 +3,7 @@ word; the only script that a browser runs in it is ours, by its hash."""
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 from gravurekit import storage
 from gravurekit.errors import UsageError
 from gravurekit.receipt import Plan, flat
-from gravurekit.words import clean, short, web
+from gravurekit.words import clean, short
 
 if TYPE_CHECKING:
     from gravurekit.reports._plots import Plot
 
 SOURCES = Path(__file__).with_name("page")
 PLOTS = "plots"
+OURS = re.compile(r"[A-Za-z0-9-]+\.png")  # how plots are named
 EXTRA_WORDS = "_files"  # ends the name of the folder beside a page, as browsers name it
 
 
 def refuse_to_overwrite(out: Path) -> None:
-    """Raises UsageError if `out` is there and no page of ours: only those give way to a new one."""
+    """Raises UsageError if `out` is there and no page of ours, only those give way to a new one; or if it is no .html:
+    pages of one name would share what lies beside them."""
+    if out.suffix != ".html":
+        raise UsageError(f"{out}: a report is an .html: name such a file with --out")
     if out.exists():
         ours = out.is_file() and b'content="gravurekit report"' in out.read_bytes()[:2000]
         if not ours:
@@ -55,9 +60,7 @@ def template(name: str) -> Any:
         loader=FileSystemLoader(SOURCES), autoescape=True, undefined=StrictUndefined, finalize=_clean,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    room.filters.update(
-        web=web, short=short, number="{:,}".format, svg=lambda plot: _as_it_is(plot.svg()), raw=_as_it_is
-    )
+    room.filters.update(short=short, number="{:,}".format, raw=_as_it_is, svg=_svg)
     return room.get_template(name)
 
 
@@ -72,11 +75,14 @@ def _clean(value: Any) -> Any:
 
 
 def write_plots(files: Path, plots: "Iterable[Plot]") -> list[Path]:
-    """Write drawings as PNG files into the folder beside a page."""
+    """Write drawings as PNG files into the folder beside a page, from which those of an older page go."""
     written = []
     for plot in plots:
         written.append(files / PLOTS / f"{plot.name}.png")
         storage.write_bytes(written[-1], plot.png())
+    for path in (files / PLOTS).glob("*.png"):
+        if path not in written and OURS.fullmatch(path.name):
+            storage.remove(path)
     return written
 
 

@@ -56,7 +56,7 @@ class Plot:
             out = io.StringIO()
             about = dict.fromkeys(("Creator", "Date", "Format", "Type"))
             figure.savefig(out, format="svg", transparent=True, metadata=about)
-        return _for_page(out.getvalue(), self.name, self.title)
+        return _for_page(out.getvalue(), self.name, f"{self.title}. {self.about}".removesuffix(". "))
 
     def png(self) -> bytes:
         """A PNG on white paper."""
@@ -173,6 +173,7 @@ def spread(
         axes.hist(inside, edges.tolist(), stacked=True, color=colours, label=list(values))
         if logarithmic:
             axes.set_xscale("log")
+            _plain_powers(axes.xaxis)
         _whole_numbers(axes.yaxis)
         if cut and not cut.off:
             axes.axvline(cut.value, color=COLOURS["cut"], linewidth=1.6, label=f"cut {cut.value:g}")
@@ -225,6 +226,7 @@ def curves(
         values = [value for line in lines for _, value in line.points if value == value]
         if wide and min(values) > TINY and max(values) > LOGARITHMIC * min(values):
             axes.set_yscale("log")
+            _plain_powers(axes.yaxis)
         elif zero:
             axes.set_ylim(bottom=min(0.0, *values))
         axes.set_xlim(0, max(1, end))
@@ -326,6 +328,15 @@ def ways(
         _legend(axes, 2)
 
     return Plot(name, title, draw, about)
+
+
+def _plain_powers(axis: Any) -> None:
+    """Numbers on a logarithmic scale as they are: matplotlib's own are TeX, which isn't parsed here."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _whole_numbers(axis: Any) -> None:

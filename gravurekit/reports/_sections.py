@@ -155,7 +155,7 @@ def _filter_plots(content: Content) -> Iterator[Plot]:
 def about(cut: tuple[str, Cut] | None) -> str:
     """What becomes of pictures by a figure, in words."""
     if cut is None:
-        return "no cut by this figure"
+        return "no cut by this figure alone"
     knob, where = cut
     if where.off:
         return f"no cut: {knob} is off"

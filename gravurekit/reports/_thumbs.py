@@ -90,7 +90,7 @@ class Beside:
 
     def __init__(self, files: Path) -> None:
         self._folder = files / FOLDER
-        self._address = f"{quote(files.name)}/{FOLDER}"
+        self._address = f"{quote(os.fsencode(files.name))}/{FOLDER}"
         self._names: set[str] = set()
         self._there = {entry.name: entry.stat().st_size for entry in _entries(self._folder)}
 

@@ -71,7 +71,10 @@ def write(source: Path, out: Path, png: bool, executor: Executor, watch: Watch) 
         tables, plots = list(_tables(content)), list(_curves(content))
         groups = list(_cases(content))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{source} is damaged ({error!r}): run `gravurekit evaluate {content.subject}` again") from None
+        raise DataError(
+            f"{source} is damaged, or of an older gravurekit ({type(error).__name__}): run `gravurekit evaluate "
+            f"{content.subject}` again"
+        ) from None
     files = _page.files_of(out)
     gallery = _gallery.gather(groups, files, _thumbs.make, executor, watch, [len(group.items) for group in groups])
     page = {
@@ -81,7 +84,7 @@ def write(source: Path, out: Path, png: bool, executor: Executor, watch: Watch) 
     }  # fmt: skip
     _page.write(out, "evaluation.html", page, ("gallery.js", "viewer.js") if gallery.shown else ())
     gallery.finish(files)
-    written = _page.write_plots(files, plots) if png else []
+    written = _page.write_plots(files, plots if png else [])
     rows = sum(len(table.rows) for table in tables)
     facts = {"subject": content.subject, "rows": rows, "cases": gallery.shown}
     return Report(out, "evaluation", f"{content.subject}: {rows} rows, {gallery.shown} cases", facts, written)
@@ -142,11 +145,15 @@ def _gains(gains: Mapping[str, Mapping[str, Any]]) -> Iterator[Table]:
 
 def _deviations(found: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
     rows: list[list[str | int]] = [
-        [str(one["name"]), f"{one['value']:+.2f}", f"{one['least']:+.2f} to {one['most']:+.2f}"]
+        [str(one["name"]), _signed(one["value"]), f"{_signed(one['least'])} to {_signed(one['most'])}"]
         for one in found if not one["least"] <= one["value"] <= one["most"]
     ]  # fmt: skip
     if rows:
         yield Table("What gives the style away", ("figure of the texture", "style, sd", "books, sd"), rows[:20])
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def _curves(content: Content) -> Iterator[Plot]:

@@ -17,9 +17,15 @@ class Settings(base.Settings):
     """How much of a folder its page shows."""
 
     thumb: int = Field(160, ge=32, le=1024, description="Long side of the small pictures, px.")
-    limit: int = Field(20_000, ge=1, description="Pictures shown at most: small groups whole, large ones evenly.")
-    view: int = Field(640, ge=64, le=4096, description="Long side of the larger pictures of drawings, px.")
-    views: int = Field(24, ge=0, description="Drawings, evenly over the folder, that are there in that size as well.")
+    limit: int = Field(
+        20_000,
+        ge=1,
+        description="Pictures shown at most, and one of each group at least: small groups whole, large ones evenly.",
+    )
+    view: int = Field(640, ge=64, le=4096, description="Long side of the larger pictures, px.")
+    views: int = Field(
+        24, ge=0, description="Drawings, or copies with their twins, evenly, that are there in that size as well."
+    )
     panels: int = Field(24, ge=1, le=1000, description="Panels of a training shown at most, evenly over its steps.")
 
 

@@ -22,8 +22,8 @@ KEPT = "kept"
 
 @dataclass(frozen=True)
 class Size:
-    """How much is shown: small pictures of `thumb` px, of `limit` pictures at most; of `views` drawings, evenly over
-    the folder, larger ones of `view` px."""
+    """How much is shown: small pictures of `thumb` px, of `limit` pictures at most; of `views` drawings, and as many
+    copies, evenly over the folder, larger ones of `view` px."""
 
     thumb: int
     limit: int
@@ -42,20 +42,22 @@ def write(source: Path, out: Path, size: Size, png: bool, executor: Executor, wa
     executor.reach(None, [source])
     layers, files = Layers(content), _page.files_of(out)
     large = _viewed(content, layers, size.views)
-    measured = _styled.measured(large, layers, executor, watch) if content.stage == "stylize" else {}
+    drawn = [item for item in large if content.stage == "stylize" and not item.reason]
+    measured = _styled.measured(drawn, layers, executor, watch) if drawn else {}
     sections = _all_sections(content, measured, out)
-    groups = _groups(content, layers, size, {item.file_name for item in large}, measured)
+    groups = _groups(content, layers, size, {id(item) for item in large}, measured)
     totals = [len(content.kept), *_dropped_totals(content)]
     gallery = _gallery.gather(groups, files, _thumbs.make, executor, watch, totals)
     cuts = {name: _sections.about(cut) for name, cut in _sections.cuts_of(content).items()}
     page = {
         "content": content, "eyebrow": f"Report · {content.stage}" if content.stage else "Report", "sections": sections,
-        "kind": content.stage, "gallery": gallery, "cuts": cuts, "thumb": size.thumb,
+        "kind": content.stage, "gallery": gallery, "cuts": cuts,
+        "decides": content.stage == "filter", "thumb": size.thumb,
         "wrong": "Something is wrong with this folder", "ways": {"figures": "Figures", "pictures": "Pictures"},
     }  # fmt: skip
     _page.write(out, "sheet.html", page, ("gallery.js", "viewer.js"))
     gallery.finish(files)
-    plots = _page.write_plots(files, sections.plots) if png else []
+    plots = _page.write_plots(files, sections.plots if png else [])
     return _report(content, out, gallery.shown, plots)
 
 
@@ -86,10 +88,13 @@ def _evaluation_of(content: Content, out: Path) -> Path | None:
 
 
 def _viewed(content: Content, layers: Layers, views: int) -> list[Record]:
-    """Those that are there in a larger size as well."""
-    several = [item for item in content.kept if layers.have(item)]
-    places = _gallery.evenly(len(several), views)
-    return [item for place, item in enumerate(several) if place in places]
+    """Those that are there in a larger size as well: drawings, coloured prints, and copies beside their twins."""
+    found = []
+    for items in (content.kept, content.dropped):
+        several = [item for item in items if layers.have(item)]
+        places = _gallery.evenly(len(several), views)
+        found += [item for place, item in enumerate(several) if place in places]
+    return found
 
 
 def _by_reason(content: Content) -> dict[str, list[Record]]:
@@ -104,21 +109,21 @@ def _dropped_totals(content: Content) -> list[int]:
 
 
 def _groups(
-    content: Content, layers: Layers, size: Size, large: set[str], measured: dict[str, dict[str, float]]
+    content: Content, layers: Layers, size: Size, large: set[int], measured: dict[str, dict[str, float]]
 ) -> list[Group]:
     """What was kept, and what was dropped, by reason."""
     members = [(KEPT, False, content.in_order)]
     members += [(reason or "no reason", True, items) for reason, items in _by_reason(content).items()]
     chosen = _gallery.chosen(members, size.limit)
     return [
-        Group(name, dropped, [_item(item, layers, size, item.file_name in large, measured) for item in items])
+        Group(name, dropped, [_item(item, layers, size, id(item) in large, measured) for item in items])
         for (name, dropped, _), items in zip(members, chosen, strict=True)
     ]
 
 
 def _item(item: Record, layers: Layers, size: Size, is_large: bool, measured: dict[str, dict[str, float]]) -> Item:
     shots = layers.of(item, size.thumb)
-    views = layers.of(item, size.view) if is_large and not item.reason else []
+    views = layers.of(item, size.view) if is_large else []
     figures = _sections.figures_of(item) | (measured.get(item.file_name, {}) if not item.reason else {})
     return Item(
         item.key, item.title, (item.width, item.height), shots, views, item.detail, item.kept_key,

@@ -103,7 +103,7 @@ def write(source: Path, out: Path, thumb: int, limit: int, png: bool, executor: 
     }  # fmt: skip
     _page.write(out, "tensors.html", page, ("gallery.js", "viewer.js"))
     gallery.finish(files)
-    written = _page.write_plots(files, plots) if png else []
+    written = _page.write_plots(files, plots if png else [])
     counts = {name: len(samples) for name, samples in members.items()}
     said = ", ".join(f"{name} {count}" for name, count in counts.items())
     return Report(out, "shards", f"{said}; {gallery.shown} samples shown", {"samples": counts, "shown": gallery.shown},

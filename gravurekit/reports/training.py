@@ -50,7 +50,7 @@ def write(run: Path, out: Path, panels: int, png: bool, watch: Watch) -> Report:
         "wrong": "Something is wrong with this training, or it isn't finished",
     }  # fmt: skip
     _page.write(out, "training.html", page, ("panels.js",))
-    written = _page.write_plots(_page.files_of(out), plots) if png else []
+    written = _page.write_plots(_page.files_of(out), plots if png else [])
     best = content.best[0] if content.best else None
     step, steps = content.log.step, content.steps
     facts = {"step": step, "steps": steps, "best_step": best, "charts": len(plots), "panels": len(shown)}

@@ -114,7 +114,7 @@ def test_the_page_says_what_it_is_to_those_who_cant_see_it(world: Path, tmp_path
 
 def test_the_same_bytes_again_and_from_worker_processes(world: Path, tmp_path: Path) -> None:
     pages = []
-    for name, executor in (("a", Serial()), ("b", Serial()), ("c", make_executor("local", 2))):
+    for name, executor in (("a.html", Serial()), ("b.html", Serial()), ("c.html", make_executor("local", 2))):
         sheet.write(world / "styled", tmp_path / name, SIZE, False, executor, SILENT)
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1] == pages[2]
@@ -163,6 +163,34 @@ def test_a_style_is_measured_and_some_drawings_are_there_in_large(world: Path, t
     assert all([caption for caption, _ in item["views"]] == ["photograph", "ink", "wash", "print"] for item in large)
     place = page.data["figures"].index("tone kept")
     assert all(0.5 < item["figures"][place] <= 1 for item in large)
+
+
+def test_a_copy_is_there_in_large_beside_its_twin(world: Path, tmp_path: Path) -> None:
+    page = see(world, "clean", tmp_path)[1]
+    large = [item for item in page.items if item.get("views")]
+    assert len(large) == 2 and all(item["twin"] for item in large)
+    assert all([caption for caption, _ in item["views"]] == ["dropped", "kept instead"] for item in large)
+
+
+def test_numbers_on_a_logarithmic_scale_are_numbers(world: Path, tmp_path: Path) -> None:
+    see(world, "clean", tmp_path)
+    text = (tmp_path / "sheet.html").read_text("utf-8")
+    assert "mathdefault" not in text and ">1,000<" in text
+
+
+def test_plots_of_an_older_page_go(world: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    sheet.write(world / "clean", out, SIZE, True, Serial(), SILENT)
+    made = sheet.write(world / "raw", out, SIZE, True, Serial(), SILENT)
+    assert set((tmp_path / "page_files/plots").iterdir()) == set(made.plots)
+    sheet.write(world / "raw", out, SIZE, False, Serial(), SILENT)
+    assert not list((tmp_path / "page_files/plots").iterdir())
+
+
+@pytest.mark.parametrize("name", ["page", "page.htm", "page.HTML", "page.png"])
+def test_a_page_is_an_html(name: str, world: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"an \.html"):
+        sheet.write(world / "raw", tmp_path / name, SIZE, False, Serial(), SILENT)
 
 
 def test_plots_are_written_as_png_where_they_are_asked_for(world: Path, tmp_path: Path) -> None:

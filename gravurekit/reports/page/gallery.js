@@ -68,12 +68,12 @@ let LIST = [];
 function show(focus) {
   LIST = found();
   const pages = Math.max(1, Math.ceil(LIST.length / PER_PAGE));
-  STATE.page = Math.min(Math.max(1, STATE.page || 1), pages);
+  STATE.page = Math.min(Math.max(1, Math.floor(STATE.page) || 1), pages);
   const first = (STATE.page - 1) * PER_PAGE;
   const here = LIST.slice(first, first + PER_PAGE);
   byId("tiles").style.setProperty("--across", Math.max(1, ...here.map((item) => (item.shots || []).length)));
   byId("tiles").replaceChildren(...here.map(tile));
-  byId("status").textContent = said(first, here.length);
+  byId("status").textContent = counted(first, here.length);
   byId("page").value = STATE.page;
   byId("page").max = pages;
   byId("pages").textContent = `of ${number(pages)}`;
@@ -86,7 +86,7 @@ function show(focus) {
   remember();
 }
 
-function said(first, count) {
+function counted(first, count) {
   if (!LIST.length) return "No picture fits.";
   const total = GROUPS.filter((group, n) => inGroup({ group: n })).reduce((sum, group) => sum + group.total, 0);
   const there = ITEMS.filter(inGroup).length;
@@ -212,31 +212,54 @@ function keys(event) {
 
 // ---- where one was, in the address ----
 
+const PARTS = ["figures", "pictures"];  // links that lead to a part of the page, and say nothing of the gallery
+const numberOf = (name, word) => [...DATA.facets[name][1].keys()].find((n) => DATA.facets[name][1][n][0] === word);
+
 function remember() {
-  const said = new URLSearchParams();
-  for (const name of ["group", "search", "sort"]) if (STATE[name]) said.set(name, STATE[name]);
-  for (const [name, word] of Object.entries(STATE.facets)) said.set(`facet${name}`, word);
-  if (STATE.turned) said.set("turned", "1");
-  if (STATE.page > 1) said.set("page", STATE.page);
-  history.replaceState(null, "", `#${said}`);
+  const now = new URLSearchParams();
+  if (STATE.group !== "") now.set("group", GROUPS[STATE.group] ? GROUPS[STATE.group].name : STATE.group);
+  if (STATE.search) now.set("search", STATE.search);
+  if (STATE.sort !== "") now.set("sort", DATA.figures[STATE.sort] || STATE.sort);
+  for (const [name, word] of Object.entries(STATE.facets)) now.set(DATA.facets[name][0], DATA.facets[name][1][word][0]);
+  if (STATE.turned) now.set("turned", "1");
+  if (STATE.page > 1) now.set("page", STATE.page);
+  if (String(now) || !PARTS.includes(location.hash.slice(1))) history.replaceState(null, "", `#${now}`);
 }
 
 function recall() {
-  const said = new URLSearchParams(location.hash.slice(1));
-  STATE.group = [...byId("chips").children].some((chip) => chip.value === said.get("group")) ? said.get("group") : "";
-  STATE.search = byId("search").value = said.get("search") || "";
-  STATE.turned = said.get("turned") === "1";
+  const then = new URLSearchParams(location.hash.slice(1));
+  const number = GROUPS.findIndex((group) => group.name === then.get("group"));
+  const group = ["kept", "dropped"].includes(then.get("group")) ? then.get("group") : String(number < 0 ? "" : number);
+  STATE.group = [...byId("chips").children].some((chip) => chip.value === group) ? group : "";
+  STATE.search = byId("search").value = then.get("search") || "";
+  STATE.turned = then.get("turned") === "1";
   byId("turn").setAttribute("aria-pressed", STATE.turned);
-  STATE.page = Number(said.get("page")) || 1;
+  STATE.page = Number(then.get("page")) || 1;
+  const figure = DATA.figures.indexOf(then.get("sort"));
+  STATE.sort = figure < 0 ? (["title", "size"].includes(then.get("sort")) ? then.get("sort") : "") : String(figure);
+  STATE.facets = {};
   for (const [name, select] of CHOICES) {
-    const word = said.get(name === "sort" ? "sort" : `facet${name}`) || "";
-    select.value = [...select.options].some((option) => option.value === word) ? word : "";
-    if (name === "sort") STATE.sort = select.value;
-    else if (select.value) STATE.facets[name] = select.value;
+    if (name === "sort") { select.value = STATE.sort; continue; }
+    const word = numberOf(name, then.get(DATA.facets[name][0]));
+    if (word !== undefined) STATE.facets[name] = String(word);
+    select.value = word === undefined ? "" : String(word);
   }
+}
+
+// a link to a part of the page doesn't forget where one was
+function parts() {
+  for (const link of document.querySelectorAll(".ways a")) {
+    link.addEventListener("click", (event) => { event.preventDefault(); byId(link.hash.slice(1)).scrollIntoView(); });
+  }
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    (document.querySelector(".open") || byId("search")).focus();
+  });
+  addEventListener("hashchange", () => { if (!PARTS.includes(location.hash.slice(1))) { recall(); show(); } });
 }
 
 chips();
 selects();
+parts();
 pager();
 document.addEventListener("keydown", keys);

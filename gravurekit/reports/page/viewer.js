@@ -75,13 +75,19 @@ function told(item) {
   const verdict = group.dropped ? `Dropped: ${group.name}` : "";
   if (verdict) parts.push(make("p", { class: "why", text: verdict + (item.detail ? ` (${item.detail})` : "") }));
   if (item.twin) parts.push(twin(item));
+  if (DATA.decides) {
+    const line = JSON.stringify({ key: item.key, keep: group.dropped });
+    parts.push(make("p", { class: "note", text: `To ${group.dropped ? "keep" : "drop"} it, a line for filter --decisions: ` },
+      make("code", { class: "decide", text: line })));
+  }
   const facts = [["key", item.key], ["size", measure(item)],
-    ...DATA.facets.map(([name], n) => [name, item.facets[n].map((word) => DATA.facets[n][1][word][0]).join(", ")]),
+    ...DATA.facets.map(([name, words], n) => [name, item.facets[n].filter((word) => !words[word][2] || name === "licence")
+      .map((word) => words[word][0]).join(", ")]),
     ...Object.entries(item.facts || {})];
   parts.push(list(facts.filter(([, text]) => text)));
   const figures = (item.figures || []).map((value, n) => [DATA.figures[n].replaceAll("_", " "), value, DATA.cuts[DATA.figures[n]]])
     .filter(([, value]) => value !== null);
-  if (figures.length) parts.push(make("h3", { text: "Figures" }), list(figures.map(([name, value, cut]) => [name, String(value) + (cut ? `  (${cut})` : "")])));
+  if (figures.length) parts.push(make("h3", { text: "Figures" }), list(figures.map(([name, value, cut]) => [name, String(value) + (cut ? ` · ${cut}` : "")])));
   return parts;
 }
 
