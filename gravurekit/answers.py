@@ -56,7 +56,7 @@ def show_calibration(found: Calibration, as_json: bool) -> None:
     for row in found.recalls:
         missed = ", ".join(row.missed[:3]) + (" …" if len(row.missed) > 3 else "")
         rows.append((row.edit, row.found, row.pictures, f"{100 * row.share:.1f} %", row.wrong, missed))
-    put_table(names, rows, words=("edit", "missed"), wraps="missed")
+    put_table(names, rows, words=("edit", "missed"), wraps=["missed"])
     doubt = ": look whether they are" if found.twins else ""
     RESULTS.print(f"pictures edited: {number(found.pictures)}; compared with one another: {number(found.compared)}")
     RESULTS.print(f"{len(found.twins)} of these are taken for copies of others{doubt}")

@@ -37,6 +37,7 @@ EXIT_CODES = {
     errors.DataError.exit_code: "data damaged or missing, or the disk refuses",
     errors.TrainingError.exit_code: "the training failed",
     errors.Interrupted.exit_code: "interrupted; the same command goes on",
+    errors.NobodyReads.exit_code: "the reader of the results went away, as in `gravurekit settings | head -1`",
 }
 
 # What gravurekit asks the environment for, or leaves to the library that does.

@@ -4,9 +4,11 @@ import json
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +20,7 @@ from gravurekit.words import clean
 NARROW = 72  # columns; on a terminal of fewer a table says less than lines
 HANGING = 4  # columns by which the rest of a long line is further in
 WIDEST = 200  # columns of a table whose output isn't a terminal
+UNBOUNDED = 100_000
 
 Cell = str | int | Text
 
@@ -47,10 +50,15 @@ class Screen(Console):
         return Text(f"\n{indent}").join(parts)
 
     @property
-    def draws(self) -> bool:
-        """Whether a line can be drawn over: on a terminal that isn't a dumb one. FORCE_COLOR makes no terminal."""
+    def is_seen(self) -> bool:
+        """Whether this is a terminal; FORCE_COLOR makes none."""
         tells = getattr(self.file, "isatty", None)
-        return bool(tells and tells()) and self.is_terminal and not self.is_dumb_terminal
+        return bool(tells and tells())
+
+    @property
+    def draws(self) -> bool:
+        """Whether a line can be drawn over: on a terminal that isn't a dumb one."""
+        return self.is_seen and self.is_terminal and not self.is_dumb_terminal
 
     def on_broken_pipe(self) -> None:
         """Nobody reads any more. Without a reader of results there is nothing to work for; without one of progress
@@ -97,16 +105,20 @@ def tell(verb: str, said: str, where: object = "", when: str = "") -> None:
     RESULTS.print(line)
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[Cell]], words: Collection[str], wraps: str = "") -> Table:
-    """A head, and a line a row; the columns `words` begin at the left, numbers end at the right. Only the column
-    `wraps` is broken into lines where there is no room."""
+def table(
+    names: Sequence[str], rows: Iterable[Sequence[Cell]], words: Collection[str], wraps: Collection[str] = ()
+) -> Table:
+    """A head, and a line a row; the columns `words` begin at the left, numbers end at the right. The columns `wraps`
+    are broken into lines, between words, where there is no room."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        left = name in words
-        room = {"no_wrap": True} if name != wraps else {"min_width": len(name), "overflow": "fold"}
-        made.add_column(Text(name), justify="left" if left else "right", **room)
-    for row in rows:
-        made.add_row(*(_cell(item) for item in row))
+    cells = [[_cell(item) for item in row] for row in rows]
+    for n, name in enumerate(names):
+        justify: Literal["left", "right"] = "left" if name in words else "right"
+        texts = [name, *(row[n].plain for row in cells)]
+        least = max((cell_len(word) for text in texts for word in text.split()), default=0) if name in wraps else None
+        made.add_column(Text(name), justify=justify, no_wrap=name not in wraps, overflow="fold", min_width=least)
+    for row in cells:
+        made.add_row(*row)
     return made
 
 
@@ -117,15 +129,30 @@ def _cell(item: Cell) -> Text:
 
 
 def put_table(
-    names: Sequence[str], rows: Iterable[Sequence[Cell]], words: Collection[str], wraps: str = "", indent: int = 0
+    names: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    words: Collection[str],
+    wraps: Collection[str] = (),
+    indent: int = 0,
 ) -> None:
-    """A `table` on stdout, `indent` columns from its edge."""
-    console = RESULTS if RESULTS.draws or os.environ.get("COLUMNS") else Screen(highlight=False, width=WIDEST)
-    made = table(names, rows, words, wraps)
+    """A `table` on stdout, `indent` columns from its edge; on a terminal that is too narrow for it, rows as text."""
+    console = RESULTS if RESULTS.is_seen else Screen(highlight=False, width=WIDEST)
+    room, some = max(1, console.width - indent), list(rows)
+    made = table(names, some, words, wraps)
+    if Measurement.get(console, console.options.update(max_width=UNBOUNDED), made).minimum > room:
+        for row in some:
+            _put_row(names, row, " " * indent)
+        return
     with console.capture() as captured:
-        console.print(made, crop=False, width=max(1, console.width - indent))
+        console.print(made, crop=False, width=room)
     lines = (" " * indent + line.rstrip() for line in captured.get().splitlines())
     put("".join(line + "\n" for line in lines))
+
+
+def _put_row(names: Sequence[str], row: Sequence[Cell], indent: str) -> None:
+    first, *others = (_cell(item).plain for item in row)
+    said = (f"{name} {text}" for name, text in zip(names[1:], others, strict=True) if text)
+    RESULTS.print(f"{indent}{first}: {', '.join(said)}")
 
 
 def complain(text: str) -> None:

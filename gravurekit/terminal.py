@@ -87,7 +87,7 @@ def _show_keywords(summary: Summary) -> None:
         rows.append((name_of(word), *numbers, failures(tally)))
     shown_columns = len(names) if any(row[-1] for row in rows) else len(names) - 1
     put_table(
-        names[:shown_columns], [row[:shown_columns] for row in rows], ("keyword", "failed"), wraps="failed", indent=2
+        names[:shown_columns], [row[:shown_columns] for row in rows], ("keyword", "failed"), wraps=["failed"], indent=2
     )
     for word, outcomes in summary.facts["searches"].items():
         for source, outcome in outcomes.items():
@@ -116,7 +116,7 @@ def show_table(done: Sequence[Summary]) -> None:
             show(item, as_json=False)
         return
     names = ("stage", "in", "kept", "took", "rate", "out", "dropped")
-    put_table(names, map(_row, done), words=("stage", "out", "dropped"), wraps="dropped")
+    put_table(names, map(_row, done), words=("stage", "out", "dropped"), wraps=["dropped"])
     for item in done:
         _show_files(item)
 
@@ -196,7 +196,7 @@ def show_report(made: Report, as_json: bool) -> None:
 def _print_table(lines: Sequence[Sequence[str]]) -> None:
     """A head, and a line a row: words first, then numbers."""
     if lines:
-        put_table(lines[0], lines[1:], words=lines[0][:1])
+        put_table(lines[0], lines[1:], words=lines[0][:1], wraps=lines[0][1:])
 
 
 def show_evaluation(made: Evaluation, lines: Sequence[Sequence[str]], as_json: bool) -> None:

@@ -36,9 +36,7 @@ class Board:
         now, rows = time.monotonic(), list(self._tallies.items())
         busy = [(word, tally) for word, tally in rows if tally.waiting or tally.state]
         shown = (rows if len(rows) <= self.ROWS else busy)[: self.ROWS]
-        return screen.table(
-            names, (self._row(word, tally, now) for word, tally in shown), ("keyword", "failed", ""), ""
-        )
+        return screen.table(names, (self._row(word, tally, now) for word, tally in shown), ("keyword", "failed", ""))
 
     def _row(self, word: str, tally: Tally, now: float) -> list[screen.Cell]:
         done, since = self._progress(word, tally, now)

@@ -217,3 +217,17 @@ def test_json_has_no_nan_and_paths_are_text(capsys: pytest.CaptureFixture[str]) 
 def test_a_table_has_its_numbers_at_the_right(capsys: pytest.CaptureFixture[str]) -> None:
     screen.put_table(("word", "found", "why"), [("a", 1_234_567, "x"), ("bc", 2, "")], words=("word", "why"), indent=2)
     assert capsys.readouterr().out == "  word      found  why\n  a     1,234,567  x\n  bc            2\n"
+
+
+def test_a_table_that_a_terminal_has_no_room_for_is_told_as_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, rows = ("network", "ΔE alone", "ratio"), [("told nothing", "21.89 (21.30 to 22.40)", "0.5")]
+    written = {}
+    for width in (80, 30, 20):
+        monkeypatch.setattr(screen, "WIDEST", width)
+        screen.put_table(names, rows, words=names[:1], wraps=names[1:])
+        written[width] = capsys.readouterr().out
+    assert written[80].splitlines()[1] == "told nothing  21.89 (21.30 to 22.40)    0.5"
+    assert max(map(len, written[30].splitlines())) <= 30 and "(21.30" in written[30].split()
+    assert written[20] == "told nothing: ΔE alone 21.89 (21.30 to 22.40), ratio 0.5\n"

@@ -66,7 +66,7 @@ def test_every_exit_code_is_there() -> None:
 
 def test_every_variable_that_the_code_asks_for_is_there() -> None:
     asked = {
-        name for path in PACKAGE.rglob("*.py") for name in re.findall(r"GRAVUREKIT_[A-Z_]+", path.read_text("utf-8"))
+        name for path in PACKAGE.rglob("*.py") for name in re.findall(r"\bGRAVUREKIT_[A-Z_]+", path.read_text("utf-8"))
     }
     named = set(re.findall(r"GRAVUREKIT_[A-Z_]+", section("Environment")))
     assert asked == named != set()
