@@ -215,7 +215,8 @@ def test_a_finished_training_is_told_whole(tmp_path: Path) -> None:
     titles = ["Loss", "Colour loss", "Class loss", "Lightness loss", "Colour difference", "ab error", "Chroma ratio",
               "Score", "Class right", "Learning rate", "Speed", "Time spent waiting for pictures"]  # fmt: skip
     titles.append("unheard_of")
-    assert [attrs["aria-label"].partition(". ")[0] for attrs in plots(page)] == titles and made.facts["charts"] == len(titles)
+    assert [attrs["aria-label"].partition(". ")[0] for attrs in plots(page)] == titles
+    assert made.facts["charts"] == len(titles)
     names = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(names) == len(set(names))
     assert "wrong" not in words and "To know" not in words
