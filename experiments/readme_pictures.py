@@ -92,7 +92,7 @@ def main(demo: Path, out: Path) -> None:
     write_bytes(out / "layers.jpg", images.encode_jpeg(layers(demo, "/kaftan/002"), 88))
     shown = ("yeniceri kiyafeti", "cubbe", "kaftan")
     write_bytes(out / "demo.jpg", images.encode_jpeg(panels(demo, shown), 85))
-    write_bytes(out / "back.jpg", images.encode_jpeg(back(demo), 85))
+    write_bytes(out / "back.jpg", images.encode_jpeg(images.fit_long_side(back(demo), 1800), 85))
     write_bytes(out / "report.jpg", images.encode_jpeg(images.fit_long_side(report(demo), 2000), 85))
 
 
