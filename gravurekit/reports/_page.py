@@ -25,12 +25,12 @@ EXTRA_WORDS = "_files"  # ends the name of the folder beside a page, as browsers
 def refuse_to_overwrite(out: Path) -> None:
     """Raises UsageError if `out` is there and no page of ours, only those give way to a new one; or if it is no .html:
     pages of one name would share what lies beside them."""
-    if out.suffix != ".html":
-        raise UsageError(f"{out}: a report is an .html: name such a file with --out")
     if out.exists():
         ours = out.is_file() and b'content="gravurekit report"' in out.read_bytes()[:2000]
         if not ours:
             raise UsageError(f"{out} is there already, and no report: name another file with --out")
+    if out.suffix != ".html":
+        raise UsageError(f"{out}: a report is an .html: name such a file with --out")
 
 
 def files_of(out: Path) -> Path:
