@@ -98,8 +98,8 @@ def read(path: Path) -> Content:
     owner = owner_of(path)
     if owner == "export" and not any(path.glob(METADATA)) and not any(path.glob(f"*/{METADATA}")):
         raise UsageError(
-            f"{path} holds what {owner} made, packed for other programs, and no pictures: `gravurekit report` shows a folder "
-            "of pictures, shards, a run, or what evaluate found"
+            f"{path} holds what {owner} made, packed for other programs, and no pictures: `gravurekit report` shows a "
+            "folder of pictures, shards, a run, or what evaluate found"
         )
     receipt = receipt_if_any(path)
     findings = inspect(path)
