@@ -43,13 +43,19 @@ class Content:
         return sorted(self.kept, key=lambda item: item.rank or sys.maxsize) if self.stage == "crawl" else self.kept
 
     @cached_property
+    def by_reason(self) -> dict[str, list[Record]]:
+        """What was dropped, as it was found, by reason; the most frequent one first."""
+        found: dict[str, list[Record]] = {}
+        for item in self.dropped:
+            found.setdefault(item.reason, []).append(item)
+        return dict(sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])))
+
+    @cached_property
     def counts(self) -> dict[str, int]:
         """How many came in, were kept, and dropped for each reason: as the receipt says, or else as was found."""
         if self.receipt:
             return self.receipt.counts
-        reasons: dict[str, int] = {}
-        for item in self.dropped:
-            reasons[item.reason] = reasons.get(item.reason, 0) + 1
+        reasons = {reason: len(items) for reason, items in self.by_reason.items()}
         return reasons | {"in": len(self.kept) + len(self.dropped), "kept": len(self.kept)}
 
     @property

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from gravurekit import storage
@@ -16,6 +16,9 @@ from gravurekit.executor import Executor
 from gravurekit.metadata import file_sha256
 from gravurekit.parts import TASK_SIZE
 from gravurekit.progress import Watch
+
+if TYPE_CHECKING:
+    import numpy as np
 
 QUALITY = 80  # of their JPEG
 FOLDER = "thumbnails"
@@ -173,7 +176,7 @@ def _thumbnail(file: File) -> Thumb:
     return reduced(picture.pixels, file.side)
 
 
-def reduced(pixels: "np.ndarray", side: int) -> Thumb:  # type: ignore[name-defined]  # noqa: F821
+def reduced(pixels: "np.ndarray", side: int) -> Thumb:
     """(H, W, 3) uint8 sRGB → a Thumb, its long side `side` px or shorter."""
     from gravurekit import images
 

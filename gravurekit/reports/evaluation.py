@@ -195,7 +195,7 @@ def _ours(content: Content) -> list[str]:
 
 def _cases(content: Content) -> Iterator[Group]:
     """The best and the worst pictures that were kept to be shown."""
-    folder = content.path.with_name(content.path.stem + _page.EXTRA_WORDS)
+    folder = _page.files_of(content.path)
     for name, cases in (content.said.get("cases") or {}).items():
         for word, some in (("best", cases["best"]), ("worst", cases["worst"])):
             if some:

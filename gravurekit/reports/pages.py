@@ -36,7 +36,7 @@ def default_out(source: Path) -> Path:
 
 
 def files_of(page: Path) -> Path:
-    """The folder beside a page, for what it can't hold."""
+    """The folder beside a page, or the report of an evaluation, for what it can't hold."""
     return _page.files_of(page)
 
 

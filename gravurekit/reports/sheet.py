@@ -46,7 +46,7 @@ def write(source: Path, out: Path, size: Size, png: bool, executor: Executor, wa
     measured = _styled.measured(drawn, layers, executor, watch) if drawn else {}
     sections = _all_sections(content, measured, out)
     groups = _groups(content, layers, size, {id(item) for item in large}, measured)
-    totals = [len(content.kept), *_dropped_totals(content)]
+    totals = [len(content.kept), *map(len, content.by_reason.values())]
     gallery = _gallery.gather(groups, files, _thumbs.make, executor, watch, totals)
     cuts = {name: _sections.about(cut) for name, cut in _sections.cuts_of(content).items()}
     page = {
@@ -62,10 +62,8 @@ def write(source: Path, out: Path, size: Size, png: bool, executor: Executor, wa
 
 
 def _report(content: Content, out: Path, shown: int, plots: Sequence[Path]) -> Report:
-    dropped: dict[str, int] = {}
-    for item in content.dropped:
-        dropped[item.reason] = dropped.get(item.reason, 0) + 1
-    facts = {"kept": len(content.kept), "dropped": dict(sorted(dropped.items())), "shown": shown}
+    dropped = {reason: len(items) for reason, items in sorted(content.by_reason.items())}
+    facts = {"kept": len(content.kept), "dropped": dropped, "shown": shown}
     said = f"{len(content.kept)} kept, {len(content.dropped)} dropped, {shown} shown"
     return Report(out, content.stage or "pictures", said, facts, plots)
 
@@ -97,23 +95,12 @@ def _viewed(content: Content, layers: Layers, views: int) -> list[Record]:
     return found
 
 
-def _by_reason(content: Content) -> dict[str, list[Record]]:
-    found: dict[str, list[Record]] = {}
-    for item in content.dropped:
-        found.setdefault(item.reason, []).append(item)
-    return dict(sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])))
-
-
-def _dropped_totals(content: Content) -> list[int]:
-    return [len(items) for items in _by_reason(content).values()]
-
-
 def _groups(
     content: Content, layers: Layers, size: Size, large: set[int], measured: dict[str, dict[str, float]]
 ) -> list[Group]:
     """What was kept, and what was dropped, by reason."""
     members = [(KEPT, False, content.in_order)]
-    members += [(reason or "no reason", True, items) for reason, items in _by_reason(content).items()]
+    members += [(reason or "no reason", True, items) for reason, items in content.by_reason.items()]
     chosen = _gallery.chosen(members, size.limit)
     return [
         Group(name, dropped, [_item(item, layers, size, id(item) in large, measured) for item in items])

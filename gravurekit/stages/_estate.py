@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gravurekit.metadata import EXPORTS, METADATA, PARTS, owner_of
 from gravurekit.reports import credits, pages, preview
-from gravurekit.stages._evaluation import files_of
 from gravurekit.stages._journal import INCOMING
 
 DEPTH = 4  # folders below the workspace in which folders of ours are looked for
@@ -121,7 +120,7 @@ def evaluation_of(path: Path, changed: Collection[str]) -> list[Path]:
         stage = EVALUATIONS.get(json.loads(data).get("kind"))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return []
-    files = (files_of(path), path.with_suffix(".png"), path)  # the last one leads to the others
+    files = (pages.files_of(path), path.with_suffix(".png"), path)  # the last one leads to the others
     return [file for file in files if file.exists()] if stage in changed else []
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gravurekit import __version__, folder, storage
 from gravurekit.errors import UsageError
+from gravurekit.reports.pages import files_of
 from gravurekit.settings import digest
 
 if TYPE_CHECKING:
@@ -66,11 +67,6 @@ def write_cases(report: Path, cases: Mapping[str, Sequence[Case]]) -> dict[str, 
             if OURS.fullmatch(path.name) and path.name not in names:
                 storage.remove(path)
     return told
-
-
-def files_of(report: Path) -> Path:
-    """The folder beside a report, where the pictures of its cases are."""
-    return report.with_name(report.stem + "_files")
 
 
 def _written(folder: Path, stem: str, case: Case, names: set[str]) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def test_pages_are_turned_by_mouse_and_by_keys(opened: Open, world: Path) -> Non
     page.keyboard.press("Enter")
     assert tiles(page) == first
     page.click("#last")
-    assert page.locator("#next").is_disabled() and len(tiles(page)) == everything % 60 or 60
+    assert page.locator("#next").is_disabled() and len(tiles(page)) == (everything % 60 or 60)
 
 
 def test_filters_search_and_order(opened: Open, world: Path) -> None:

@@ -13,7 +13,8 @@ from gravurekit.errors import DataError, GravurekitError, UsageError
 from gravurekit.executor import Serial
 from gravurekit.progress import SILENT
 from gravurekit.reports import Report, evaluation
-from gravurekit.stages._evaluation import CASES, Case, files_of, write_cases
+from gravurekit.reports.pages import files_of
+from gravurekit.stages._evaluation import CASES, Case, write_cases
 
 FIGURE = {"value": -1.5, "low": -2.0, "high": 1.0}
 
