@@ -32,7 +32,7 @@ GROUPS = {
         "run": "The whole chain; stages that are fresh are skipped.",
     },
     "Looking and measuring": {
-        "report": "Write a page to look at: of pictures, shards, a run, an evaluation.",
+        "report": "Write a page to look at: pictures, shards, a run, an evaluation.",
         "evaluate": "Measure how print-like a style is, how true a network's colours.",
     },
     "Handing over, giving credit": {
