@@ -17,7 +17,7 @@ from gravurekit.studio.desk import Desk, Told, body_of, streamed
 from gravurekit.studio.refusals import NotFound
 from gravurekit.studio.uploads import Upload, upload_of
 
-KNOBS = ("saturation", "strength", "paper", "photo", "like_strength", "feed", "work_size")  # those with a control
+KNOBS = ("saturation", "strength", "paper", "photo", "like_strength", "feed")  # those with a control
 COLOURED = "coloured"
 KINDS = (COLOURED, INK, WASH, PAPER, PANEL)
 MOST_LIKES = 8
