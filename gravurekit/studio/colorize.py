@@ -59,7 +59,7 @@ def models(desk: Desk) -> dict[str, Path]:
     runs = desk.place(desk.paths.runs)
     found = sorted(runs.glob(f"*/{colorize.MODEL}")) if runs.is_dir() else []
     found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    first = Path(desk.paths.model) if desk.paths.model else newest_finished(runs)
+    first = desk.place(desk.paths.model) if desk.paths.model else newest_finished(runs)
     if first is not None:
         found.insert(0, first if first.is_file() else first / colorize.MODEL)
     mine = desk.paths.model and found[:1]  # named in the settings, wherever it lies
