@@ -116,5 +116,4 @@ def _least_relevant(content: Content) -> Iterator[tuple[str, Doubt]]:
         return
     scored.sort(key=lambda item: (item.scores[str(name)], item.key))
     for rank, item in enumerate(scored[: math.ceil(MOST * len(scored))]):
-        among = f"one of the {MOST:.0%} least relevant; no cut"
-        yield item.key, Doubt(rank / len(scored), f"{name} {item.scores[str(name)]:.4g}, {among}")
+        yield item.key, Doubt(rank / len(scored), f"{name} {item.scores[str(name)]:.4g}, one of the least; no cut")

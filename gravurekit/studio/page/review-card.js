@@ -55,13 +55,13 @@ function picture(told) {
 function made(said, told, decide) {
   const undo = make("button", { type: "button", text: "Undo", "aria-keyshortcuts": "U" });
   undo.addEventListener("click", () => decide("undo"));
-  return make("div", { class: "mark" }, make("span", { text: `you: ${said.slice(2)}` }), undo);
+  return make("div", { class: "mark" }, make("span", { text: said.slice(2) }), undo);
 }
 
 export function buttonsOf(told, decide) {
   const able = CHOICES.filter(([what]) => told.decidable && (what !== "apart" || told.copy));
   return make("div", { class: "choices" }, ...able.map(([what, name, key]) => {
-    const button = make("button", { type: "button", "aria-keyshortcuts": key, class: what }, name);
+    const button = make("button", { type: "button", "aria-keyshortcuts": key, class: `to-${what}` }, name);
     button.addEventListener("click", () => decide(what));
     return button;
   }));

@@ -28,7 +28,7 @@ function tell(told) {
   const [kind, said] = choice(told);
   byId("review-said").replaceChildren(make("span", { class: `state ${told.dropped ? "out" : "in"}`, text: verdict(told) }),
     ...(why ? [` (${why})`] : []));
-  const mark = decided(told) ? [make("div", { class: `mark is-${kind}` }, make("span", { text: `you: ${said.slice(2)}` }), undo())] : [];
+  const mark = decided(told) ? [make("div", { class: `mark is-${kind}` }, make("span", { text: `decided: ${said.slice(2)}` }), undo())] : [];
   byId("review-buttons").replaceChildren(...mark, buttonsOf(told, DO.decide));
 }
 

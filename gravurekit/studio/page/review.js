@@ -5,10 +5,16 @@ import { decided, drawn, nameOf, words } from "./review-card.js";
 
 const ABOUT = {
   doubtful: "Kept and dropped pictures that lie near the cut that decides of them; the nearest ones first.",
-  copies: "Each kept picture, and what was taken for its copies: large clusters first, then what is least sure.",
+  copies: "Each kept picture, and what was taken for its copies: large clusters first, then what is least sure. N says that one is no copy.",
   kept: "What the filter kept.",
   decided: "What was decided here so far.",
 };
+const NOTHING = {
+  doubtful: "No picture lies near a cut: nothing is in doubt.",
+  copies: "No picture was taken for a copy of another.",
+  decided: "Nothing was decided so far.",
+};
+const PAGE = 60;  // pictures
 const KEYS = { k: "keep", d: "drop", n: "apart", u: "undo" };
 const DONE = { keep: "keep", drop: "drop", apart: "no copy", undo: "undone" };
 
@@ -56,13 +62,20 @@ function overview(found) {
   byId("review-none").hidden = found.views.length > 0;
   byId("review-work").hidden = !found.views.length;
   byId("review-place").textContent = `${found.folder}/`;
-  byId("review-views").replaceChildren(...found.views.map(chip));
+  chips(found.views);
   const made = found.views.find(({ id }) => id === "decided")?.count;
   byId("review-todo").hidden = !found.pending && !made;
   byId("review-pending").textContent = found.pending ? `Saved in ${found.file}. To have it carried out:`
     : `${found.folder}/ is of all that is decided in ${found.file}.`;
   byId("review-command").hidden = !found.pending;
   byId("review-command").textContent = found.command;
+}
+
+// in their places, so that none loses the focus
+function chips(views) {
+  const there = [...byId("review-views").children];
+  if (there.map((one) => one.dataset.view).join("\n") !== views.map(({ id }) => id).join("\n")) byId("review-views").replaceChildren(...views.map(chip));
+  else views.forEach(({ count }, n) => { there[n].querySelector(".n").textContent = number(count); });
 }
 
 function chip({ id, name, count, dropped }) {
@@ -89,17 +102,24 @@ async function page(at = 0) {
   for (const one of byId("review-views").children) one.setAttribute("aria-pressed", String(one.dataset.view === STATE.view));
   byId("review-name").textContent = view.name;
   byId("review-about").textContent = ABOUT[STATE.view] || `Dropped: ${view.name}.`;
-  const first = 60 * (found.page - 1) + 1, last = Math.min(first + 59, found.total);
-  byId("review-status").textContent = !found.total ? "None."
-    : `${number(first)} to ${number(last)} of ${number(found.total)}, ${number(found.decided)} decided`;
+  Object.assign(STATE, { total: found.total, decided: found.decided });
+  status();
   byId("review-pages").textContent = `page ${number(found.page)} of ${number(found.pages)}`;
   byId("review-previous").disabled = found.page <= 1;
   byId("review-next").disabled = found.page >= found.pages;
   CARDS = [];
-  byId("review-cards").replaceChildren(...found.groups.map(group));
+  byId("review-cards").replaceChildren(...found.groups.map(group),
+    ...(found.total ? [] : [make("p", { class: "nothing", text: NOTHING[STATE.view] || "None is left." })]));
   byId("review-cards").className = STATE.view === "copies" ? "clusters" : "";
+  byId("review-cards").dataset.view = STATE.view;
   STATE.at = CARDS.length ? Math.min(at < 0 ? CARDS.length - 1 : at, CARDS.length - 1) : 0;
   CARDS.forEach((card, place) => rove(card, place === STATE.at));
+}
+
+function status() {
+  const first = PAGE * (STATE.page - 1) + 1, last = Math.min(first + PAGE - 1, STATE.total);
+  byId("review-status").textContent = !STATE.total ? "None."
+    : `${number(first)} to ${number(last)} of ${number(STATE.total)}, ${number(STATE.decided)} decided`;
 }
 
 function group({ kept_key: key, lead, size, cards }) {
@@ -208,25 +228,32 @@ function refusal(told, what) {
 function decide(place, what) {
   const card = CARDS[place], before = card.told, refused = refusal(before, what);
   if (refused || (what === "undo" && !decided(before))) return say(refused || "Nothing was decided of it.");
-  card.told = { ...before, keep: what === "keep" ? true : what === "drop" ? false : null, apart: what === "apart" ? [before.twin] : [] };
-  if (CARDS[place] === card) draw(place);
+  put(card, { ...before, keep: what === "keep" ? true : what === "drop" ? false : null, apart: what === "apart" ? [before.twin] : [] });
   SAVING = SAVING.then(() => save(card, before, what));
   if (what !== "undo") attempt(toUndecided);
   else if (byId("review-viewer").open) attempt(() => viewer.open(card.told));
 }
 
+// what is known of a card now
+function put(card, told) {
+  const change = Number(decided(told)) - Number(decided(card.told)), place = CARDS.indexOf(card);
+  card.told = told;
+  if (place < 0) return;  // its page isn't shown any more
+  if (!card.leads) STATE.decided += change;
+  status();
+  draw(place);
+}
+
 async function save(card, before, what) {
   try {
     const answer = await ask("/api/review/decisions", { key: before.key, decision: what });
-    card.told = answer.card;
+    put(card, answer.card);
     overview(answer.overview);
     say(`${nameOf(before)}: ${DONE[what]}. Saved in ${answer.overview.file}.`);
   } catch (error) {
-    card.told = before;
+    put(card, before);
     complain(`Not saved: ${error.message}`);
   }
-  const place = CARDS.indexOf(card);
-  if (place >= 0) draw(place);
 }
 
 // ---- keys ----
