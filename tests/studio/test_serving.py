@@ -93,7 +93,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     [
         (("--host", "no.such.host.invalid"), "can't listen"),
         (("--host", "192.0.2.1"), "can't listen"),
-        (("--port", "99999"), "99999"),
+        (("--port", "99999"), "65535"),
         (("--max-upload", "0"), "max-upload"),
     ],
 )
@@ -113,14 +113,14 @@ def resident(pids: list[int]) -> int:
 def test_ten_people_at_once_are_served_in_turn(painting: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    plates = [images.encode_png(photograph(n).repeat(4, axis=0).repeat(4, axis=1)) for n in range(10)]
+    plates = [images.encode_png(photograph(n).repeat(2, axis=0).repeat(2, axis=1)) for n in range(10)]
     with started(painting) as (process, client):
         working(process, client)
 
         def person(n: int) -> list[dict[str, Any]]:
             own = Client(client.address)
             said: list[dict[str, Any]] = []
-            for round_ in range(3):
+            for round_ in range(2):
                 upload = own.upload(plates[n], f"{n}.png").json()["id"]
                 knobs = {"saturation": 1 + round_ / 10}
                 said += own.work("/api/colorize", {"upload": upload, "run": "loud", "knobs": knobs})
@@ -132,7 +132,7 @@ def test_ten_people_at_once_are_served_in_turn(painting: Path) -> None:
             told = list(people.map(person, range(10)))
         assert resident([process.pid]) - before < 600_000_000
         assert process.poll() is None and client.get("/").status_code == 200
-    assert all(sum("done" in line for line in lines) == 6 for lines in told)
+    assert all(sum("done" in line for line in lines) == 4 for lines in told)
     assert max(line.get("ahead", 0) for lines in told for line in lines) >= 3, (
         "they were told how many were before them"
     )
