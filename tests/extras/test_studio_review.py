@@ -183,6 +183,24 @@ def test_pages_are_turned_and_arrows_go_about(opened: Open) -> None:
     assert shown(page) == second
 
 
+def test_the_next_one_comes_up_larger_over_the_end_of_a_page(opened: Open) -> None:
+    page = opened()
+    show(page, "kept")
+    last = shown(page)[-1]
+    page.locator(f'[data-key="{last}"]').focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#review-facts")).to_contain_text(last)
+    page.keyboard.press("k")
+    expect(page.locator("#review-pages")).to_have_text("page 2 of 2")
+    first = shown(page)[0]
+    expect(page.locator("#review-facts")).to_contain_text(first)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#review-facts")).to_contain_text(last)
+    assert "decided: keep" in page.locator("#review-buttons").inner_text()
+    page.keyboard.press("Escape")
+    expect(page.locator(f'[data-key="{last}"]')).to_be_focused()
+
+
 def test_a_copy_is_opened_compared_and_decided(opened: Open, tmp_path: Path) -> None:
     page = opened()
     show(page, "copies")

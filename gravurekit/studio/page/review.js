@@ -51,7 +51,9 @@ const attempt = async (job) => { try { await job(); } catch (error) { complain(e
 // ---- what is there ----
 
 async function load() {
-  await overview(await ask("/api/review"));
+  say("The filtered folder is read …");
+  overview(await ask("/api/review"));
+  say("");
   if (!STATE.overview.views.length) return;
   if (!STATE.overview.views.some(({ id }) => id === STATE.view)) Object.assign(STATE, { view: "doubtful", page: 1 });
   await page();
@@ -94,6 +96,7 @@ function chip({ id, name, count, dropped }) {
 
 async function page(at = 0) {
   const wanted = `${STATE.view} ${STATE.page}`;
+  await SAVING;  // else what was just decided might not be known yet
   const found = await ask(`/api/review/cards?${new URLSearchParams({ view: STATE.view, page: STATE.page })}`);
   if (wanted !== `${STATE.view} ${STATE.page}`) return;  // another one was asked for meanwhile
   Object.assign(STATE, { page: found.page, pages: found.pages });
@@ -200,14 +203,12 @@ function row(by) {
 async function toUndecided() {
   const open = (place) => !CARDS[place].leads && CARDS[place].told.decidable && !decided(CARDS[place].told);
   const places = CARDS.map((_, place) => place).filter(open);
-  const next = places.find((place) => place > STATE.at);
+  const next = places.find((place) => place > STATE.at), go = byId("review-viewer").open ? select : focus;
   if (next === undefined && STATE.page < STATE.pages) {
     await turn(1);
     const first = CARDS.findIndex((_, place) => open(place));
-    if (first > 0) focus(first);
-  } else if (next !== undefined || places.length) {
-    (byId("review-viewer").open ? select : focus)(next ?? places[0]);
-  }
+    if (first > 0) go(first);
+  } else if (places.length) go(next ?? places[0]);
   if (byId("review-viewer").open) await viewer.open(CARDS[STATE.at].told);
 }
 
