@@ -10,7 +10,7 @@ from gravurekit.record import Record
 from gravurekit.reports import _gallery, _sections
 from gravurekit.reports._thumbs import thumbnails
 from gravurekit.studio._cases import Cases, Marks, decidable, twin_of
-from gravurekit.studio._folder import FilteredFolder, Now
+from gravurekit.studio.filtered import FilteredFolder, Now
 from gravurekit.studio.desk import Desk, body_of
 from gravurekit.studio.refusals import NotFound
 from gravurekit.words import clean, short
