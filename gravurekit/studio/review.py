@@ -10,8 +10,8 @@ from gravurekit.record import Record
 from gravurekit.reports import _gallery, _sections
 from gravurekit.reports._thumbs import thumbnails
 from gravurekit.studio._cases import Cases, Marks, decidable, twin_of
-from gravurekit.studio.filtered import FilteredFolder, Now
 from gravurekit.studio.desk import Desk, body_of
+from gravurekit.studio.filtered import FilteredFolder, Now
 from gravurekit.studio.refusals import NotFound
 from gravurekit.words import clean, short
 
