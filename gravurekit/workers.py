@@ -180,6 +180,7 @@ class Crew:
         self._idle: list[_Worker] = []
         self._busy: dict[Any, _Worker] = {}  # by pipe
         self._stillborn = 0
+        self._killed = False
 
     def __enter__(self) -> "Crew":
         return self
@@ -198,8 +199,9 @@ class Crew:
         self._idle.clear()
 
     def kill(self) -> None:
-        """End them all at once; may be called by another thread than the one that waits for answers, to which the tasks
-        in hand are lost."""
+        """End them all at once, for good; may be called by another thread than the one that waits for answers, to which
+        the tasks in hand are lost."""
+        self._killed = True
         for worker in list(self._all):
             worker.process.kill()
 
@@ -273,7 +275,7 @@ class Crew:
     def _ended(self, worker: _Worker) -> Answer | None:
         """A process is no more: why its task is lost; None if it never began, and another has its task now."""
         code = self._bury(worker)
-        if worker.begun:
+        if worker.begun or self._killed:
             code = TOO_LARGE if worker.too_large else code
             return Answer(worker.item, lost=self._limits.why(code), late=self._limits.are_over_time(code))
         self._stillborn += 1

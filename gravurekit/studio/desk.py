@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,13 @@ class Desk:
             real = path.resolve()
         except (OSError, ValueError, RuntimeError):  # a NUL in it; links that go in circles
             return False
+        return any(real == root or root in real.parents for root in self._roots)
+
+    @cached_property
+    def _roots(self) -> list[Path]:
+        """Once: of a folder on an object store its listing is fetched."""
         named = (self.paths.raw, self.paths.clean, self.paths.styled, self.paths.runs)
-        roots = [self.root, *(self.place(name).resolve() for name in named if name)]
-        return any(real == root or root in real.parents for root in roots)
+        return [self.root, *(self.place(name).resolve() for name in named if name)]
 
     def keep(self, data: bytes, kind: str, name: str = "") -> str:
         """Keep what was made for a while; its address."""

@@ -83,12 +83,13 @@ def _overview(folder: FilteredFolder, now: Now | None) -> dict[str, Any]:
     """The views, with how many pictures each has, and what is to be done with the decisions."""
     told = {"folder": folder.path.name, "file": folder.file_name, "command": folder.command}
     if now is None:
-        return told | {"views": [], "pending": False}
+        return told | {"views": [], "pending": False, "faults": []}
     views = [
         {"id": view.id, "name": _word(view.name), "count": len(view.items), "dropped": view.dropped}
         for view in now.cases.views(now.marks)
     ]
-    return told | {"views": views, "pending": now.pending}
+    faults = [_word(f"{fault.what}: {fault.todo}") for fault in now.cases.content.faults]
+    return told | {"views": views, "pending": now.pending, "faults": faults}
 
 
 def _cards(now: Now, name: str, number: int) -> dict[str, Any]:

@@ -64,6 +64,8 @@ function overview(found) {
   byId("review-none").hidden = found.views.length > 0;
   byId("review-work").hidden = !found.views.length;
   byId("review-place").textContent = `${found.folder}/`;
+  byId("review-faults").hidden = !found.faults.length;
+  byId("review-faults").replaceChildren(...found.faults.map((fault) => make("li", { text: fault })));
   chips(found.views);
   const made = found.views.find(({ id }) => id === "decided")?.count;
   byId("review-todo").hidden = !found.pending && !made;

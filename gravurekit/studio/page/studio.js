@@ -12,7 +12,10 @@ function show() {
   const wanted = location.hash.slice(1).split("/")[0];
   if (wanted === "main") return;
   const name = wanted in TABS ? wanted : "review";
-  if (name === shown) return;
+  if (name === shown) {  // another place in it
+    TABS[name].show();
+    return;
+  }
   if (shown) TABS[shown].hide();
   shown = name;
   keys(null);
