@@ -37,7 +37,7 @@ class Pace(Generic[T]):
         self, name: str, make: Callable[[], Awaitable[T]], is_good: Callable[[T], bool] = lambda _: False
     ) -> tuple[T, float]:
         """What is kept under `name` if it is good still, or too young to be made anew; else what `make` gives, once for
-        all who ask meanwhile. And the seconds until it may be made anew. Raises the GravurekitError that `make` does."""
+        all who ask meanwhile. And the seconds until it may be made anew. Raises `make`'s GravurekitError."""
         kept = self._kept.get(name)
         if kept is None or (self._clock() >= kept.until and not self._is_good(kept, is_good)):
             kept = await self._joined(name, make)

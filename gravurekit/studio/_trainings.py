@@ -60,7 +60,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class Seen:
-    """The trainings of a folder by name, the one that moved last first; `seconds`: of a processor's time that the look
+    """The trainings of a folder by name: those that run, then the one that moved last first; `seconds`: of a processor's time that the look
     took."""
 
     known: Mapping[str, Known]
@@ -72,8 +72,14 @@ def look_over(task: Glance) -> Seen:
     what is new."""
     began = time.process_time()
     found = {name: _known(task.folder / name, task.known.get(name)) for name in _names(task.folder)}
-    ordered = dict(sorted(found.items(), key=lambda item: (-item[1].training.moved, item[0])))
-    return Seen(ordered, time.process_time() - began)
+    return Seen(dict(sorted(found.items(), key=_order)), time.process_time() - began)
+
+
+def _order(item: tuple[str, Known]) -> tuple[bool, float, str]:
+    """Those that run don't change places with every step."""
+    name, found = item
+    runs = found.training.condition == "running"
+    return not runs, 0 if runs else -found.training.moved, name
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -1,15 +1,16 @@
 """The tab Runs: the trainings of the workspace, and their curves and panels, also of those that are going on."""
 
+import time
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
+from gravurekit.studio.desk import Desk
+from gravurekit.studio.refusals import NotFound
 
 from gravurekit.studio._pace import Pace
 from gravurekit.studio._run_page import Drawn, draw, panel
 from gravurekit.studio._trainings import Glance, Known, Seen, look_over
-from gravurekit.studio.desk import Desk
-from gravurekit.studio.refusals import NotFound
 
 LEAST = 3.0  # seconds until the page asks again
 GLANCE = 0.5  # seconds for which the list of the trainings isn't made anew
@@ -68,7 +69,7 @@ def routes(desk: Desk) -> list[web.RouteDef]:
     async def listed(_: web.Request) -> web.Response:
         found, again = await trainings.all()
         rows = [asdict(known.training) | {"signature": known.signature} for known in found.values()]
-        return web.json_response({"runs": rows, "folder": desk.paths.runs, "again": again})
+        return web.json_response({"runs": rows, "folder": desk.paths.runs, "now": time.time(), "again": again})
 
     async def shown(request: web.Request) -> web.Response:
         drawn, again = await trainings.one(request.match_info["name"])

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sharding import sharded
 from training import narrow
 from workspace import patchwork, run_here
 
