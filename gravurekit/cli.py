@@ -33,6 +33,7 @@ GROUPS = {
     },
     "Looking and measuring": {
         "report": "Write a page to look at: pictures, shards, a run, an evaluation.",
+        "studio": "A page on this machine to review, draw and colour by hand.",
         "evaluate": "Measure how print-like a style is, how true a network's colours.",
     },
     "Handing over, giving credit": {

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gravurekit import crafts, doctor, pipeline, reference, storage, subjects, terminal, workspace
+from gravurekit import crafts, doctor, pipeline, reference, storage, studio, subjects, terminal, workspace
 from gravurekit.errors import DataError, UsageError
 from gravurekit.instead import CALIBRATE, DRY_RUN, EXPLAIN, MATCH, PREVIEW, VERIFY
 from gravurekit.making import (
@@ -275,6 +275,18 @@ def report(
 
 
 add(report, "report", [*named(report), *flags_of(pages.Settings), *SHARED, *MACHINE])
+
+
+def open_studio(
+    show: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False, **values: Any
+) -> None:
+    """A page to work in."""
+    knobs = layered(studio.Settings, "studio", said(studio.Settings, values))
+    wishes = Wishes(pipeline.read_wishes(terminal.workspace_file(values["config"])))
+    studio.serve(wishes, knobs, lambda address: terminal.show_studio(address, show, values["json"], values["quiet"]))
+
+
+add(open_studio, "studio", [*named(open_studio), *flags_of(studio.Settings), *SHARED], "What is done besides")
 
 
 @simple("credits")

@@ -164,6 +164,21 @@ def show_files(paths: Sequence[Path], as_json: bool) -> None:
             show_file(path)
 
 
+def show_studio(address: str, in_browser: bool, as_json: bool, quiet: bool) -> None:
+    """Where the studio's page is, on stdout, as soon as it can be opened."""
+    if as_json:
+        put_json({"address": address})
+    else:
+        put(f"{address}\n")
+    RESULTS.file.flush()
+    if not quiet:
+        MESSAGES.print("  Ctrl-C ends it")
+    if in_browser:
+        import webbrowser
+
+        webbrowser.open(address)
+
+
 def show_made(path: Path, as_json: bool) -> None:
     """The file that was made instead of a folder, on stdout."""
     if as_json:

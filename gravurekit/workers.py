@@ -170,10 +170,11 @@ def working_folder() -> str:
 
 
 class Crew:
-    """At most `size` processes, started when there is a task for them. They live until `close`, or a `with` ends."""
+    """At most `size` processes, started when there is a task for them. They live until `close`, or a `with` ends; one
+    that has nothing to do for `rest` seconds (REST, if none is given) leaves."""
 
-    def __init__(self, size: int, limits: Limits) -> None:
-        self.size, self._limits = size, limits
+    def __init__(self, size: int, limits: Limits, rest: float | None = None) -> None:
+        self.size, self._limits, self._rest = size, limits, REST if rest is None else rest
         self.place = working_folder()  # where they work
         self._all: set[_Worker] = set()
         self._idle: list[_Worker] = []
@@ -195,6 +196,12 @@ class Crew:
         for worker in list(self._all):
             self._bury(worker)
         self._idle.clear()
+
+    def kill(self) -> None:
+        """End them all at once; may be called by another thread than the one that waits for answers, to which the tasks
+        in hand are lost."""
+        for worker in list(self._all):
+            worker.process.kill()
 
     @property
     def busy(self) -> int:
@@ -295,7 +302,7 @@ class Crew:
     def _hired(self) -> _Worker:
         try:
             with _undisturbed():
-                worker = _started()
+                worker = _started(self._rest)
                 self._all.add(worker)
         except OSError as error:
             raise GravurekitError(
@@ -305,13 +312,13 @@ class Crew:
         return worker
 
 
-def _started() -> _Worker:
+def _started(rest: float) -> _Worker:
     context = multiprocessing.get_context("spawn")
     resource_tracker.ensure_running()  # which lets Ctrl-C through when it starts
     program = nullcontext() if _is_there(sys.modules["__main__"]) else without_program()
     with _surroundings(), program:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), daemon=True)
+        process = context.Process(target=_work, args=(theirs, rest), daemon=True)
         process.start()
         theirs.close()  # so that its end is the end of the pipe
     return _Worker(process, ours)
@@ -368,7 +375,7 @@ def _undisturbed() -> Iterator[None]:
             before(*came[0])
 
 
-def _work(pipe: Any) -> None:
+def _work(pipe: Any, rest: float) -> None:
     """What a process does: one task after the other, until nobody has more, or hasn't for a while."""
     # Ctrl-C reaches the whole process group; the parent alone decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -376,7 +383,7 @@ def _work(pipe: Any) -> None:
     _end_with_the_parent()
     with suppress(EOFError, ConnectionError):  # nobody has more, or wants to hear of it
         pipe.send_bytes(b"begun")
-        while pipe.poll(REST):
+        while pipe.poll(rest):
             pipe.send_bytes(_packed(*_answered(pipe)))
 
 

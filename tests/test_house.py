@@ -33,6 +33,7 @@ FLOORS = [
     ["stages"],
     ["pipeline", "screen"],
     ["reference", "doctor", "watching", "usage"],
+    ["studio"],
     ["terminal", "options", "workspace"],
     ["answers", "subjects"],
     ["instead"],

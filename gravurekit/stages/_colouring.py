@@ -65,6 +65,10 @@ class Wanted:
     panel: bool
     layers: bool
 
+    def steered(self, asked: "Asked | None") -> "Steer":
+        """What the network is told for the sample with this palette."""
+        return self.steer if asked is None else replace(self.steer, palette=asked.histogram)
+
 
 class Room:
     """Lets in so many pixels at once, and a picture of more when nothing else is in."""
@@ -105,22 +109,27 @@ def colour(each: Print, colorizer: "Colorizer", wanted: Wanted, room: Room) -> M
     data = images.contents_of(each.path, each.sha256)
     wide, tall = images.size_in(data)
     with room.taken(wide * tall):
-        pixels = images.decode(data).pixels
-        height, width = pixels.shape[:2]
-        _steering.check_inside(wanted.steer.hints, width, height, each.path.name)
-        files: dict[str, bytes] = {}
-        items: list[Record] = []
-        small: list[np.ndarray] = []
-        for number, (name, asked) in enumerate(zip(each.names, wanted.palettes, strict=True)):
-            steer = wanted.steer if asked is None else replace(wanted.steer, palette=asked.histogram)
-            done = colorizer.colour(pixels, wanted.look, steer)
-            said = _said(each, colorizer, wanted, asked, done)
-            files |= _files(name, pixels, done, wanted, said)
-            items.append(_record(each, number, done, files[name], several=len(each.names) > 1))
-            small.append(images.fit_long_side(done.pixels, SHOWN))
-        if len(each.names) > 1:
-            said["palette"] = [asked.said for asked in wanted.palettes if asked is not None]
-            files[sheet_name(each.names[0])] = images.encode_png(_sheet(small), SOFTWARE, _about(said))
+        return made_of(each, images.decode(data).pixels, colorizer, wanted)
+
+
+def made_of(each: Print, pixels: "np.ndarray", colorizer: "Colorizer", wanted: Wanted) -> Made:
+    """`colour` of a print that is open already: `pixels` (H, W, 3) uint8 sRGB. Of its path only the name counts."""
+    from gravurekit import images
+
+    height, width = pixels.shape[:2]
+    _steering.check_inside(wanted.steer.hints, width, height, each.path.name)
+    files: dict[str, bytes] = {}
+    items: list[Record] = []
+    small: list[np.ndarray] = []
+    for number, (name, asked) in enumerate(zip(each.names, wanted.palettes, strict=True)):
+        done = colorizer.colour(pixels, wanted.look, wanted.steered(asked))
+        said = _said(each, colorizer, wanted, asked, done)
+        files |= _files(name, pixels, done, wanted, said)
+        items.append(_record(each, number, done, files[name], several=len(each.names) > 1))
+        small.append(images.fit_long_side(done.pixels, SHOWN))
+    if len(each.names) > 1:
+        said["palette"] = [asked.said for asked in wanted.palettes if asked is not None]
+        files[sheet_name(each.names[0])] = images.encode_png(_sheet(small), SOFTWARE, _about(said))
     last = {name: files.pop(name) for name in each.names}
     return Made(tuple(items), files | last, done.notes)
 

@@ -160,6 +160,16 @@ def find(model: Path, asked: str) -> Word:
     raise UsageError(f"--as {asked!r} is no label or keyword of the training of {path.parent}{near}")
 
 
+def known(model: Path) -> list[str]:
+    """The labels and keywords that the run with this model keeps palettes of, sorted; none if it keeps none, or they
+    are damaged."""
+    try:
+        words = _read((model if model.is_dir() else model.parent) / FILE)
+    except DataError:
+        return []
+    return sorted({name for kind in KINDS for name in words[kind]})
+
+
 def _plain(word: str) -> str:
     return " ".join(word.casefold().replace("_", " ").split())
 

@@ -30,15 +30,21 @@ def palette(text: str) -> Asked:
     """`--palette`: a picture's file, or colours. Raises UsageError for neither."""
     from gravurekit import swatches
 
-    path = Path(text)
     if picture := palette_picture(text):
         return Asked(swatches.histogram_of_picture(_pixels(picture, "--palette")), f"colours of {picture.name}")
     try:
-        found = swatches.colours(text)
+        return palette_of_colours(text)
     except UsageError as error:
-        if "/" in text or path.suffix:
+        if "/" in text or Path(text).suffix:
             raise UsageError(f"--palette {text}: no such picture, and {error}") from None
         raise UsageError(f"--palette: {error}; or name a picture's file") from None
+
+
+def palette_of_colours(text: str) -> Asked:
+    """Colours in words, as in 'red,#e0b088'; no file is looked for. Raises UsageError."""
+    from gravurekit import swatches
+
+    found = swatches.colours(text)
     return Asked(swatches.histogram(found), ",".join("#{:02x}{:02x}{:02x}".format(*rgb) for rgb in found))
 
 

@@ -25,7 +25,8 @@ from gravurekit.stages._colouring import Made, Print, Room, Wanted, colour
 from gravurekit.stages._prints import Pictures
 
 if TYPE_CHECKING:
-    from gravurekit.colorizer import Colorizer
+    from gravurekit.colorizer import Colorizer, Look
+    from gravurekit.moods import Mood
     from gravurekit.stages._steering import Asked
 
 REVISION = 3
@@ -94,14 +95,7 @@ def check(job: Job) -> None:
         if not path.exists():
             raise UsageError(f"{path}: no such picture or folder")
     knobs = job.settings
-    if knobs.palette and knobs.word:
-        raise UsageError("--palette and --as both say which colours to take: leave one out")
-    if knobs.samples > 1 and not knobs.word:
-        raise UsageError("--samples takes the colours of several pictures of a word: name it with --as")
-    if knobs.layers and knobs.photo:
-        raise UsageError("a photograph has neither ink nor paper to write apart: leave out --layers or --photo")
-    if knobs.photo and knobs.paper != "keep":
-        raise UsageError(f"a photograph has no paper to be made anew: leave out --paper {knobs.paper} or --photo")
+    check_knobs(knobs)
     if knobs.like_strength != 1 and not job.like:
         raise UsageError("--like-strength says how much of --like is taken: name a picture with that")
     if job.save_like and not job.like:
@@ -115,6 +109,18 @@ def check(job: Job) -> None:
         _steering.palette(knobs.palette)
     _steering.hints(knobs.hint)
     folder.check_places(job.out, "colorize")
+
+
+def check_knobs(knobs: Settings) -> None:
+    """Raises UsageError for knobs that contradict one another."""
+    if knobs.palette and knobs.word:
+        raise UsageError("--palette and --as both say which colours to take: leave one out")
+    if knobs.samples > 1 and not knobs.word:
+        raise UsageError("--samples takes the colours of several pictures of a word: name it with --as")
+    if knobs.layers and knobs.photo:
+        raise UsageError("a photograph has neither ink nor paper to write apart: leave out --layers or --photo")
+    if knobs.photo and knobs.paper != "keep":
+        raise UsageError(f"a photograph has no paper to be made anew: leave out --paper {knobs.paper} or --photo")
 
 
 def look(job: Job) -> State:
@@ -240,8 +246,8 @@ def _colour_all(
     watch.advance(len(prints) - len(waiting))
     if waiting or job.save_like:
         colorizer = _loaded(job)
-        wanted = _wanted(job, colorizer, palettes)
-        with closing(_each(waiting, colorizer, wanted)) as coming:  # ended in the middle, no more are begun
+        all_of_it = wanted(job.settings, palettes, _mood(job, colorizer))
+        with closing(_each(waiting, colorizer, all_of_it)) as coming:  # ended in the middle, no more are begun
             for each, made in zip(waiting, coming, strict=True):
                 if isinstance(made, PictureError):
                     watch.note(f"{each.path} can't be coloured: {made}")
@@ -314,22 +320,34 @@ def _loaded(job: Job) -> "Colorizer":
     return Colorizer.load(_model(job), job.settings.device)
 
 
-def _wanted(job: Job, colorizer: "Colorizer", palettes: "Sequence[Asked | None]") -> Wanted:
-    """What all prints have in common. Writes the mood, if it is to be kept. Raises UsageError for a picture that can't
-    be read, or a mood of another model."""
-    from gravurekit import moods
-    from gravurekit.colorizer import Look, Steer
+def look_of(knobs: Settings) -> "Look":
+    """How colours come onto a picture."""
+    from gravurekit.colorizer import Look
 
-    knobs = job.settings
-    seen = Look(knobs.photo, knobs.feed, knobs.paper, knobs.strength, knobs.saturation, knobs.work_size)
-    mood = _steering.mood(job.like, colorizer.digest, lambda pixels: colorizer.mood(pixels, seen))
-    if mood is not None and job.save_like:
-        _keep_mood(job.save_like, moods.to_bytes(mood), knobs.overwrite)
+    return Look(knobs.photo, knobs.feed, knobs.paper, knobs.strength, knobs.saturation, knobs.work_size)
+
+
+def wanted(knobs: Settings, palettes: "Sequence[Asked | None]", mood: "Mood | None") -> Wanted:
+    """What all prints that are coloured with these knobs have in common."""
+    from gravurekit.colorizer import Steer
+
     steer = Steer(None, _steering.hints(knobs.hint), None if mood is None else mood.vector, knobs.like_strength)
     said: dict[str, Any] = {"settings": knobs.model_dump(mode="json", exclude=NOT_SAID)}
     if mood is not None:
         said["like"] = list(mood.of)
-    return Wanted(seen, palettes, steer, said, knobs.panel, knobs.layers)
+    return Wanted(look_of(knobs), palettes, steer, said, knobs.panel, knobs.layers)
+
+
+def _mood(job: Job, colorizer: "Colorizer") -> "Mood | None":
+    """That of --like, which is written if it is to be kept. Raises UsageError for a picture that can't be read, or a
+    mood of another model."""
+    from gravurekit import moods
+
+    seen = look_of(job.settings)
+    mood = _steering.mood(job.like, colorizer.digest, lambda pixels: colorizer.mood(pixels, seen))
+    if mood is not None and job.save_like:
+        _keep_mood(job.save_like, moods.to_bytes(mood), job.settings.overwrite)
+    return mood
 
 
 def _keep_mood(path: Path, data: bytes, overwrite: bool) -> None:

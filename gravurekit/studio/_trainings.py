@@ -60,8 +60,8 @@ class Glance:
 
 @dataclass(frozen=True)
 class Seen:
-    """The trainings of a folder by name: those that run, then the one that moved last first; `seconds`: of a processor's time that the look
-    took."""
+    """The trainings of a folder by name: those that run, then the one that moved last first; `seconds`: of a
+    processor's time that the look took."""
 
     known: Mapping[str, Known]
     seconds: float

@@ -4,6 +4,7 @@ import { ask, byId, keys, make, number, say, soon } from "./common.js";
 
 const WORDS = { running: "running", finished: "finished", unfinished: "not finished", spoilt: "spoilt",
   damaged: "damaged", newer: "of a newer gravurekit" };
+const LISTED = new Set(["steps", "best step"]); // figures that the list says, and newer ones
 const SLOWEST = 60; // seconds between two tries when there is no answer
 const SETTLED = 90; // ms that the slider stands still until its panel is fetched
 const NARROW = matchMedia("(max-width: 40rem)");
@@ -192,7 +193,7 @@ function draw(answer) {
   byId("runs-drawing").hidden = true;
   byId("runs-shown").hidden = false;
   faults();
-  pairs(byId("runs-figures"), answer.headline);
+  pairs(byId("runs-figures"), answer.headline.filter(([name]) => !LISTED.has(name)));
   pairs(byId("runs-knobs"), answer.knobs);
   byId("runs-knobs").parentNode.hidden = !answer.knobs.length;
   charts();

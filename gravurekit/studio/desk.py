@@ -1,0 +1,94 @@
+"""The desk: what the handlers of all tabs have in common."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from gravurekit import storage
+from gravurekit.errors import GravurekitError, PictureError, UsageError
+from gravurekit.pipeline import Paths, Wishes
+from gravurekit.studio import Settings, guard
+from gravurekit.studio.line import Line
+from gravurekit.studio.shelf import Kept, Shelf
+
+Told = Callable[[int], None]  # hears how many are before one
+
+
+@dataclass(frozen=True)
+class Desk:
+    """`root`: the workspace, resolved; `uploads`: pictures that were dropped in, by their sha256; `results`: what was
+    made of them."""
+
+    root: Path
+    wishes: Wishes
+    settings: Settings
+    line: Line
+    uploads: Shelf
+    results: Shelf
+
+    @property
+    def paths(self) -> Paths:
+        """The table [paths]."""
+        found: Paths = self.wishes.settings("paths")
+        return found
+
+    def place(self, name: str) -> Path:
+        """A folder that the settings name."""
+        return storage.place(name)
+
+    def allowed(self, path: Path) -> bool:
+        """Whether a path truly lies in the workspace, or in a folder that the settings name: whoever wrote those may
+        look there."""
+        try:
+            real = path.resolve()
+        except (OSError, ValueError, RuntimeError):  # a NUL in it; links that go in circles
+            return False
+        named = (self.paths.raw, self.paths.clean, self.paths.styled, self.paths.runs)
+        roots = [self.root, *(self.place(name).resolve() for name in named if name)]
+        return any(real == root or root in real.parents for root in roots)
+
+    def keep(self, data: bytes, kind: str, name: str = "") -> str:
+        """Keep what was made for a while; its address."""
+        return f"/results/{self.results.put(Kept(data, kind, name))}"
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """The JSON object that was sent. Raises UsageError for anything else."""
+    try:
+        said = await request.json()
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise UsageError("a JSON object is expected")
+    return said
+
+
+async def streamed(request: web.Request, work: Callable[[Told], Awaitable[dict[str, Any]]]) -> web.StreamResponse:
+    """Answer as JSON, a line each: {"ahead": 3} while others are before this one, then {"done": …} or {"error": …}."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    places: asyncio.Queue[int] = asyncio.Queue()
+    working = asyncio.ensure_future(work(places.put_nowait))
+    try:
+        while not working.done():
+            place = asyncio.ensure_future(places.get())
+            await asyncio.wait({working, place}, return_when=asyncio.FIRST_COMPLETED)
+            if place.done():
+                await _put(response, {"ahead": place.result()})
+            else:
+                place.cancel()
+        await _put(response, {"done": await working})
+    except (GravurekitError, PictureError) as error:
+        await _put(response, {"error": guard.told(error), "status": guard.status_of(error)})
+    finally:
+        working.cancel()  # whoever asked went away
+    return response
+
+
+async def _put(response: web.StreamResponse, value: Any) -> None:
+    await response.write(json.dumps(value).encode() + b"\n")
