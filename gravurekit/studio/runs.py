@@ -5,12 +5,12 @@ from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
-from gravurekit.studio.desk import Desk
-from gravurekit.studio.refusals import NotFound
 
 from gravurekit.studio._pace import Pace
 from gravurekit.studio._run_page import Drawn, draw, panel
 from gravurekit.studio._trainings import Glance, Known, Seen, look_over
+from gravurekit.studio.desk import Desk
+from gravurekit.studio.refusals import NotFound
 
 LEAST = 3.0  # seconds until the page asks again
 GLANCE = 0.5  # seconds for which the list of the trainings isn't made anew
@@ -22,7 +22,7 @@ class Trainings:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._folder = desk.place(desk.paths.runs)
+        self._folder = desk.root / desk.place(desk.paths.runs)
         self._seen: Pace[Seen] = Pace(lambda seen: seen.seconds, GLANCE)
         self._drawn: Pace[Drawn] = Pace(lambda drawn: drawn.seconds, LEAST)
         self._known: dict[str, Known] = {}

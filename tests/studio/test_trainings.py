@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs_made import KNOBS, SHARDS, made, panel_at, step
 from training import narrow
 from workspace import patchwork, run_here
 
@@ -31,25 +31,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished training of eight steps, by the command. Look, don't touch."""
     place = tmp_path_factory.mktemp("trained")
     patchwork(place / "photos/kaftan", 8)
-    style = ("--short-side", "64", "--style", "cartoon", "--executor", "serial", "--quiet")
-    shard = ("shard", "drawn", "shards", "--size", "32", "--val-share", "0.3", "--executor", "serial", "--quiet")
-    knobs = ("--steps", "8", "--batch", "4", "--validate-every", "4", "--quiet")
     with narrow():
-        for words in (("stylize", "photos", "drawn", *style), shard, ("train", "shards", *knobs)):
+        for words in (*SHARDS, ("train", "shards", "--steps", "8", "--validate-every", "4", *KNOBS)):
             assert run_here("-C", str(place), *words).exit_code == 0, words
     (run,) = (place / "runs").iterdir()
     return run
-
-
-def made(run: Path, *log: dict[str, Any] | str) -> Path:
-    """An unfinished training's folder, made by hand."""
-    storage.write_text(run / MARKER, "train\n")
-    storage.write_lines(run / LOG, (line if isinstance(line, str) else json.dumps(line) for line in log))
-    return run
-
-
-def step(number: int, kind: str = "train", **figures: Any) -> dict[str, Any]:
-    return {"kind": kind, "step": number} | figures
 
 
 def look(folder: Path, known: dict[str, Known] | None = None) -> dict[str, Known]:
@@ -230,7 +216,7 @@ def test_a_training_is_drawn_as_its_report_shows_it(trained: Path) -> None:
 def with_panels(tmp_path: Path) -> Path:
     run = made(tmp_path / "runs/a", step(1))
     for number in (200, 400):
-        storage.write_bytes(run / f"panels/{number:07d}.png", images.encode_png(np.zeros((9, 9, 3), np.uint8)))
+        panel_at(run, number)
     return run
 
 
