@@ -272,7 +272,6 @@ function panels(before) {
   const place = Number(slider.value);
   const step = place < old.length - 1 ? old[place].step : Infinity; // at the end one stays at the end
   slider.max = found.length - 1;
-  slider.disabled = found.length < 2;
   const next = found.findIndex((sheet) => sheet.step >= step);
   slider.value = next < 0 ? found.length - 1 : next;
   turned();
