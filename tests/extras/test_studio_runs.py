@@ -156,7 +156,7 @@ def watched(page: Any) -> None:
     playwright.expect(image).to_be_visible(timeout=LONG)  # a panel appeared
     first = image.get_attribute("src")
     slider.focus()
-    place = slider.bounding_box()
+    height = slider.bounding_box()["y"]
     page.evaluate("document.querySelector('#runs-charts').firstElementChild.ours = true")
     playwright.expect(image).not_to_have_attribute("src", first, timeout=LONG)  # another one: it stays at the end
     assert slider.input_value() == slider.get_attribute("max")
@@ -165,7 +165,8 @@ def watched(page: Any) -> None:
     last = slider.get_attribute("max")
     playwright.expect(slider).not_to_have_attribute("max", last, timeout=LONG)  # one more: it stays where it is
     assert slider.input_value() == "0" and "/panels/100?" in image.get_attribute("src")
-    assert page.evaluate("document.activeElement.id") == "runs-slider" and slider.bounding_box() == place
+    assert page.evaluate("document.activeElement.id") == "runs-slider"
+    assert abs(slider.bounding_box()["y"] - height) < 2  # what grew above it pushed nothing away
     assert page.evaluate("document.querySelector('#runs-charts').firstElementChild.ours")  # the same element
     assert "(score " in page.locator("#said").inner_text()
 
