@@ -277,7 +277,7 @@ class Crew:
             code = TOO_LARGE if worker.too_large else code
             return Answer(worker.item, lost=self._limits.why(code), late=self._limits.are_over_time(code))
         self._stillborn += 1
-        if self._stillborn == STILLBORN:
+        if self._stillborn >= STILLBORN:
             raise GravurekitError(
                 f"{STILLBORN} worker processes ended before they began (exit code {code}); if they said why, it stands "
                 "above. A script that starts work must do so below `if __name__ == '__main__':`; `--executor serial` "

@@ -1,6 +1,7 @@
 """A run that colours loudly though it has learned nothing, drawn prints, and what lies in a coloured PNG."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ CLASSES = ("kaftan", "hat")
 FAMILIES = ("red", "teal", "gold", "violet", "olive", "navy")
 
 
-def write_run(run: Path, seed: int = 3, **options: bool) -> Path:
+def write_run(run: Path, seed: int = 3, whole: bool = False, **options: bool) -> Path:
     """A run's folder: a narrow network with large weights where colours come from, and palettes. `options`: of its
-    config, TOLD if there are none."""
+    config, TOLD if there are none; `whole`: as wide as any, for processes that know of no other."""
     config = NetworkConfig(CLASSES, "average", 32, L_mean=0.5, **options or TOLD)
-    with narrow():
+    with nullcontext() if whole else narrow():
         network = build(config, seed)
     with torch.no_grad():
         network.colorization[-1].weight *= 30

@@ -17,7 +17,7 @@ from gravurekit.studio.desk import Desk, Told, body_of, streamed
 from gravurekit.studio.refusals import NotFound
 from gravurekit.studio.uploads import Upload, upload_of
 
-KNOBS = ("saturation", "strength", "paper", "photo", "like_strength", "feed", "work_size")  # those with a control
+KNOBS = ("saturation", "strength", "paper", "photo", "like_strength", "feed")  # those with a control
 COLOURED = "coloured"
 KINDS = (COLOURED, INK, WASH, PAPER, PANEL)
 MOST_LIKES = 8
@@ -59,7 +59,7 @@ def models(desk: Desk) -> dict[str, Path]:
     runs = desk.place(desk.paths.runs)
     found = sorted(runs.glob(f"*/{colorize.MODEL}")) if runs.is_dir() else []
     found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    first = Path(desk.paths.model) if desk.paths.model else newest_finished(runs)
+    first = desk.place(desk.paths.model) if desk.paths.model else newest_finished(runs)
     if first is not None:
         found.insert(0, first if first.is_file() else first / colorize.MODEL)
     mine = desk.paths.model and found[:1]  # named in the settings, wherever it lies

@@ -38,8 +38,8 @@ class Desk:
         return found
 
     def place(self, name: str) -> Path:
-        """A folder that the settings name."""
-        return storage.place(name)
+        """A folder, or a file, that the settings name."""
+        return self.root / storage.place(name)  # an absolute one stays what it is
 
     def allowed(self, path: Path) -> bool:
         """Whether a path truly lies in the workspace, or in a folder that the settings name: whoever wrote those may

@@ -26,6 +26,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+NOTHING = "there is nothing at this address"
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -106,14 +107,14 @@ def middleware(guard: Guard) -> Middleware:
         except (GravurekitError, PictureError) as error:
             return answer(told(error), status_of(error))
         except web.HTTPException as error:
-            return answer(error.reason, error.status)
+            return answer(NOTHING if error.status == 404 else error.reason, error.status)
 
     return guarded
 
 
 def _welcomed(guard: Guard) -> web.Response:
     """From now on the browser shows the token by itself, and it doesn't stay in the address."""
-    response = web.HTTPSeeOther("/")
+    response = web.Response(status=303, headers={"Location": "/"})
     response.set_cookie(COOKIE, guard.token, httponly=True, samesite="Strict")
     return response
 

@@ -87,6 +87,9 @@ class Line:
             self._tell()
             try:
                 value = await loop.run_in_executor(self._threads, self._done, crew, job)
+            except asyncio.CancelledError:  # the line is closed
+                job.answer.cancel()
+                raise
             except Exception as error:  # noqa: BLE001 (it is the asker's, who gets it)
                 if not job.answer.done():
                     job.answer.set_exception(error)

@@ -28,6 +28,7 @@ PAGE = Path(__file__).with_name("page")
 LOOKS = Path(reports.__file__).with_name("page") / "page.css"  # of the reports' pages
 UPLOADS, RESULTS = 256_000_000, 256_000_000  # bytes that are kept
 EVERYWHERE = ("0.0.0.0", "::")  # addresses of no machine: all that this one has
+LINGERING = 2.0  # seconds for which the rest of a body that is refused is thrown away, so that a browser hears why
 MOST_SAID = 1 << 20  # bytes of JSON in a request
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 TABS = (review, stylize, colorize, runs, uploads)
@@ -53,7 +54,12 @@ async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[str]:
     token = secrets.token_urlsafe(24) if settings.token or not is_loopback(settings.host) else ""
     line = Line(settings.jobs or executor.cores(), Limits(settings.time_limit, settings.memory_limit), settings.waiting)
     desk = Desk(Path.cwd().resolve(), wishes, settings, line, Shelf(UPLOADS), Shelf(RESULTS))
-    runner = web.AppRunner(application(desk, Guard(settings.host, token)), handler_cancellation=True, access_log=None)
+    runner = web.AppRunner(
+        application(desk, Guard(settings.host, token)),
+        handler_cancellation=True,
+        access_log=None,
+        lingering_time=LINGERING,
+    )
     try:
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port)

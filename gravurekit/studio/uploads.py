@@ -84,7 +84,7 @@ def upload_of(uploads: Shelf, name: object) -> Upload:
 def _named(said: str) -> str:
     """What a file is called, without the folders that it is said to lie in; only ever shown, or offered for saving."""
     last = unquote(said).replace("\\", "/").rsplit("/", 1)[-1]
-    return short(clean(last).strip(". "), NAME) or "picture"
+    return short(" ".join(clean(last).split()).strip(". "), NAME) or "picture"
 
 
 def _attachment(name: str) -> str:
