@@ -133,7 +133,7 @@ def test_a_training_is_seen_to_begin_to_go_on_and_to_end(browser: Any, tmp_path:
         process = subprocess.Popen([*NARROW, "train", "shards", *flags], cwd=tmp_path)
         try:
             watched(page)
-            assert process.wait(LONG / 1000) == 0
+            assert process.wait(300) == 0
         finally:
             process.kill()
             process.wait()
