@@ -195,7 +195,7 @@ function draw(answer) {
   faults();
   pairs(byId("runs-figures"), answer.headline.filter(([name]) => !LISTED.has(name)));
   pairs(byId("runs-knobs"), answer.knobs);
-  byId("runs-knobs").parentNode.hidden = !answer.knobs.length;
+  byId("runs-knobs").parentNode.hidden = byId("runs-to-knobs").hidden = !answer.knobs.length;
   charts();
   panels(before);
   const news = [];
