@@ -47,7 +47,7 @@ class Paths(settings.Settings):
     keywords: tuple[str, ...] = Field(("keywords/dresses.txt",), description="Keyword files, or keywords.")
     sources: tuple[str, ...] = Field(("bing",), description="Sources: NAME, or NAME:ARGUMENT as in folder:PATH.")
     endpoints: dict[str, str] = Field({}, description="Other addresses of sources: NAME = 'http://HOST:PORT'.")
-    decisions: str = Field("", description="What people decided by hand on pictures: keep or drop; empty: nothing.")
+    decisions: str = Field("", description="What people decided by hand: to keep or drop, or no copy; empty: nothing.")
     against: tuple[str, ...] = Field((), description="Earlier folders: copies of their pictures are dropped.")
     like: str = Field("", description="A folder of pictures as they are wanted, for --relevance examples.")
     unlike: str = Field("", description="A folder of pictures as they aren't wanted, for --relevance examples.")

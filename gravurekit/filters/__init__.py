@@ -39,7 +39,9 @@ class Pair:
 @dataclass(frozen=True)
 class Compare:
     """How pictures are compared. `proofs(probes, pairs)` opens them, and has for each pair the proof that it is one
-    picture, or ""; `thorough`: also those that are mirrored, turned or much cropped."""
+    picture, or ""; `thorough`: also those that are mirrored, turned or much cropped; `apart`: pairs of keys, the lower
+    one first, that aren't one picture, whatever they look like. Their pixels are never the same."""
 
     proofs: Callable[[Probes, Sequence[Pair]], list[str]]
     thorough: bool = False
+    apart: frozenset[tuple[str, str]] = frozenset()

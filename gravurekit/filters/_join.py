@@ -4,7 +4,7 @@ Pictures come best first. Each block of them is joined with the better ones, so 
 leader needs no copies of its own: a thousand copies of one picture cost a thousand comparisons, not half a million.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from gravurekit import hamming
 from gravurekit.alignment import PATCHY
+from gravurekit.filters import Compare
 from gravurekit.filters import _frames as frames
 from gravurekit.probe import BARLESS, CENTRE, TRIMMED, WHOLE, Probes, code, warped
 
@@ -98,19 +99,24 @@ class Candidates:
     def but(self, edges: Edges) -> "Candidates":
         """Without the pairs that are known to be the same."""
         known = edges.take(edges.same)
-        return self.take(~np.isin(self.one << 32 | self.other, known.one << 32 | known.other))
+        return self.without(known.one << 32 | known.other)
+
+    def without(self, pairs: np.ndarray) -> "Candidates":
+        """Without some pairs: (P,) int64, one << 32 | other."""
+        return self.take(~np.isin(self.one << 32 | self.other, pairs))
 
 
 NONE = Codes(np.zeros((0, 4), np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Join:
-    """The edges of `rows`, (N,) int64, best first. The first `earlier` of them lead, whatever is like them. `thorough`:
-    also through windows that probes have no code of."""
+    """The edges of `rows`, (N,) int64, best first. The first `earlier` of them lead, whatever is like them. `compare`
+    has whether it is done thoroughly, through windows that probes have no code of, and which pairs are set apart."""
 
-    def __init__(self, probes: Probes, rows: np.ndarray, earlier: int, limits: Limits, thorough: bool) -> None:
+    def __init__(self, probes: Probes, rows: np.ndarray, earlier: int, limits: Limits, compare: Compare) -> None:
         self.probes, self.rows, self.limits = probes, rows, limits
-        self.earlier, self.thorough = earlier, thorough
+        self.earlier, self.thorough = earlier, compare.thorough
+        self.apart = _apart([probes.records[row].key for row in rows.tolist()], compare.apart)
         self.figures = probes.figures[rows]
         self.grey = self.figures["chroma_residual"] < limits.monochrome_residual
         self.codes = self.figures["codes"]
@@ -174,7 +180,8 @@ class Join:
         kinds = np.maximum(better.kinds[near.target], ours.kinds[near.query])
         kinds = np.maximum(kinds, TRIMMED)  # the two plain ones are judged together
         kept = one < worse
-        return _least(Candidates(one[kept], worse[kept], near.distance[kept].astype(np.int64), kinds[kept]))
+        found = _least(Candidates(one[kept], worse[kept], near.distance[kept].astype(np.int64), kinds[kept]))
+        return found.without(self.apart) if len(self.apart) else found
 
     def _edges(self, found: Candidates, judge: Callable[[Candidates], Edges]) -> Iterator[Edges]:
         """What a judge makes of candidates whose colours fit; a few at a time, because thumbs are large."""
@@ -255,6 +262,17 @@ class Join:
         mirrored = found.kind == frames.MIRRORED
         edges = Edges(found.one, found.other, found.distance, correlation, mirrored, likely, same)
         return edges.take(same | likely | (correlation >= self.limits.doubtful_correlation))
+
+
+def _apart(keys: Sequence[str], pairs: Collection[tuple[str, str]]) -> np.ndarray:
+    """The places of pairs of keys, as `Candidates.without` takes them. In an earlier folder a key may be met again."""
+    wanted = {key for pair in pairs for key in pair}
+    places: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        if key in wanted:
+            places.setdefault(key, []).append(place)
+    met = ((a, b) for one, other in pairs for a in places.get(one, ()) for b in places.get(other, ()))
+    return np.array([min(both) << 32 | max(both) for both in met], np.int64)
 
 
 def _of_kinds(codes: Codes, kinds: Sequence[int]) -> Codes:

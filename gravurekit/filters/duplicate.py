@@ -48,7 +48,7 @@ def drops(probes: Probes, settings: Settings, compare: Compare) -> Iterator[Drop
     rows = np.array([row for row, twin in order if twin is None or row < probes.earlier], np.int64)
     rows = rows[probes.figures["spread"][rows] >= settings.min_spread]
     earlier = int((rows < probes.earlier).sum())
-    join = Join(probes, rows, earlier, settings, compare.thorough)
+    join = Join(probes, rows, earlier, settings, compare)
     edges, details = _proven(join.edges(), probes, rows, compare)
     leader: dict[int, int] = {}
     for other, edge in _leaders(edges, len(rows)):

@@ -180,6 +180,7 @@ class _Comparing:
     executor: Executor
     watch: Watch
     edit: str = ""
+    apart: frozenset[tuple[str, str]] = frozenset()  # what people decided says nothing of edits
 
     def proofs(self, probes: "Probes", pairs: "Sequence[Pair]") -> list[str]:
         """For each pair the proof that it is one picture, or ""."""

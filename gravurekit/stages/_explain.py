@@ -11,7 +11,9 @@ from gravurekit import record as records
 from gravurekit.errors import PictureError, UsageError
 from gravurekit.metadata import DROPPED, METADATA
 from gravurekit.record import Record
+from gravurekit.stages._apart import set_apart
 from gravurekit.stages._comparing import Here
+from gravurekit.stages._decisions import Pair
 from gravurekit.stages._judge import BY_HAND, SURPLUS, Rules, Scores, chosen, measured
 from gravurekit.stages._probes import Shelf, known
 
@@ -64,7 +66,8 @@ class Explanation:
 @dataclass(frozen=True)
 class Case:
     """What the picture is judged among: the pictures of `source`, the hosts that sent them once more, and the pictures
-    of earlier folders; the output, the rules, and whether copies are searched thoroughly."""
+    of earlier folders; the output, the rules, whether copies are searched thoroughly, and the pairs that people set
+    apart."""
 
     source: Path
     found: Sequence[Record]
@@ -73,6 +76,7 @@ class Case:
     out: Path
     rules: Rules
     thorough: bool
+    apart: frozenset[Pair] = frozenset()
 
 
 def explained(word: str, case: Case, stale: Sequence[str]) -> Explanation:
@@ -203,10 +207,19 @@ def _opinions(
     dropped -= {other for other, keep in rules.by_hand.items() if keep}
     if "duplicate" in chosen(rules):
         here = others[0].take(_rows(others[0], lambda other: other.key not in dropped))
-        now["duplicate"] = _copy_of(alone, here, others[1:], case)
-    if key in rules.by_hand:
-        now[BY_HAND] = f"the decisions file says: {'keep' if rules.by_hand[key] else 'drop'}"
+        apart, _ = set_apart(case.apart, *others, alone)
+        now["duplicate"] = _copy_of(alone, here, others[1:], replace(case, apart=apart))
+    if said := _by_hand(key, case):
+        now[BY_HAND] = f"the decisions file says: {said}"
     return now
+
+
+def _by_hand(key: str, case: Case) -> str:
+    """What people decided of the picture."""
+    keep = case.rules.by_hand.get(key)
+    said = [] if keep is None else ["keep" if keep else "drop"]
+    said += [f"no copy of {other}" for both in sorted(case.apart) if key in both for other in both if other != key]
+    return ", ".join(said)
 
 
 def _settled(entry: Record | None, rules: Rules) -> dict[str, str]:
@@ -235,7 +248,7 @@ def _copy_of(alone: "Probes", here: "Probes", earlier: "Sequence[Probes]", case:
     near = [_in_memory(other.take(_within(alone, other, reach))) for other in (*earlier, here)]
     together = replace(_together([*near, alone]), earlier=sum(len(other) for other in near[:-1]))
     comparing = Here(knobs.max_color_difference, knobs.monochrome_residual)
-    drops = _drops("duplicate", case.rules, together, Compare(comparing.proofs, case.thorough))
+    drops = _drops("duplicate", case.rules, together, Compare(comparing.proofs, case.thorough, case.apart))
     mine = (drop for drop in drops if drop.key == alone.records[0].key)
     return next((f"{drop.detail}; of {drop.kept_key}" for drop in mine), "")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gravurekit import crafts
 from gravurekit.record import Record
+from gravurekit.stages._decisions import pair
 
 if TYPE_CHECKING:  # OpenCV loads only when pictures are read
     import numpy as np
@@ -62,12 +63,18 @@ def judged(
     known = measured(probes, scores)
     kept, dropped = [], []
     for row, item in enumerate(known):
-        item = item.but(cluster=clusters.get(row, item.cluster or item.key))
+        item = item.but(cluster=clusters.get(row, _cluster(item, compare)))
         if verdict := verdicts.get(row):
             dropped.append(item.but(reason=verdict.reason, detail=verdict.detail, kept_key=verdict.kept_key))
         else:
             kept.append(item)
     return kept, dropped
+
+
+def _cluster(item: Record, compare: "Compare") -> str:
+    """The cluster that a picture came with, unless people set it apart from the picture that this is named after."""
+    cluster = item.cluster or item.key
+    return item.key if pair(item.key, cluster) in compare.apart else cluster
 
 
 class _Court:
@@ -81,7 +88,7 @@ class _Court:
         self.probes, self.scores, self.earlier, self.rules, self.compare = probes, scores, earlier, rules, compare
         self.row_of = {item.key: row for row, item in enumerate(probes.records)}
         others = earlier.records if earlier else ()
-        self.cluster_of = {item.key: item.cluster or item.key for item in (*others, *probes.records)}
+        self.cluster_of = {item.key: _cluster(item, compare) for item in (*others, *probes.records)}
         self.alive = np.ones(len(probes), bool)
         self.found: dict[int, Verdict] = {}
         self.clusters: dict[int, str] = {}

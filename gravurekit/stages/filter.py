@@ -1,6 +1,5 @@
 """filter: raw/ → clean/. Drops what can't be used, each picture with its reason; nothing is deleted from the input."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,13 @@ from gravurekit.folder import State, Summary
 from gravurekit.progress import Watch
 from gravurekit.receipt import Plan
 from gravurekit.record import Record
+from gravurekit.stages import _decisions
 from gravurekit.stages import _relevance as relevance
+from gravurekit.stages._apart import set_apart
 from gravurekit.stages._calibrate import Calibration, calibrated, measured
 from gravurekit.stages._carry import carried
 from gravurekit.stages._comparing import Opening
+from gravurekit.stages._decisions import Decisions, Pair
 from gravurekit.stages._explain import Case, Explanation, explained
 from gravurekit.stages._forgotten import known_again
 from gravurekit.stages._judge import Rules, chosen, judged
@@ -133,9 +135,12 @@ def run(job: Job, executor: Executor, watch: Watch) -> Summary:
         scores, facts = _scored(job, probes, by_place, watch)
         for said in _remarks(job, given, by_hand, scores):
             watch.note(said)
-        kept, unfit = judged(
-            probes, scores, _earlier(job, by_place), _rules(job, by_hand), _compare(job, executor, watch)
-        )
+        earlier = _earlier(job, by_place)
+        apart, same = set_apart(by_hand.apart, probes, *([earlier] if earlier else []))
+        if same:
+            first = " and ".join(same[0])
+            watch.note(f"{job.decisions}: {_counted(len(same), 'pair')} can't be set apart, the same pixels: {first}")
+        kept, unfit = judged(probes, scores, earlier, _rules(job, by_hand.keep), _compare(job, apart, executor, watch))
         folder.unseal(job.out)  # not before: examples may be refused, and then what was made earlier stays good
         kept, lost = carried(job.source, job.out, kept, probes, plan, began, executor, watch)
         if unread := sum(found.passing for found in (here, *others)) + len(lost):  # so that the next run looks again
@@ -167,10 +172,10 @@ def _shelves(job: Job, given: _Input) -> list[Shelf]:
     return [Shelf(job.source, given.present, wanted), *others]
 
 
-def _remarks(job: Job, given: _Input, by_hand: Mapping[str, bool], scores: Mapping[str, Any]) -> Iterator[str]:
+def _remarks(job: Job, given: _Input, by_hand: Decisions, scores: Mapping[str, Any]) -> Iterator[str]:
     """What people gave that has no effect."""
-    if strange := by_hand.keys() - {item.key for item in given.found}:
-        yield f"{job.decisions}: {_counted(len(strange), 'decision')} on pictures that aren't in {job.source}"
+    if strange := _strange(job, given, by_hand):
+        yield f"{job.decisions}: {_counted(strange, 'decision')} on pictures that aren't in {job.source}"
     plain = not (job.source / metadata.METADATA).exists()
     if plain and (others := foreign.others(job.source)):
         yield f"{job.source}: {_counted(others, 'file')} passed over, neither name nor beginning a picture's"
@@ -181,6 +186,14 @@ def _remarks(job: Job, given: _Input, by_hand: Mapping[str, bool], scores: Mappi
         yield "--like and --unlike say nothing without --relevance examples"
     if job.clip_weights and job.settings.relevance != "clip":
         yield "--clip-weights says nothing without --relevance clip"
+
+
+def _strange(job: Job, given: _Input, by_hand: Decisions) -> int:
+    """How many decisions are on pictures that aren't there; one of a pair may be in an earlier folder."""
+    here = {item.key for item in given.found}
+    anywhere = here | {item.key for path in job.against for item in given.others[path]}
+    lost = sum(not (here.intersection(both) and anywhere.issuperset(both)) for both in by_hand.apart)
+    return len(by_hand.keep.keys() - here) + lost
 
 
 def _counted(count: int, what: str) -> str:
@@ -194,7 +207,8 @@ def explain(job: Job, word: str) -> Explanation:
     given = _read(job)
     state = folder.look(job.out, _plan(job, given))
     against = {path: given.others[path] for path in job.against}
-    case = Case(job.source, given.found, given.hosts, against, job.out, _rules(job, by_hand), job.settings.thorough)
+    rules, thorough = _rules(job, by_hand.keep), job.settings.thorough
+    case = Case(job.source, given.found, given.hosts, against, job.out, rules, thorough, by_hand.apart)
     return explained(word, case, state.reasons)
 
 
@@ -210,7 +224,7 @@ def calibrate(job: Job, executor: Executor, watch: Watch) -> Calibration:
     return calibrated(probes, knobs, job.settings.thorough, SAMPLE, list(edits.EDITS), executor, watch)
 
 
-def check(job: Job) -> dict[str, bool]:
+def check(job: Job) -> Decisions:
     """The decisions. Raises UsageError for a filter, a knob, a decision that is none, for relevance that can't be
     scored, or an output folder of others."""
     crafts.check_tables("filters", "filter", job.tables)
@@ -229,7 +243,7 @@ def check(job: Job) -> dict[str, bool]:
         relevance.check_clip()
     if wanted == "none" and job.settings.keep_per_label:
         raise UsageError("--keep-per-label keeps the most relevant ones: choose a --relevance that isn't none")
-    return read_decisions(job.decisions) if job.decisions else {}
+    return _decisions.read(job.decisions) if job.decisions else Decisions()
 
 
 def _read(job: Job) -> _Input:
@@ -271,40 +285,18 @@ def _plan(job: Job, given: _Input) -> Plan:
     return Plan(stage="filter", revision=REVISION, settings=knobs, inputs=inputs)
 
 
-def read_decisions(path: Path) -> dict[str, bool]:
-    """What people decided by hand, by key: True to keep, False to drop. A line each: {"key": "…", "keep": true}; of
-    several on one picture the last counts. Raises UsageError naming the line that is none."""
-    decided = {}
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UsageError(f"decisions {path}: {error.strerror}") from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            key, keep = entry["key"], entry["keep"]
-        except (ValueError, KeyError, TypeError):
-            key = keep = None
-        if not (isinstance(key, str) and isinstance(keep, bool)):
-            raise UsageError(f'{path}, line {number}, is no decision: write {{"key": "3f2a…", "keep": false}}')
-        decided[key] = keep
-    return decided
-
-
 def _rules(job: Job, by_hand: Mapping[str, bool]) -> Rules:
     knobs = job.settings
     best_by = "" if knobs.relevance == "none" else knobs.relevance
     return Rules(knobs.subject, knobs.skip, job.tables, knobs.cuts(), knobs.keep_per_label, best_by, by_hand)
 
 
-def _compare(job: Job, executor: Executor, watch: Watch) -> "Compare":
+def _compare(job: Job, apart: frozenset[Pair], executor: Executor, watch: Watch) -> "Compare":
     from gravurekit.filters import Compare
 
     knobs: Any = crafts.settings_of("filters", "filter", "duplicate", job.tables)
     opening = Opening(job.out, knobs.max_color_difference, knobs.monochrome_residual, executor, watch)
-    return Compare(opening.proofs, job.settings.thorough)
+    return Compare(opening.proofs, job.settings.thorough, apart)
 
 
 def _earlier(job: Job, by_place: Mapping[Path, "Probes"]) -> "Probes | None":

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from copies import GREY, found, kept
+from copies import GREY, found, kept, unproven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -185,6 +185,13 @@ def least_distance(better: np.ndarray, worse: np.ndarray, views: bool = True) ->
     return min(int(np.bitwise_count(better[a] ^ worse[b]).sum()) for a, b in pairs)
 
 
+def set_apart(count: int, seed: int) -> frozenset[tuple[str, str]]:
+    """Some of all pairs."""
+    rng = np.random.default_rng(seed + 1)
+    share = rng.choice([0.0, 0.2])
+    return frozenset((f"{a:06d}", f"{b:06d}") for a, b in combinations(range(count), 2) if rng.random() < share)
+
+
 @contextmanager
 def blunt() -> Iterator[None]:
     """Thumbs leave a doubt of every pair; pictures come in small blocks; one thread."""
@@ -200,18 +207,22 @@ def blunt() -> Iterator[None]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(codes_of_frames(), st.integers(0, 110), st.integers(0, 5))
-def test_every_pair_within_the_radius_is_an_edge(codes: np.ndarray, radius: int, earlier: int) -> None:
+@given(codes_of_frames(), st.integers(0, 110), st.integers(0, 5), st.integers(0, 2**32))
+def test_every_pair_within_the_radius_is_an_edge_but_those_set_apart(
+    codes: np.ndarray, radius: int, earlier: int, seed: int
+) -> None:
     limits = SimpleNamespace(
         certain_distance=-1, candidate_distance=radius, min_correlation=2.0, doubtful_correlation=0.5,
         max_color_difference=15.0, monochrome_residual=2.5,
     )  # fmt: skip
-    earlier = min(earlier, len(codes))
+    earlier, apart = min(earlier, len(codes)), set_apart(len(codes), seed)
+    compare = Compare(unproven, apart=apart)
     with blunt():
-        edges = _join.Join(coded(codes, earlier=earlier), np.arange(len(codes)), earlier, limits, False).edges()
+        edges = _join.Join(coded(codes, earlier=earlier), np.arange(len(codes)), earlier, limits, compare).edges()
     columns = zip(edges.one.tolist(), edges.other.tolist(), edges.distance.tolist(), strict=True)
     pairs = ((one, other) for one, other in combinations(range(len(codes)), 2) if other >= earlier)
     near = [(one, other, least_distance(codes[one], codes[other])) for one, other in pairs]
+    near = [(one, other, distance) for one, other, distance in near if (f"{one:06d}", f"{other:06d}") not in apart]
     assert sorted(columns) == sorted(pair for pair in near if pair[2] <= radius)
 
 
@@ -221,16 +232,18 @@ def test_what_is_left_out_of_the_join_changes_no_verdict(codes: np.ndarray, seed
     """Against a leader's clusters by brute force, where any pair within the radius may be proven or not."""
     earlier, knobs = min(earlier, len(codes)), duplicate.Settings()
     proven = np.random.default_rng(seed).random((len(codes), len(codes))) < 0.3
+    apart = set_apart(len(codes), seed)
 
     def proofs(_: Probes, pairs: Sequence[Pair]) -> list[str]:
         return ["proof" if proven[pair.one, pair.other] else "" for pair in pairs]
 
     with blunt():
-        goes = kept(coded(codes, earlier=earlier), Compare(proofs), knobs)
+        goes = kept(coded(codes, earlier=earlier), Compare(proofs, apart=apart), knobs)
     leaders: list[int] = []
     expected: dict[str, set[str]] = {}
     for other in range(len(codes)):
-        good = {one for one in leaders if other >= earlier and _is_copy(codes, one, other, knobs, proven)}
+        able = [one for one in leaders if other >= earlier and (f"{one:06d}", f"{other:06d}") not in apart]
+        good = {one for one in able if _is_copy(codes, one, other, knobs, proven)}
         if good:
             expected[f"{other:06d}"] = {f"{one:06d}" for one in good}
         else:

@@ -79,6 +79,10 @@ function told(item) {
     const line = JSON.stringify({ key: item.key, keep: group.dropped });
     parts.push(make("p", { class: "note", text: `To ${group.dropped ? "keep" : "drop"} it, a line for filter --decisions: ` },
       make("code", { class: "decide", text: line })));
+    if (item.twin && group.name === "duplicate") {
+      parts.push(make("p", { class: "note", text: "If it is another picture than that one: " },
+        make("code", { class: "decide", text: JSON.stringify({ key: item.key, not_copy_of: item.twin }) })));
+    }
   }
   const facts = [["key", item.key], ["size", measure(item)],
     ...DATA.facets.map(([name, words], n) => [name, item.facets[n].filter((word) => !words[word][2] || name === "licence")

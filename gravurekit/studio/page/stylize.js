@@ -20,6 +20,7 @@ export async function show() {
   STYLES = told.styles;
   byId("draw-style").replaceChildren(...STYLES.map((style) =>
     make("option", { value: style.name, text: style.name, disabled: Boolean(style.not_here) })));
+  byId("draw-away").textContent = STYLES.map((style) => style.not_here).filter(Boolean).join(" ");
   byId("draw-style").value = told.chosen;
   choose();
 }
@@ -29,8 +30,8 @@ export function hide() {}
 const style = () => STYLES.find((one) => one.name === byId("draw-style").value);
 
 function choose(preset = "") {
-  const chosen = style(), away = STYLES.filter((one) => one.not_here).map((one) => one.not_here);
-  byId("draw-about").textContent = [chosen.help, ...away].join(" ");
+  const chosen = style();
+  byId("draw-about").textContent = chosen.help;
   byId("draw-preset").replaceChildren(make("option", { value: "", text: "none" }),
     ...Object.keys(chosen.presets).map((name) => make("option", { value: name, text: name })));
   byId("draw-preset").value = preset;
