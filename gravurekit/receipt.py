@@ -94,6 +94,10 @@ class NewerReceipt(DataError):
             f"{path} was written by a newer gravurekit (format {found}; this one knows {FORMAT}): "
             "pip install --upgrade gravurekit, or work in another folder"
         )
+        self.path, self.found = path, found
+
+    def __reduce__(self) -> tuple[type["NewerReceipt"], tuple[Path, int]]:
+        return type(self), (self.path, self.found)  # as PictureError's
 
 
 def newest_finished(parent: Path, pattern: str = "*") -> Path | None:

@@ -10,7 +10,7 @@ from gravurekit.errors import PictureError
 from gravurekit.reports._gallery import evenly
 
 PANELS, ROWS = "panels", "pictures.jsonl"  # names that a training has
-PANEL = re.compile(r"\d{7,}\.png")
+PANEL = re.compile(r"(?:[0-9]{7}|[1-9][0-9]{7,})\.png")
 SIDES = (1200, 2400)  # px at most
 QUALITY = 82  # of their JPEG
 NAMED = 30  # pictures that are named
@@ -29,18 +29,29 @@ class Panel:
 
 def read(run: Path, most: int) -> Iterator[Panel]:
     """Panel sheets in the order of their steps, evenly over all, the last one among them."""
+    found = steps(run)
+    last = len(found) - 1
+    for place in sorted({last - other for other in evenly(len(found), most)}):
+        yield at(run, found[place])
+
+
+def steps(run: Path) -> list[int]:
+    """The steps of which there is a panel sheet, in their order. Raises OSError if the folder can't be read."""
     folder = run / PANELS
     names = [path.name for path in folder.iterdir() if PANEL.fullmatch(path.name)] if folder.is_dir() else []
-    names.sort(key=lambda name: int(name[:-4]))
-    last = len(names) - 1
-    for place in sorted({last - other for other in evenly(len(names), most)}):
-        yield _panel(folder / names[place])
+    return sorted(int(name[:-4]) for name in names)
 
 
-def _panel(path: Path) -> Panel:
+def path_of(run: Path, step: int) -> Path:
+    """Where the panel sheet of a step lies."""
+    return run / PANELS / f"{step:07d}.png"
+
+
+def at(run: Path, step: int) -> Panel:
+    """The panel sheet of a step, small enough to be looked at."""
     from gravurekit import images
 
-    step = int(path.stem)
+    path = path_of(run, step)
     if not path.is_file():
         return Panel(step, fault="it is no file")
     try:

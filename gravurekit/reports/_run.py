@@ -69,6 +69,16 @@ class Content:
         score = self.log.curve("validation", "score")
         return score.least if score else None
 
+    def said_at(self, step: int) -> str:
+        """A step in words, with its score if it was validated."""
+        score = self._scores.get(step)
+        return f"step {step:,}" + (f" (score {figure(score)})" if score is not None else "")
+
+    @cached_property
+    def _scores(self) -> dict[int, float]:
+        score = self.log.curve("validation", "score")
+        return dict(score.points) if score else {}
+
     @property
     def headline(self) -> list[tuple[str, str]]:
         """What one wants to know first, each with its name."""
@@ -122,7 +132,16 @@ def read(run: Path) -> Content:
     """Look a run over. Raises DataError if a newer gravurekit made it."""
     receipt = receipt_if_any(run)
     faults = list(inspect(run).faults)
-    log = _log(run / LOG, faults, bool(receipt))
+    return _told(run, receipt, _log(run / LOG, faults, bool(receipt)), faults)
+
+
+def outline(run: Path, step: int) -> Content:
+    """What a run says of itself in few bytes, its log unread, but for the last `step` that is in it, and its files not
+    looked over. Raises DataError if a newer gravurekit made it."""
+    return _told(run, receipt_if_any(run), RunLog({kind: {} for kind in _runlog.KINDS}, step), [])
+
+
+def _told(run: Path, receipt: Receipt | None, log: RunLog, faults: list[Fault]) -> Content:
     card = _card(run / CARD, faults)
     about = {} if receipt else _state(run / STATE)
     knobs = _page.knobs(receipt.plan) if receipt else about.get("knobs", {})

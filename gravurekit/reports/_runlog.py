@@ -95,7 +95,7 @@ def begins_as_log(path: Path) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            entry = _entry(file.readline(LONGEST))
+            entry = entry_of(file.readline(LONGEST))
     except OSError:
         return False
     return entry is not None and entry.get("kind") in ("start", *KINDS)
@@ -136,9 +136,9 @@ class _Standing:
 
 def _standing(file: IO[bytes]) -> _Standing:
     found = _Standing()
-    for place, line in _lines(file):
-        entry = _entry(line)
-        step = _step(entry)
+    for place, line in lines(file):
+        entry = entry_of(line)
+        step = step_of(entry)
         if entry is None or step is None:
             found.torn += bool(line.strip())
         else:
@@ -146,9 +146,9 @@ def _standing(file: IO[bytes]) -> _Standing:
     return found
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Each line with its place; of one that is too long to be ours, the beginning."""
-    place = 0
+def lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Each line from where the file stands, with its place; of one that is too long to be ours, the beginning."""
+    place = file.tell()
     while line := file.readline(LONGEST):
         yield place, line
         place += len(line)
@@ -157,7 +157,8 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
             place += len(line)
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def entry_of(line: bytes) -> dict[str, Any] | None:
+    """What a line tells; None if it can't be read, or tells nothing."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
@@ -165,7 +166,8 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _step(entry: dict[str, Any] | None) -> int | None:
+def step_of(entry: dict[str, Any] | None) -> int | None:
+    """The step that a line is of; None if it is of none."""
     step = entry.get("step") if entry else None
     return step if type(step) is int and 0 <= step < 1 << 53 else None
 
@@ -178,8 +180,8 @@ def _growing(file: IO[bytes], places: "array[int]") -> dict[str, "_Growing"]:
     growing: dict[str, _Growing] = {}
     for number, place in enumerate(places):
         file.seek(place)
-        entry = _entry(file.readline(LONGEST)) or {}  # a file that changed meanwhile
-        step = _step(entry)
+        entry = entry_of(file.readline(LONGEST)) or {}  # a file that changed meanwhile
+        step = step_of(entry)
         for name, value in entry.items() if step is not None else ():
             if name in ("step", "kind") or type(value) not in (int, float):
                 continue

@@ -61,9 +61,7 @@ def write(run: Path, out: Path, panels: int, png: bool, watch: Watch) -> Report:
 
 def _told(panel: Panel, content: Content) -> dict[str, Any]:
     """A panel as the script knows it, with the score of its step."""
-    score = content.log.curve("validation", "score")
-    value = dict(score.points).get(panel.step) if score else None
-    said = f"step {panel.step:,}" + (f" (score {figure(value)})" if value is not None else "")
+    said = content.said_at(panel.step)
     if panel.fault:
         return {"said": said, "fault": f"The panel of step {panel.step:,} isn't shown: {panel.fault}"}
     return {"said": said, "src": Inside().put(panel.jpeg), "width": panel.width, "height": panel.height}
