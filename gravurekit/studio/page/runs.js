@@ -33,7 +33,6 @@ export function hide() {
 }
 
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : wake()));
-addEventListener("hashchange", () => location.hash.startsWith("#runs") && wake());
 
 // ---- asking ------------------------------------------------------------------------------------------------
 
