@@ -100,7 +100,7 @@ def at_the_page(page: Any, address: str, photo: Path, plate: Path) -> dict[str, 
     page.wait_for_function("() => document.querySelector('#run-about').textContent")
     began = time.perf_counter()
     page.set_input_files("#colour-drop input", plate)
-    page.wait_for_selector("#colour-view:not([hidden])")
+    page.wait_for_function("() => document.querySelector('#said').textContent.endsWith('is coloured')")
     rows["a print of 1024 × 1024 dropped in, to its colours"] = (time.perf_counter() - began,) * 2
     page.wait_for_timeout(1000)
     slider = ["input", "#colour-knobs input"]

@@ -82,11 +82,12 @@ async def streamed(request: web.Request, work: Callable[[Told], Awaitable[dict[s
     try:
         while not working.done():
             place = asyncio.ensure_future(places.get())
-            await asyncio.wait({working, place}, return_when=asyncio.FIRST_COMPLETED)
-            if place.done():
-                await _put(response, {"ahead": place.result()})
-            else:
-                place.cancel()
+            try:
+                await asyncio.wait({working, place}, return_when=asyncio.FIRST_COMPLETED)
+                if place.done():
+                    await _put(response, {"ahead": place.result()})
+            finally:
+                place.cancel()  # also when whoever asked went away
         await _put(response, {"done": await working})
     except (GravurekitError, PictureError) as error:
         await _put(response, {"error": guard.told(error), "status": guard.status_of(error)})

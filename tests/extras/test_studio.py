@@ -107,7 +107,7 @@ def coloured(page: Any, place: Path, run: str) -> str:
         "() => document.querySelector('#run-about').textContent && !document.querySelector('#said').textContent"
     )
     drop(page, "#colour-drop", place / "plate.png")
-    page.wait_for_selector("#colour-view:not([hidden])")
+    page.wait_for_function("() => document.querySelector('#said').textContent.endsWith('is coloured')")
     return source(page, "colour")
 
 
@@ -252,7 +252,7 @@ def test_the_keyboard_alone_colours_a_print(tab: Any, client: Client, place: Pat
         if page.evaluate("() => document.activeElement.type") == "file":
             break
     page.keyboard.press("Enter")
-    page.wait_for_selector("#colour-view:not([hidden])")
+    page.wait_for_function("() => document.querySelector('#said').textContent.endsWith('is coloured')")
     before = source(page, "colour")
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "places"

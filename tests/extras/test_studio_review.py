@@ -212,8 +212,7 @@ def test_a_copy_is_opened_compared_and_decided(opened: Open, tmp_path: Path) -> 
     page.locator("#review-look input[type=range]").focus()
     page.keyboard.press("End")
     assert page.locator("#review-look .pair").evaluate("pair => pair.style.getPropertyValue('--at')") == "100%"
-    page.locator("#review-title").focus()
-    page.keyboard.press("n")
+    page.keyboard.press("n")  # the slider has the focus: it wants no letters
     saved(page, "no copy")
     expect(page.locator("#review-facts")).to_contain_text(second)
     page.keyboard.press("Escape")

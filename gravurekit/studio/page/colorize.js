@@ -1,17 +1,37 @@
 // Colorize: a print in colour, again whenever somebody says something else of it.
-import { ask, byId, complain, latest, make, say, soon, work } from "./common.js";
+import { ask, byId, complain, latest, make, say, soon, upload, work } from "./common.js";
 import { Compare } from "./compare.js";
 import { controls } from "./controls.js";
 import { dropped } from "./drop.js";
 import { Hints } from "./hints.js";
 
-let begun = false;
 let picture = null, file = null, knobs = null, drop = null, compare = null, hints = null, about = null;
+let seen = "";  // the id of the picture that is shown
 const likes = [];
 
 export async function show() {
-  if (begun) return;
-  begun = true;
+  if (!compare) wire();
+  const told = await ask("/api/colorize");
+  if (!knobs) {
+    byId("colour-kind").replaceChildren(...told.kinds.map((kind) => make("option", { value: kind, text: kind })));
+    knobs = controls(byId("colour-knobs"), told.knobs, moved);
+  }
+  offer(told.runs);
+  if (told.runs.length && !about) await meet();
+}
+
+// the runs that there are now: one may have been trained meanwhile
+function offer(runs) {
+  const field = byId("colour-run"), chosen = field.value;
+  byId("no-runs").hidden = runs.length > 0;
+  field.disabled = !runs.length;
+  if ([...field.options].map((one) => one.value).join("\n") === runs.join("\n")) return;
+  field.replaceChildren(...runs.map((name) => make("option", { value: name, text: name })));
+  if (runs.includes(chosen)) field.value = chosen;
+  else about = null;
+}
+
+function wire() {
   compare = new Compare(byId("colour-compare"), "print");
   compare.captions("as it was", "coloured");
   compare.slider.value = 0;
@@ -21,18 +41,9 @@ export async function show() {
     picture = found;
     file = from;
     drop.rename("Another engraving");
-    hints.begin(found.width, found.height);
-    compare.shape(found.width, found.height);
     colour();
-  });
-  dropped(byId("like-drop"), "Choose a picture", (found) => { likes.push(found); listLikes(); colour(); });
-  const told = await ask("/api/colorize");
-  byId("no-runs").hidden = told.runs.length > 0;
-  byId("colour-run").replaceChildren(...told.runs.map((name) => make("option", { value: name, text: name })));
-  byId("colour-run").disabled = !told.runs.length;
-  byId("colour-kind").replaceChildren(...told.kinds.map((kind) => make("option", { value: kind, text: kind })));
-  knobs = controls(byId("colour-knobs"), told.knobs, moved);
-  if (told.runs.length) await meet();
+  }, byId("colour-drop").parentElement);
+  dropped(byId("like-drop"), "Choose a picture", (found, from) => { likes.push({ ...found, file: from }); listLikes(); colour(); });
 }
 
 export function hide() {}
@@ -66,24 +77,35 @@ const colour = latest(async (signal) => {
   if (!picture || !knobs || !about) return;
   byId("colour-drop").setAttribute("aria-busy", "true");
   try {
+    if (seen !== picture.id) await begin(signal);
     const done = await work("/api/colorize", asked(), queued, signal);
     await compare.put(picture.preview, done.picture, signal);
-    byId("colour-view").hidden = false;
     tell(done);
     say(`${picture.name} is coloured`);
   } catch (error) {
-    if (error.status === 410 && file) { again(); return; }
+    if (error.status === 410) return again().then(colour);
     throw error;
   } finally {
     if (!signal.aborted) byId("colour-drop").removeAttribute("aria-busy");
   }
 });
 
-// what was dropped in is put away when there is no more room
-function again() {
-  likes.length = 0;
-  listLikes();
-  drop.take(file);
+// Another picture: it is seen as it is until its colours are there, so that a click on it is a click on it
+async function begin(signal) {
+  const { id, preview, width, height } = picture;
+  await compare.put(preview, preview, signal);
+  if (signal.aborted) throw new DOMException("", "AbortError");
+  seen = id;
+  compare.shape(width, height);
+  hints.begin(width, height);
+  tell({ classes: [], notes: [] });
+  byId("colour-view").hidden = false;
+}
+
+// What was dropped in is put away when there is no more room, and with a studio that ends; hints stay
+async function again() {
+  for (const like of likes) Object.assign(like, await upload(like.file));
+  Object.assign(picture, await upload(file));
 }
 
 function tell(done) {
@@ -96,7 +118,12 @@ function tell(done) {
 function listLikes() {
   byId("likes").replaceChildren(...likes.map((like, place) => {
     const away = make("button", { type: "button", text: "Remove", "aria-label": `Remove ${like.name}` });
-    away.addEventListener("click", () => { likes.splice(place, 1); listLikes(); colour(); });
+    away.addEventListener("click", () => {
+      likes.splice(place, 1);
+      listLikes();
+      byId("like-drop").querySelector("input").focus();
+      colour();
+    });
     return make("li", {}, make("img", { src: like.preview, alt: "" }), make("bdi", { text: like.name }), away);
   }));
 }
@@ -107,7 +134,8 @@ async function save() {
   button.disabled = true;
   say("Colouring the whole picture …");
   try {
-    const done = await work("/api/colorize/file", { ...asked(), kind: byId("colour-kind").value }, queued);
+    const write = () => work("/api/colorize/file", { ...asked(), kind: byId("colour-kind").value }, queued);
+    const done = await write().catch((error) => (error.status === 410 ? again().then(write) : Promise.reject(error)));
     make("a", { href: done.file, download: done.name }).click();
     say(`${done.name} is ready`);
   } catch (error) {

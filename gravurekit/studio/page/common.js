@@ -23,6 +23,7 @@ export function say(text) {
 }
 
 export function complain(text) {
+  byId("said").textContent = "";
   byId("complaint").textContent = text;
   byId("complaint").hidden = false;
 }
@@ -84,6 +85,7 @@ export async function work(path, body, ahead, signal) {
 // a file's bytes; what the server makes of them
 export async function upload(file) {
   const most = Number(document.body.dataset.upload);
+  try { await file.slice(0, 1).arrayBuffer(); } catch { throw new Error("it can't be read: folders aren't taken, only pictures"); }
   if (file.size > most * 1e6) throw new Error(`${file.name} has ${Math.ceil(file.size / 1e6)} MB: at most ${most} MB are taken here`);
   const response = await reached("/api/uploads", { method: "POST", body: file,
     headers: { ...MARK, "Content-Type": "application/octet-stream", "X-Name": encodeURIComponent(file.name) } });
@@ -124,6 +126,7 @@ let heard = null;
 export function keys(handler) { heard = handler; }
 
 addEventListener("keydown", (event) => {
-  const own = event.target.closest?.("input, select, textarea, [contenteditable], dialog [data-keys]");
+  const slider = event.target.type === "range" && event.key.length === 1;  // it wants no letters
+  const own = !slider && event.target.closest?.("input, select, textarea, [contenteditable], dialog [data-keys]");
   if (heard && !own && !event.ctrlKey && !event.metaKey && !event.altKey) heard(event);
 });

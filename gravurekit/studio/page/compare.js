@@ -13,7 +13,9 @@ export class Compare {
     this.left = make("span", { class: "n" });
     this.right = make("span", { class: "n" });
     this.control = make("div", { class: "slide" }, this.left, this.slider, this.right);
-    field.replaceChildren(this.frame, this.control);
+    this.window = make("div", { class: "window" }, this.frame);  // what is larger than the screen is scrolled in it
+    field.replaceChildren(this.window, this.control);
+    for (const type of ["pointerdown", "pointermove"]) this.frame.addEventListener(type, (event) => this.drag(event));
     this.slider.addEventListener("input", () => this.slide());
     this.shape(1, 1);
     this.slide();
@@ -23,6 +25,23 @@ export class Compare {
     const value = Number(this.slider.value);
     this.frame.style.setProperty("--at", `${value}%`);
     this.slider.setAttribute("aria-valuetext", `${this.left.textContent} up to ${value} %, then ${this.right.textContent}`);
+  }
+
+  // the line follows a finger or a pressed mouse; where a click means something else there is a field above
+  drag(event) {
+    if (!(event.buttons & 1) || event.target.closest(".places")) return;
+    if (event.pointerType === "touch" && this.window.hasAttribute("tabindex")) return;  // the finger scrolls
+    if (event.type === "pointerdown") this.frame.setPointerCapture(event.pointerId);
+    const box = this.frame.getBoundingClientRect();
+    this.slider.value = (100 * (event.clientX - box.left)) / box.width;
+    this.slide();
+  }
+
+  // one px of the pictures is one of the screen, and what doesn't fit is scrolled, by keys as well; or all of it is seen
+  enlarge(large) {
+    this.window.parentElement.classList.toggle("large", large);
+    if (large) for (const [key, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", `${this.name}, at 1:1`]]) this.window.setAttribute(key, value);
+    else for (const key of ["tabindex", "role", "aria-label"]) this.window.removeAttribute(key);
   }
 
   // of the pictures, px

@@ -26,6 +26,14 @@ function slider(knob, id, value, name) {
     "aria-label": name, "aria-describedby": `${id.replace(/-(low|high)$/, "")}-about` });
 }
 
+// A slider stands at the nearest of its steps; what it was set to stays as it is until somebody moves it.
+function held(input, value) {
+  input.value = value;
+  input.exact = value;
+}
+
+const exact = (input) => input.exact ?? Number(input.value);
+
 // two thumbs on one track: from which value to which
 function range(knob, changed) {
   const id = named(knob);
@@ -34,21 +42,28 @@ function range(knob, changed) {
   const output = make("output", { class: "n" });
   const track = make("div", { class: "double" }, low, high);
   const tell = () => {
-    const [a, b] = [Number(low.value), Number(high.value)];
+    const [a, b] = [exact(low), exact(high)];
     output.textContent = a === b ? shown(a) : `${shown(a)} – ${shown(b)}`;
     const share = (value) => (100 * (value - knob.low)) / (knob.high - knob.low);
     track.style.setProperty("--from", `${share(a)}%`);
     track.style.setProperty("--to", `${share(b)}%`);
     low.style.zIndex = share(a) > 50 ? 2 : 1;  // so that either can be taken where both lie on one another
   };
-  low.addEventListener("input", () => { if (Number(low.value) > Number(high.value)) high.value = low.value; tell(); changed(); });
-  high.addEventListener("input", () => { if (Number(high.value) < Number(low.value)) low.value = high.value; tell(); changed(); });
-  tell();
+  const move = (moved, other) => {
+    held(moved, Number(moved.value));
+    if (exact(low) > exact(high)) held(other, exact(moved));
+    tell();
+    changed();
+  };
+  low.addEventListener("input", () => move(low, high));
+  high.addEventListener("input", () => move(high, low));
+  const set = ([a, b]) => { held(low, a); held(high, b); tell(); };
+  set(knob.default);
   const head = make("div", { class: "head-of-knob" }, make("span", { text: knob.title }), output);
   return {
     element: row(knob, id, head, track),
-    value: () => [Number(low.value), Number(high.value)],
-    set: ([a, b]) => { low.value = a; high.value = b; tell(); },
+    value: () => [exact(low), exact(high)],
+    set,
   };
 }
 
@@ -57,14 +72,15 @@ function single(knob, changed) {
   const input = slider(knob, id, knob.default, knob.title);
   input.removeAttribute("aria-label");
   const output = make("output", { class: "n", for: id });
-  const tell = () => { output.textContent = shown(Number(input.value)); };
-  input.addEventListener("input", () => { tell(); changed(); });
+  const tell = () => { output.textContent = shown(exact(input)); };
+  input.addEventListener("input", () => { held(input, Number(input.value)); tell(); changed(); });
+  held(input, knob.default);
   tell();
   const head = make("div", { class: "head-of-knob" }, make("label", { for: id, text: knob.title }), output);
   return {
     element: row(knob, id, head, input),
-    value: () => Number(input.value),
-    set: (value) => { input.max = Math.max(Number(input.max), value); input.value = value; tell(); },
+    value: () => exact(input),
+    set: (value) => { input.max = Math.max(Number(input.max), value); held(input, value); tell(); },
   };
 }
 

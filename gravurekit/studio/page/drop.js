@@ -1,8 +1,9 @@
-// A place where a picture is dropped, pasted, or chosen by a button.
+// A place where a picture is dropped, or chosen by a button.
 import { complain, make, say, upload } from "./common.js";
 
-// `taken(picture)` gets what the server says of it: id, name, width, height, preview
-export function dropped(place, words, taken) {
+// `taken(picture, file)` gets what the server says of it: id, name, width, height, preview. It may be dropped anywhere in
+// `area`: people drop the next one onto the picture that they see.
+export function dropped(place, words, taken, area = place) {
   const input = make("input", { type: "file", accept: "image/*,.jp2,.avif,.tif,.tiff", class: "quiet", "aria-label": words });
   const label = make("label", { class: "choose" }, input, make("span", { text: words }));
   place.classList.add("drop");
@@ -24,12 +25,14 @@ export function dropped(place, words, taken) {
     }
   };
   input.addEventListener("change", () => take(input.files[0]));
-  place.addEventListener("dragover", (event) => { event.preventDefault(); place.classList.add("over-it"); });
-  place.addEventListener("dragleave", () => place.classList.remove("over-it"));
-  place.addEventListener("drop", (event) => {
+  area.addEventListener("dragover", (event) => { event.preventDefault(); place.classList.add("over-it"); });
+  area.addEventListener("dragleave", () => place.classList.remove("over-it"));
+  area.addEventListener("drop", (event) => {
     event.preventDefault();
     place.classList.remove("over-it");
-    take(event.dataTransfer.files[0]);
+    const [file] = event.dataTransfer.files;
+    if (file) take(file);
+    else complain("What was dropped is no file: save the picture first, then drop its file here.");
   });
   return { take, rename: (text) => { label.lastChild.textContent = text; input.setAttribute("aria-label", text); } };
 }

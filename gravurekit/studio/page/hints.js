@@ -10,7 +10,8 @@ export class Hints {
     this.field = make("div", { class: "places", tabindex: "0", role: "application",
       "aria-label": "The picture: arrow keys move a cross, Enter puts a colour there", "aria-describedby": "hints-about" });
     this.mark = make("span", { class: "cross", "aria-hidden": "true" });
-    compare.frame.append(this.field);
+    this.heard = make("span", { class: "quiet", role: "status" });  // where the cross is, for those who don't see it
+    compare.frame.append(this.field, this.heard);
     this.field.addEventListener("click", (event) => this.click(event));
     this.field.addEventListener("keydown", (event) => this.key(event));
     this.show();
@@ -26,10 +27,15 @@ export class Hints {
   said() { return this.found.map(({ x, y, colour }) => `${x},${y},${colour}`); }
 
   put(x, y) {
-    const place = (share, side) => Math.min(side - 1, Math.max(0, Math.floor(share * side)));
-    this.found.push({ x: place(x, this.width), y: place(y, this.height), colour: this.colour.value });
+    const [column, row] = this.pixel(x, y);
+    this.found.push({ x: column, y: row, colour: this.colour.value });
     this.show();
     this.changed();
+  }
+
+  pixel(...shares) {
+    const sides = [this.width, this.height];
+    return shares.map((share, n) => Math.min(sides[n] - 1, Math.max(0, Math.floor(share * sides[n]))));
   }
 
   click(event) {
@@ -41,7 +47,10 @@ export class Hints {
   key(event) {
     const step = STEP / (event.shiftKey ? 5 : 1);
     const way = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
-    if (way) this.cross = this.cross.map((share, n) => Math.min(0.999, Math.max(0, share + way[n])));
+    if (way) {
+      this.cross = this.cross.map((share, n) => Math.min(0.999, Math.max(0, share + way[n])));
+      this.heard.textContent = `${this.pixel(...this.cross).join(", ")} px`;
+    }
     else if (event.key === "Enter" || event.key === " ") this.put(...this.cross);
     else if (event.key === "Backspace" || event.key === "Delete") this.remove(this.found.length - 1);
     else return;
@@ -71,7 +80,12 @@ export class Hints {
   line(hint, n) {
     const name = `hint ${n + 1}`;
     const colour = make("input", { type: "color", value: hint.colour, "aria-label": `${name}: colour` });
-    colour.addEventListener("change", () => { hint.colour = colour.value; this.show(); this.changed(); });
+    colour.addEventListener("change", () => {
+      hint.colour = colour.value;
+      this.show();
+      this.list.children[n].querySelector("input").focus();
+      this.changed();
+    });
     const away = make("button", { type: "button", text: "Remove", "aria-label": `Remove ${name}` });
     away.addEventListener("click", () => { this.remove(n); this.field.focus(); });
     return make("li", {}, make("span", { class: "n", text: `${n + 1}` }), colour, make("span", { class: "n", text: `at ${hint.x}, ${hint.y} px` }), away);

@@ -28,7 +28,8 @@ export async function show() {
   wired = true;
   keys(pressed);
   const [, view, page] = location.hash.slice(1).split("/").map(decodeURIComponent);
-  if (view) Object.assign(STATE, { view, page: Number(page) || 1 });
+  const wanted = { view, page: Number(page) || 1 };
+  if (view && (view !== STATE.view || wanted.page !== STATE.page)) Object.assign(STATE, wanted, { at: 0 });
   await load();
 }
 
@@ -56,7 +57,7 @@ async function load() {
   say("");
   if (!STATE.overview.views.length) return;
   if (!STATE.overview.views.some(({ id }) => id === STATE.view)) Object.assign(STATE, { view: "doubtful", page: 1 });
-  await page();
+  await page(STATE.at);
 }
 
 function overview(found) {

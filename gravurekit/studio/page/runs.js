@@ -52,7 +52,7 @@ async function look(mine) {
     failed += 1;
     again = Math.min(SLOWEST, 3 * 2 ** failed);
     byId("runs-waiting").hidden = true;
-    trouble(`${error.message}. What is shown may be old; it is asked for again by itself.`);
+    trouble(`${error.message.replace(/[.?]?$/, (end) => end || ".")} What is shown may be old; it is asked for again by itself.`);
   }
   if (mine === asking && open && !document.hidden) timer = setTimeout(look, 1000 * again, mine);
 }

@@ -8,21 +8,26 @@ let STYLES = null;
 let picture = null, file = null, knobs = null, layers = null, drop = null, compare = null;
 
 export async function show() {
+  if (!compare) wire();
   if (STYLES) return;
-  compare = new Compare(byId("draw-compare"), "drawing");
-  drop = dropped(byId("draw-drop"), "Drop a photograph here, or choose one", (found, from) => {
-    picture = found;
-    file = from;
-    drop.rename("Another photograph");
-    draw();
-  });
   const told = await ask("/api/styles");
+  if (STYLES) return;  // the tab was shown twice meanwhile
   STYLES = told.styles;
   byId("draw-style").replaceChildren(...STYLES.map((style) =>
     make("option", { value: style.name, text: style.name, disabled: Boolean(style.not_here) })));
   byId("draw-away").textContent = STYLES.map((style) => style.not_here).filter(Boolean).join(" ");
   byId("draw-style").value = told.chosen;
   choose();
+}
+
+function wire() {
+  compare = new Compare(byId("draw-compare"), "drawing");
+  drop = dropped(byId("draw-drop"), "Drop a photograph here, or choose one", (found, from) => {
+    picture = found;
+    file = from;
+    drop.rename("Another photograph");
+    draw();
+  }, byId("draw-drop").parentElement);
 }
 
 export function hide() {}
@@ -105,6 +110,7 @@ byId("draw-again").addEventListener("click", () => { byId("draw-seed").value = N
 byId("draw-rack").addEventListener("submit", save);
 for (const id of ["draw-left", "draw-right"]) byId(id).addEventListener("change", () => put().catch((error) => complain(error.message)));
 byId("draw-large").addEventListener("click", () => {
-  const large = compare.frame.parentElement.classList.toggle("large");
+  const large = byId("draw-large").textContent === "At 1:1";
+  compare.enlarge(large);
   byId("draw-large").textContent = large ? "To fit" : "At 1:1";
 });
