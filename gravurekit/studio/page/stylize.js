@@ -40,7 +40,10 @@ function choose(preset = "") {
   byId("draw-preset").replaceChildren(make("option", { value: "", text: "none" }),
     ...Object.keys(chosen.presets).map((name) => make("option", { value: name, text: name })));
   byId("draw-preset").value = preset;
-  knobs = controls(byId("draw-knobs"), chosen.knobs, moved);
+  knobs = controls(byId("draw-knobs"), chosen.knobs, () => {
+    byId("draw-preset").value = "";  // it isn't what the preset says any more
+    moved();
+  });
   settle();
 }
 
