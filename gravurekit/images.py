@@ -105,7 +105,9 @@ def decode(data: bytes, reduce_to: int | None = None, max_pixels: int = MAX_PIXE
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata; bombs are checked below by our own limit
         image = _open(data)
         if image.width * image.height > max_pixels:
-            raise PictureError("too-many-pixels", f"{image.width} × {image.height} px; at most {max_pixels:,} px are read")
+            raise PictureError(
+                "too-many-pixels", f"{image.width} × {image.height} px; at most {max_pixels:,} px are read"
+            )
         try:
             if reduce_to and image.format in ("JPEG", "MPO"):
                 image.draft("RGB", (reduce_to, reduce_to))

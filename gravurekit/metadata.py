@@ -74,7 +74,8 @@ def files_of(item: Record) -> dict[str, str]:
 
 def owner_of(path: Path) -> str:
     """The stage whose output folder `path` is; empty if it is none."""
+    marker = path / MARKER
     try:
-        return (path / MARKER).read_text("utf-8", "replace").strip()
+        return marker.read_text("utf-8", "replace").strip() if marker.is_file() else ""  # a pipe would wait for ever
     except OSError:
         return ""

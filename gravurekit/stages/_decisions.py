@@ -134,7 +134,7 @@ def _line(data: bytes) -> _Line | None:
     """None if it is no decision."""
     try:
         entry: Any = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
         return None

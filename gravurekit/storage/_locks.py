@@ -59,7 +59,8 @@ def locked(path: Path) -> Iterator[Holder | None]:
     finally:
         with suppress(OSError):  # a disk that refuses; the next holder finds a stale file
             path.unlink()  # while it is still held: whoever opened it meanwhile sees that it is gone
-        file.close()
+        with suppress(OSError):  # what a full disk didn't take, closing tries once more
+            file.close()
 
 
 def _ourselves() -> dict[str, int | str]:
@@ -170,7 +171,7 @@ def lock_holder(path: Path) -> tuple[Holder, bool] | None:
 
 def _holder_in(path: Path) -> Holder | None:
     try:
-        return _holder_of(path.read_bytes())
+        return _holder_of(path.read_bytes()) if path.is_file() else None  # reading a pipe would wait for ever
     except OSError:
         return None
 

@@ -16,7 +16,9 @@ from gravurekit.pipeline import Wishes
 class Settings(settings.Settings):
     """Where the studio listens, and how much it takes on."""
 
-    host: str = Field("127.0.0.1", description="The address it listens at; any but a loopback address needs its token.")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="The address it listens at; any but a loopback address needs its token."
+    )
     port: int = Field(8470, ge=0, le=65535, description="The port; 0: one that is free.")
     token: bool = Field(False, description="Ask for a token at a loopback address, too: others use this machine.")
     jobs: int = Field(0, ge=0, le=256, description="Processes that draw and colour; 0: one for each core.")

@@ -11,7 +11,7 @@ from gravurekit.coloured import INK, PANEL, PAPER, WASH, beside
 from gravurekit.errors import UsageError
 from gravurekit.receipt import newest_finished
 from gravurekit.settings import layered
-from gravurekit.stages import colorize
+from gravurekit.stages import _palettes, colorize
 from gravurekit.studio import _colour, _opened, knobs
 from gravurekit.studio.desk import Desk, Told, body_of, streamed
 from gravurekit.studio.refusals import NotFound
@@ -63,11 +63,16 @@ def models(desk: Desk) -> dict[str, Path]:
     if first is not None:
         found.insert(0, first if first.is_file() else first / colorize.MODEL)
     mine = desk.paths.model and found[:1]  # named in the settings, wherever it lies
-    fit = [path for path in found if path.is_file() and (path in (mine or ()) or desk.allowed(path))]
+    fit = [path for path in found if path.is_file() and (path in (mine or ()) or _lies_here(desk, path))]
     named: dict[str, Path] = {}
     for path in fit:
         named.setdefault(path.parent.name or path.name, path)
     return named
+
+
+def _lies_here(desk: Desk, model: Path) -> bool:
+    """Whether nothing that is read of a run is a link to elsewhere."""
+    return desk.allowed(model) and desk.allowed(model.with_name(_palettes.FILE))
 
 
 def _model(desk: Desk, name: object) -> Path:

@@ -45,27 +45,32 @@ class Desk:
     def allowed(self, path: Path) -> bool:
         """Whether a path truly lies in the workspace, or in a folder that the settings name: whoever wrote those may
         look there."""
-        try:
-            real = path.resolve()
-        except (OSError, ValueError, RuntimeError):  # a NUL in it; links that go in circles
-            return False
-        return any(real == root or root in real.parents for root in self._roots)
+        real = _real(path)
+        return real is not None and any(real == root or root in real.parents for root in self._roots)
 
     @cached_property
     def _roots(self) -> list[Path]:
         """Once: of a folder on an object store its listing is fetched."""
         named = (self.paths.raw, self.paths.clean, self.paths.styled, self.paths.runs)
-        return [self.root, *(self.place(name).resolve() for name in named if name)]
+        return [self.root, *(root for name in named if name and (root := _real(self.place(name))))]
 
     def keep(self, data: bytes, kind: str, name: str = "") -> str:
         """Keep what was made for a while; its address."""
         return f"/results/{self.results.put(Kept(data, kind, name))}"
 
 
+def _real(path: Path) -> Path | None:
+    """Where a path leads; None if that is nowhere."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a NUL in it; links that go in circles
+        return None
+
+
 async def body_of(request: web.Request) -> dict[str, Any]:
     """The JSON object that was sent. Raises UsageError for anything else."""
     try:
-        said = await request.json()
+        said = json.loads(await request.read())  # whatever charset it says to have
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
@@ -79,20 +84,19 @@ async def streamed(request: web.Request, work: Callable[[Told], Awaitable[dict[s
     await response.prepare(request)
     places: asyncio.Queue[int] = asyncio.Queue()
     working = asyncio.ensure_future(work(places.put_nowait))
+    place = asyncio.ensure_future(places.get())
     try:
         while not working.done():
-            place = asyncio.ensure_future(places.get())
-            try:
-                await asyncio.wait({working, place}, return_when=asyncio.FIRST_COMPLETED)
-                if place.done():
-                    await _put(response, {"ahead": place.result()})
-            finally:
-                place.cancel()  # also when whoever asked went away
+            await asyncio.wait({working, place}, return_when=asyncio.FIRST_COMPLETED)
+            if place.done():
+                ahead, place = place.result(), asyncio.ensure_future(places.get())
+                await _put(response, {"ahead": ahead})
         await _put(response, {"done": await working})
     except (GravurekitError, PictureError) as error:
         await _put(response, {"error": guard.told(error), "status": guard.status_of(error)})
     finally:
         working.cancel()  # whoever asked went away
+        place.cancel()
     return response
 
 

@@ -3,6 +3,7 @@ decision after the other."""
 
 import asyncio
 import os
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,6 +118,8 @@ class FilteredFolder:
             told = os.stat(self._file)
         except OSError:
             return Decisions(), ""
+        if not stat.S_ISREG(told.st_mode):  # reading a pipe would wait for ever, and nobody else have a turn
+            raise UsageError(f"{self.file_name} is no file: put it elsewhere")
         before = (told.st_mtime_ns, told.st_size, told.st_ino)
         if self._decided is None or self._decided[0] != before:
             self._decided = (before, _decisions.read(self._file), file_sha256(self._file))

@@ -57,12 +57,14 @@ class Guard:
 
     def _has_token(self, request: web.Request) -> bool:
         words = [request.cookies.get(COOKIE, ""), request.headers.get("Authorization", "").removeprefix("Bearer ")]
-        return any(secrets.compare_digest(word.encode(), self.token.encode()) for word in words)
+        return any(self._is_token(word) for word in words)
 
     def shows_token(self, request: web.Request) -> bool:
         """Whether a request has the token in its address, as the link does that was printed."""
-        said = request.query.get("token", "")
-        return bool(self.token) and secrets.compare_digest(said.encode(), self.token.encode())
+        return bool(self.token) and self._is_token(request.query.get("token", ""))
+
+    def _is_token(self, word: str) -> bool:
+        return secrets.compare_digest(word.encode(errors="replace"), self.token.encode())  # bytes that are no UTF-8
 
 
 def is_loopback(host: str) -> bool:
@@ -90,7 +92,7 @@ def _is_strange(request: web.Request) -> bool:
     if site not in ("none", "same-origin") and not opens:
         return True
     origin = request.headers.get("Origin")
-    return origin is not None and (urlsplit(origin).netloc if origin != "null" else "") != request.host
+    return origin is not None and origin.partition("://")[2] != request.host
 
 
 def middleware(guard: Guard) -> Middleware:
@@ -106,6 +108,10 @@ def middleware(guard: Guard) -> Middleware:
             return await handler(request)
         except (GravurekitError, PictureError) as error:
             return answer(told(error), status_of(error))
+        except web.RequestPayloadError:  # chunks, or a Content-Encoding, that are none
+            response = answer("what was sent can't be read", 400)
+            response.force_close()  # nobody knows where the next request begins
+            return response
         except web.HTTPException as error:
             return answer(NOTHING if error.status == 404 else error.reason, error.status)
 

@@ -21,6 +21,12 @@ class Gone(Refusal):
     status = 410
 
 
+class Late(Refusal):
+    """It takes too long to arrive."""
+
+    status = 408
+
+
 class TooLarge(Refusal):
     """More bytes, or more pixels, than are taken."""
 

@@ -1,6 +1,7 @@
 """The studio's server: which address is answered by whom, from the first request to Ctrl-C."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -9,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from aiohttp import web
+import cv2  # noqa: F401 (it changes sys.path meanwhile, which a process that is spawned just then would inherit)
+from aiohttp import http, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gravurekit import executor, reports
@@ -29,6 +31,7 @@ LOOKS = Path(reports.__file__).with_name("page") / "page.css"  # of the reports'
 UPLOADS, RESULTS = 256_000_000, 256_000_000  # bytes that are kept
 EVERYWHERE = ("0.0.0.0", "::")  # addresses of no machine: all that this one has
 LINGERING = 2.0  # seconds for which the rest of a body that is refused is thrown away, so that a browser hears why
+FAREWELL = 0.5  # seconds that Ctrl-C leaves to answers on their way
 MOST_SAID = 1 << 20  # bytes of JSON in a request
 KINDS = {".css": "text/css", ".js": "text/javascript"}
 TABS = (review, stylize, colorize, runs, uploads)
@@ -58,15 +61,19 @@ async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[str]:
         application(desk, Guard(settings.host, token)),
         handler_cancellation=True,
         access_log=None,
+        logger=_log(),
         lingering_time=LINGERING,
+        shutdown_timeout=FAREWELL,
     )
     try:
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port)
         try:
             await site.start()
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             said = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            if isinstance(error, socket.gaierror | UnicodeError):
+                said = "there is no such name"
             raise UsageError(
                 f"can't listen at {settings.host}, port {settings.port} ({said}): name another --port (0: a free one), "
                 "or another --host"
@@ -77,6 +84,18 @@ async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[str]:
     finally:
         await runner.cleanup()
         await line.close()
+
+
+def _log() -> logging.Logger:
+    """For faults of ours. Whoever sends what is no HTTP is told so, and the terminal isn't."""
+    log = logging.getLogger(__name__)
+    log.addFilter(_is_ours)
+    return log
+
+
+def _is_ours(said: logging.LogRecord) -> bool:
+    theirs = http.HttpProcessingError | web.RequestPayloadError
+    return not (said.exc_info and isinstance(said.exc_info[1], theirs))
 
 
 def application(desk: Desk, keeper: Guard) -> web.Application:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gravurekit import crafts, reference, storage
 from gravurekit.errors import UsageError
+from gravurekit.reports._content import below
 from gravurekit.settings import layered
 from gravurekit.stages import _presets
 from gravurekit.stages.stylize import STYLE
@@ -133,6 +134,8 @@ def _saved(root: Path, said: Mapping[str, Any]) -> dict[str, Any]:
     if name in _presets.named(style):
         raise UsageError(f"{style} itself has a preset {name}: take another name")
     path = root / PRESETS / f"{name}.toml"
+    if not below(root, PRESETS):
+        raise UsageError(f"{PRESETS} is a link out of the workspace: nothing is written there")
     if path.exists() or path.is_symlink():
         ours = path.is_file() and not path.is_symlink() and path.read_bytes().startswith(OURS.encode())
         if not ours:

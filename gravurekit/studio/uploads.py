@@ -10,12 +10,12 @@ from aiohttp import web
 
 from gravurekit.studio import _opened
 from gravurekit.studio.desk import Desk
-from gravurekit.studio.refusals import TooLarge
+from gravurekit.studio.refusals import Late, TooLarge
 from gravurekit.studio.shelf import Kept, Shelf
 from gravurekit.words import clean, short
 
-PATIENCE = 120.0  # seconds for a file to arrive
-AT_ONCE = 4  # files that arrive at a time; others wait
+PATIENCE, STALL = 120.0, 10.0  # seconds for a file to arrive, and for its next bytes: others wait for it
+AT_ONCE = 4  # files that arrive, or are opened, at a time; others wait
 NAME = 80  # characters
 
 
@@ -35,7 +35,8 @@ def routes(desk: Desk) -> list[web.RouteDef]:
     async def take(request: web.Request) -> web.Response:
         async with arriving:
             data = await _read(request, desk.settings.max_upload * 1_000_000)
-        return web.json_response(await _taken(desk, data, _named(request.headers.get("X-Name", ""))))
+            said = await _taken(desk, data, _named(request.headers.get("X-Name", "")))
+        return web.json_response(said)
 
     async def give(request: web.Request) -> web.Response:
         kept = desk.results.get(request.match_info["name"])
@@ -65,12 +66,12 @@ async def _read(request: web.Request, most: int) -> bytes:
     found = bytearray()
     try:
         async with asyncio.timeout(PATIENCE):
-            async for piece in request.content.iter_any():
+            while piece := await asyncio.wait_for(request.content.readany(), STALL):
                 found += piece
                 if len(found) > most:
                     raise refusal
     except TimeoutError:
-        raise TooLarge(f"this file took longer than {PATIENCE:g} s to arrive") from None
+        raise Late("this file arrives too slowly: try again") from None
     return bytes(found)
 
 
