@@ -58,7 +58,7 @@ def studio(folder: Path, **knobs: Any) -> Iterator[Client]:
     async def serve() -> None:
         over = asyncio.Event()
         ending.set_result((asyncio.get_running_loop(), over))
-        async with listening(wishes, settings) as found:
+        async with listening(wishes, settings) as (found, _):
             address.set_result(found)
             await over.wait()
 

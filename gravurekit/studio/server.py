@@ -41,8 +41,9 @@ def run(wishes: Wishes, settings: Settings, ready: Callable[[str], None]) -> Non
     """Answer until Ctrl-C, which is the way to end it. Raises UsageError for an address that can't be listened at."""
 
     async def until_the_end() -> None:
-        async with listening(wishes, settings) as address:
+        async with listening(wishes, settings) as (address, line):
             ready(address)
+            await line.everywhere(_draw.warm_up, STYLE)  # else the first picture would wait for it
             await asyncio.Event().wait()
 
     try:
@@ -52,8 +53,9 @@ def run(wishes: Wishes, settings: Settings, ready: Callable[[str], None]) -> Non
 
 
 @asynccontextmanager
-async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[str]:
-    """A studio that answers meanwhile, in the workspace that is the current folder: the address of its page."""
+async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[tuple[str, Line]]:
+    """A studio that answers meanwhile, in the workspace that is the current folder: the address of its page, and who
+    does its work."""
     token = secrets.token_urlsafe(24) if settings.token or not is_loopback(settings.host) else ""
     line = Line(settings.jobs or executor.cores(), Limits(settings.time_limit, settings.memory_limit), settings.waiting)
     desk = Desk(Path.cwd().resolve(), wishes, settings, line, Shelf(UPLOADS), Shelf(RESULTS))
@@ -78,9 +80,7 @@ async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[str]:
                 f"can't listen at {settings.host}, port {settings.port} ({said}): name another --port (0: a free one), "
                 "or another --host"
             ) from None
-        warming = asyncio.create_task(line.everywhere(_draw.warm_up, STYLE))  # else the first picture would wait
-        yield _address(runner, settings.host, token)
-        warming.cancel()
+        yield _address(runner, settings.host, token), line
     finally:
         await runner.cleanup()
         await line.close()

@@ -19,6 +19,7 @@ from workspace import is_alive, run_here, until
 
 from gravurekit import images
 
+MORE_ENDINGS = ((signal.SIGINT, 0), (signal.SIGTERM, -15))
 PROGRAM = [sys.executable, "-m", "gravurekit"]
 
 
@@ -53,7 +54,10 @@ def working(process: subprocess.Popen[str], client: Client) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who is whose child")
-@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 0), (signal.SIGKILL, -9), (signal.SIGTERM, -15)])
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(signal.SIGKILL, -9), *(pytest.param(kind, code, marks=pytest.mark.slow) for kind, code in MORE_ENDINGS)],
+)
 def test_whatever_ends_it_nothing_stays(tmp_path: Path, kind: signal.Signals, code: int) -> None:
     with started(tmp_path) as (process, client):
         pids = working(process, client)
