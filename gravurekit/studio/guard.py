@@ -56,7 +56,10 @@ class Guard:
         return ""
 
     def _has_token(self, request: web.Request) -> bool:
-        words = [request.cookies.get(COOKIE, ""), request.headers.get("Authorization", "").removeprefix("Bearer ")]
+        words = [
+            request.cookies.get(_cookie(request), ""),
+            request.headers.get("Authorization", "").removeprefix("Bearer "),
+        ]
         return any(self._is_token(word) for word in words)
 
     def shows_token(self, request: web.Request) -> bool:
@@ -75,6 +78,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _cookie(request: web.Request) -> str:
+    """Its name: a browser has one of a name for all ports of a machine, so a second studio would lock out the first."""
+    place = request.get_extra_info("sockname")
+    return f"{COOKIE}-{place[1]}" if place else COOKIE
 
 
 def _name_of(host: str) -> str:
@@ -101,7 +110,7 @@ def middleware(guard: Guard) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if guard.shows_token(request) and request.path == "/":
-            return _welcomed(guard)
+            return _welcomed(guard, request)
         if refused := guard.refusal(request):
             return answer(refused, 403)
         try:
@@ -118,10 +127,10 @@ def middleware(guard: Guard) -> Middleware:
     return guarded
 
 
-def _welcomed(guard: Guard) -> web.Response:
+def _welcomed(guard: Guard, request: web.Request) -> web.Response:
     """From now on the browser shows the token by itself, and it doesn't stay in the address."""
     response = web.Response(status=303, headers={"Location": "/"})
-    response.set_cookie(COOKIE, guard.token, httponly=True, samesite="Strict")
+    response.set_cookie(_cookie(request), guard.token, httponly=True, samesite="Strict")
     return response
 
 

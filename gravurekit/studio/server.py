@@ -87,14 +87,15 @@ async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[tuple[s
 
 
 def _log() -> logging.Logger:
-    """For faults of ours. Whoever sends what is no HTTP is told so, and the terminal isn't."""
+    """For faults of ours. Whoever sends what is no HTTP is told so, and the terminal isn't; nor is it of
+    those who go away."""
     log = logging.getLogger(__name__)
     log.addFilter(_is_ours)
     return log
 
 
 def _is_ours(said: logging.LogRecord) -> bool:
-    theirs = http.HttpProcessingError | web.RequestPayloadError
+    theirs = http.HttpProcessingError | web.RequestPayloadError | ConnectionResetError
     return not (said.exc_info and isinstance(said.exc_info[1], theirs))
 
 
