@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from gravurekit import storage
-from gravurekit.errors import GravurekitError, PictureError, UsageError
+from gravurekit.errors import GravurekitError, UsageError
 from gravurekit.pipeline import Paths, Wishes
 from gravurekit.studio import Settings, guard
 from gravurekit.studio.line import Line
@@ -52,7 +52,14 @@ class Desk:
     def _roots(self) -> list[Path]:
         """Once: of a folder on an object store its listing is fetched."""
         named = (self.paths.raw, self.paths.clean, self.paths.styled, self.paths.runs)
-        return [self.root, *(root for name in named if name and (root := _real(self.place(name))))]
+        return [self.root, *(root for name in named if name and (root := self._root_of(name)))]
+
+    def _root_of(self, name: str) -> Path | None:
+        """None for a folder that can't be had, as one on a store that doesn't answer."""
+        try:
+            return _real(self.place(name))
+        except GravurekitError:
+            return None
 
     def keep(self, data: bytes, kind: str, name: str = "") -> str:
         """Keep what was made for a while; its address."""
@@ -92,8 +99,11 @@ async def streamed(request: web.Request, work: Callable[[Told], Awaitable[dict[s
                 ahead, place = place.result(), asyncio.ensure_future(places.get())
                 await _put(response, {"ahead": ahead})
         await _put(response, {"done": await working})
-    except (GravurekitError, PictureError) as error:
-        await _put(response, {"error": guard.told(error), "status": guard.status_of(error)})
+    except ConnectionError:  # whoever asked went away
+        raise
+    except Exception as error:  # noqa: BLE001 (it is the asker's, who gets it)
+        said, status = guard.explained(error)
+        await _put(response, {"error": said, "status": status})
     finally:
         working.cancel()  # whoever asked went away
         place.cancel()

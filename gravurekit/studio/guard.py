@@ -7,6 +7,7 @@ without asking. Beyond this machine a token is needed as well.
 """
 
 import ipaddress
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+LOG = logging.getLogger(__name__)
+OURS = "a fault of the studio: the terminal that it was started in says more"
 NOTHING = "there is nothing at this address"
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
@@ -115,14 +118,16 @@ def middleware(guard: Guard) -> Middleware:
             return answer(refused, 403)
         try:
             return await handler(request)
-        except (GravurekitError, PictureError) as error:
-            return answer(told(error), status_of(error))
         except web.RequestPayloadError:  # chunks, or a Content-Encoding, that are none
             response = answer("what was sent can't be read", 400)
             response.force_close()  # nobody knows where the next request begins
             return response
         except web.HTTPException as error:
             return answer(NOTHING if error.status == 404 else error.reason, error.status)
+        except ConnectionError:  # whoever asked went away
+            raise
+        except Exception as error:  # noqa: BLE001 (whoever asked gets an answer, the terminal what nobody foresaw)
+            return answer(*explained(error))
 
     return guarded
 
@@ -142,9 +147,14 @@ async def sign(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "gravurekit"
 
 
-def told(error: Exception) -> str:
-    """An error in words."""
-    return f"this picture can't be used: {error.detail}" if isinstance(error, PictureError) else str(error)
+def explained(error: Exception) -> tuple[str, int]:
+    """An error in words, and the status of HTTP for it. One that nobody foresaw is told the terminal in full."""
+    if isinstance(error, PictureError):
+        return f"this picture can't be used: {error.detail}", status_of(error)
+    if isinstance(error, GravurekitError):
+        return str(error), status_of(error)
+    LOG.error("a fault of the studio", exc_info=error)
+    return OURS, 500
 
 
 def answer(message: str, status: int) -> web.Response:

@@ -113,7 +113,7 @@ class Line:
         if answer.error is not None:
             raise answer.error
         if answer.lost:
-            raise Lost(f"this task {answer.lost}: try a smaller picture")
+            raise Lost(f"this task {answer.lost}; a smaller picture may do")
         return answer.value
 
     def _tell(self) -> None:

@@ -168,3 +168,18 @@ def test_processes_inherit_no_path_that_an_import_changed_for_a_moment() -> None
     """cv2 puts its own folder first while it is imported; a process spawned just then took cv2.typing for typing."""
     said = "import sys, gravurekit.studio.server; assert 'cv2' in sys.modules"
     assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0
+
+
+def test_what_nobody_foresaw_is_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "gravurekit.toml").write_text('[paths]\nclean = "a\\u0000b"\n')
+    with studio(tmp_path) as client:
+        answer = client.get("/api/review")
+        assert answer.status_code == 500 and "a fault of the studio" in answer.json()["error"]
+    assert "null byte" in caplog.text
+
+
+def test_a_store_that_cant_be_had_costs_the_other_tabs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "gravurekit.toml").write_text('[paths]\nclean = "nosuch-scheme-of-a-store://bucket/clean"\n')
+    with studio(tmp_path) as client:
+        assert client.get("/api/colorize").status_code == 200
+        assert client.get("/api/styles").status_code == 200
