@@ -1,12 +1,14 @@
-"""The pictures of README, from a finished demo/: `python experiments/readme_pictures.py demo docs/pictures`. The one of
-a report needs the extra `browser`, and Chromium."""
+"""The pictures of README, from a finished demo/: `python experiments/readme_pictures.py demo docs/pictures`. Those of
+a report and of the studio need the extra `browser`, and Chromium."""
 
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,17 +85,70 @@ def report(demo: Path) -> np.ndarray:
             view.screenshot(path=Path(scratch, f"{name}.png"))
             shots.append(images.read(Path(scratch, f"{name}.png")).pixels)
         browser.close()
+    return in_a_row(shots)
+
+
+def in_a_row(shots: list[np.ndarray]) -> np.ndarray:
+    """Screenshots of one size beside one another."""
     gap = np.full((shots[0].shape[0], 12, 3), 128, np.uint8)
     return np.concatenate([part for shot in shots for part in (shot, gap)][:-1], axis=1)
 
 
+def studio(demo: Path) -> np.ndarray:
+    """The studio in demo/, in a browser: copies to be judged, a photograph that is drawn, a print with a hint."""
+    from playwright.sync_api import sync_playwright
+
+    photo = next(item for item in folder.read(demo / "clean") if "/kaftan/002" in item.url)
+    plate = next(item for item in folder.read(demo / "prints") if item.label == "kaftan")
+    words = [sys.executable, "-m", "gravurekit", "-C", str(demo), "studio", "--port", "0", "--json"]
+    with sync_playwright() as driver:
+        serving = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        try:
+            assert serving.stdout
+            address = json.loads(serving.stdout.readline())["address"]
+            browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1000, "height": 760}, reduced_motion="reduce")
+            shots = list(seen(page, address, demo / "clean" / photo.file_name, demo / "prints" / plate.file_name))
+            browser.close()
+        finally:
+            serving.terminate()
+            serving.wait()
+    return in_a_row([images.decode(shot).pixels for shot in shots])
+
+
+def seen(page: Any, address: str, photo: Path, plate: Path) -> Iterator[bytes]:
+    """Review, Stylize and Colorize, as PNG."""
+    page.goto(f"{address}#review/copies")
+    page.wait_for_selector("#review-cards img")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#review-cards img')].slice(0, 6).every((one) => one.complete)"
+    )
+    yield page.screenshot()
+    page.goto(f"{address}#stylize")
+    page.wait_for_selector("#draw-knobs .knob")
+    page.set_input_files("#draw-drop input", photo)
+    page.wait_for_selector("#said:has-text('drawn at')")
+    yield page.screenshot()
+    page.goto(f"{address}#colorize")
+    page.wait_for_selector("#run-about:not(:empty)")
+    page.set_input_files("#colour-drop input", plate)
+    page.wait_for_selector("#said:has-text('is coloured')")
+    before = page.get_attribute("#colour-compare .over", "src")
+    box = page.locator(".places").bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.45 * box["height"])
+    page.wait_for_selector(f"#colour-compare .over:not([src='{before}'])")
+    page.wait_for_timeout(500)
+    yield page.screenshot()
+
+
 def main(demo: Path, out: Path) -> None:
-    """Write layers.jpg, demo.jpg, back.jpg and report.jpg."""
+    """Write layers.jpg, demo.jpg, back.jpg, report.jpg and studio.jpg."""
     write_bytes(out / "layers.jpg", images.encode_jpeg(layers(demo, "/kaftan/002"), 88))
     shown = ("yeniceri kiyafeti", "cubbe", "kaftan")
     write_bytes(out / "demo.jpg", images.encode_jpeg(panels(demo, shown), 85))
     write_bytes(out / "back.jpg", images.encode_jpeg(images.fit_long_side(back(demo), 1800), 85))
     write_bytes(out / "report.jpg", images.encode_jpeg(images.fit_long_side(report(demo), 2000), 85))
+    write_bytes(out / "studio.jpg", images.encode_jpeg(images.fit_long_side(studio(demo), 2000), 85))
 
 
 if __name__ == "__main__":
