@@ -91,8 +91,8 @@ def names_of(call: str) -> set[str]:
 def test_every_verb_and_every_flag_that_asks_for_something_else_is_tried() -> None:
     flags = {"crawl": [DRY_RUN], "filter": [EXPLAIN, CALIBRATE], "stylize": [PREVIEW, MATCH], "shard": [VERIFY]}
     asked = {f"{verb} --{item.flag.name.replace('_', '-')}" for verb, items in flags.items() for item in items}
-    # a training, a fit and an evaluation take their time: each has a file of tests of its own
-    assert {*cli.VERBS, *asked} - set(CALLS) == {"train", "evaluate", "stylize --match"}
+    # a training, a fit and an evaluation take their time, a studio ends when it is ended: each has tests of its own
+    assert {*cli.VERBS, *asked} - set(CALLS) == {"train", "evaluate", "studio", "stylize --match"}
 
 
 @pytest.mark.parametrize("name", marked(list(CALLS)))

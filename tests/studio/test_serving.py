@@ -86,6 +86,16 @@ def test_it_says_where_it_is_and_how_it_is_ended(tmp_path: Path) -> None:
     assert "Ctrl-C" in said and process.returncode == 0
 
 
+def test_quiet_json_is_all_that_is_written(tmp_path: Path) -> None:
+    words = [*PROGRAM, "-C", str(tmp_path), "studio", "--port", "0", "--json", "--quiet"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    told = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", "") and process.returncode == 0
+    assert told.keys() == {"address"} and told["address"].startswith("http://127.0.0.1:")
+
+
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         result = run_here("-C", str(tmp_path), "studio", "--port", str(other.getsockname()[1]))
