@@ -1,4 +1,4 @@
-"""A real browser for the tests of the studio: Chromium, as Debian has it, led by playwright; axe-core looks for what
+"""A real browser for tests of pages: Chromium, as Debian has it, led by playwright; axe-core looks for what
 people with other eyes or hands can't use."""
 
 import shutil

@@ -11,23 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import MARKS, SIZES, grave
 from workspace import run_here
 
 from gravurekit import images
 from gravurekit.metadata import DROPPED, METADATA, read_lines
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install -c constraints.txt -e '.[browser]'")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # of other people's packages
-    pytest.mark.skipif(not CHROMIUM, reason="no browser: apt-get install chromium"),
-]
-SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+pytestmark = MARKS
 PAGES = ("raw", "clean", "styled", "shards", "run", "evaluation", "style")
 Open = Callable[..., Any]
 
@@ -64,14 +56,6 @@ def books(folder: Path) -> None:
         target = folder / "books" / ("one", "two")[number % 2] / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
@@ -281,13 +265,6 @@ def test_axe_would_find_it(opened: Open) -> None:
     page = opened("raw")
     page.evaluate("document.body.append(document.createElement('button'))")
     assert [rule for rule, _ in grave(page)] == ["button-name"]
-
-
-def grave(page: Any) -> Iterator[tuple[str, str]]:
-    """What axe-core calls serious or critical: the rule, and the first place."""
-    for found in axe.Axe().run(page).response["violations"]:
-        if found["impact"] in ("serious", "critical"):
-            yield found["id"], found["nodes"][0]["html"][:200]
 
 
 @pytest.mark.parametrize("name", PAGES)

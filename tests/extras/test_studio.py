@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, browsing, grave, looking, sideways
+from browsing import MARKS, grave, looking, sideways
 from colouring import engraved, write_run
 from PIL import Image
 from prints import photograph
@@ -40,12 +40,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(place: Path) -> Iterator[Client]:
     with studio(place) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with browsing() as found:
         yield found
 
 

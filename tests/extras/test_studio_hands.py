@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import MARKS, browsing, looking
+from browsing import MARKS, looking
 from colouring import engraved, write_run
 from prints import photograph
 from studio_server import Client, studio
@@ -35,12 +35,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(place: Path) -> Iterator[Client]:
     with studio(place) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with browsing() as found:
         yield found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browsing import MARKS, SIZES, grave
 from filtering import drawn, put, reasons, records
 from studio_server import studio
 from workspace import run_here
@@ -17,17 +18,8 @@ from gravurekit.stages._decisions import read
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install -c constraints.txt -e '.[browser]'")
 expect = playwright.expect
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # of other people's packages
-    pytest.mark.skipif(not CHROMIUM, reason="no browser: apt-get install chromium"),
-]
-SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+pytestmark = MARKS
 FILTER = ("filter", "--relevance", "none", "--executor", "serial", "--quiet")
 MANY = 70  # pictures that are kept: more than a page
 Open = Callable[..., Any]
@@ -49,14 +41,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         put(root / "raw", f"pattern/{n}.jpg", np.clip(coarse + noise, 0, 255).astype(np.uint8))
     assert run_here("-C", str(root), *FILTER).exit_code == 0
     return root
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
@@ -265,9 +249,7 @@ def test_it_is_for_people_with_other_eyes_and_hands(size: str, scheme: str, open
 
 def check(page: Any) -> None:
     """Nothing that axe finds serious, and nothing beside the window."""
-    found = axe.Axe().run(page).response["violations"]
-    serious = [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")]
-    assert not serious, serious
+    assert not grave(page)
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert re.search(r"\d+ decided|None\.", page.locator("#review-status").inner_text())
 

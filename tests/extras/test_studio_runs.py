@@ -5,7 +5,6 @@ Needs Chromium (Debian: `apt-get install chromium`) and the extra `browser`; wit
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import MARKS, SIZES, grave
 from runs_made import KNOBS, SHARDS, goes_on, made, panel_at, step
 from studio_server import studio
 from training import NARROW, narrow
@@ -23,29 +23,12 @@ from gravurekit.metadata import LOCK
 from gravurekit.studio import _pace, runs
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install -c constraints.txt -e '.[browser]'")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # of other people's packages
-    pytest.mark.skipif(not CHROMIUM, reason="no browser: apt-get install chromium"),
-]
-SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+pytestmark = MARKS
 LONG = 40_000  # ms within which something comes
 LINES = [step(n, loss=1 / n, colour_loss=2 / n) for n in range(1, 60)]
 ENDED = "ended <b>it&amp;#x"  # the name of a training
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @contextmanager
@@ -289,10 +272,3 @@ def test_without_a_training_it_is_as_well(scheme: str, browser: Any, tmp_path: P
         page = open_page("#runs", "narrow", scheme)
         page.wait_for_selector("#runs-none", state="visible", timeout=LONG)
         assert not list(grave(page))
-
-
-def grave(page: Any) -> Iterator[tuple[str, str]]:
-    """What axe-core calls serious or critical: the rule, and the first place."""
-    for found in axe.Axe().run(page).response["violations"]:
-        if found["impact"] in ("serious", "critical"):
-            yield found["id"], found["nodes"][0]["html"][:200]
