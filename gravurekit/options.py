@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from gravurekit.settings import Settings, flag_of
+from gravurekit.settings import Settings, bounds_of, flag_of
 from gravurekit.usage import value_of
 
 KNOBS = "Knobs"
@@ -27,12 +27,8 @@ def said(kind: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameter(name: str, field: FieldInfo, heading: str) -> inspect.Parameter:
-    limits = {
-        key: getattr(item, rule)
-        for item in field.metadata
-        for rule, key in (("ge", "min"), ("le", "max"))
-        if hasattr(item, rule)
-    }
+    bounds = bounds_of(field)
+    limits = {key: bounds[rule] for rule, key in (("ge", "min"), ("le", "max")) if rule in bounds}
     kind = _flag_type(field.annotation)
     option = typer.Option(
         flag_of(name, field),

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from gravurekit import crafts, pipeline, storage
 from gravurekit.errors import UsageError
 from gravurekit.pipeline import ROOMS
-from gravurekit.settings import Settings, did_you_mean, flag_of, layered
+from gravurekit.settings import Settings, bounds_of, did_you_mean, flag_of, layered
 
 # What the example workspace says. That it names some defaults is on purpose: they are what one changes first. The cut
 # is for keywords that ask for dressed people (experiments/fit_figure.py); a garment on a hanger falls below it.
@@ -263,9 +263,7 @@ def in_words(annotation: Any) -> str:
 
 def limits(field: FieldInfo) -> str:
     """`1 to 64`, `at least 0, below 1`, … or nothing."""
-    bounds = {
-        rule: getattr(item, rule) for item in field.metadata for rule in ("ge", "gt", "le", "lt") if hasattr(item, rule)
-    }
+    bounds = bounds_of(field)
     if {"ge", "le"} <= set(bounds):
         return f"{bounds['ge']} to {bounds['le']}"
     words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}

@@ -61,6 +61,12 @@ def flag_of(name: str, field: FieldInfo) -> str:
     return f"{flag}/--no-{flag[2:]}" if field.annotation is bool else flag
 
 
+def bounds_of(field: FieldInfo) -> dict[str, Any]:
+    """The limits of a knob by their rule: ge, gt, le, lt."""
+    rules = ("ge", "gt", "le", "lt")
+    return {rule: getattr(item, rule) for item in field.metadata for rule in rules if hasattr(item, rule)}
+
+
 def digest(value: Any) -> str:
     """The sha256 of `value` as canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

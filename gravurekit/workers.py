@@ -306,6 +306,8 @@ class Crew:
             with _undisturbed():
                 worker = _started(self._rest)
                 self._all.add(worker)
+            if self._killed:  # while it was started
+                worker.process.kill()
         except OSError as error:
             raise GravurekitError(
                 f"can't start worker process number {len(self._all) + 1} ({error.strerror}): give fewer --jobs, or "

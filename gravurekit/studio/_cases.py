@@ -7,6 +7,8 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
+from gravurekit.metadata import DROPPED, METADATA
+from gravurekit.receipt import RECEIPT
 from gravurekit.record import Record
 from gravurekit.reports._content import Content
 from gravurekit.reports._layers import Layers
@@ -186,7 +188,7 @@ def sureness(item: Record) -> tuple[int, float, str]:
 def stamp(folder: Path) -> tuple[tuple[int, int, int], ...]:
     """Changes whenever what a folder says of its pictures does."""
     found = []
-    for name in ("metadata.jsonl", "dropped.jsonl", "receipt.json"):
+    for name in (METADATA, DROPPED, RECEIPT):
         try:
             told = (folder / name).stat()
             found.append((told.st_mtime_ns, told.st_size, told.st_ino))

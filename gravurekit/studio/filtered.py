@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gravurekit.errors import DataError, UsageError
 from gravurekit.metadata import file_sha256
+from gravurekit.receipt import RECEIPT
 from gravurekit.record import Record
 from gravurekit.reports import _content
 from gravurekit.stages import _decisions
@@ -43,7 +44,7 @@ class FilteredFolder:
     @cached_property
     def path(self) -> Path:
         """Of the folder."""
-        return self._desk.root / self._desk.place(self._desk.paths.clean)
+        return self._desk.place(self._desk.paths.clean)
 
     @property
     def file_name(self) -> str:
@@ -104,7 +105,7 @@ class FilteredFolder:
             try:
                 content = _content.read(self.path)
             except (UsageError, DataError):
-                if os.path.exists(self.path / "receipt.json"):
+                if os.path.exists(self.path / RECEIPT):
                     raise
                 return None
             if content.stage != "filter":

@@ -41,9 +41,8 @@ HEADERS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets requests in. `host`: the address that is listened at; `token`: what must be shown, or ""."""
+    """Lets requests in. `token`: what must be shown, or ""."""
 
-    host: str
     token: str
 
     def refusal(self, request: web.Request) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from gravurekit.settings import Range, Settings
+from gravurekit.settings import Range, Settings, bounds_of
 
 STEPS = 200  # that a slider has, about
 FAR = 4.0  # times its default, where a slider ends whose knob has no limit
@@ -41,7 +41,7 @@ def _control(name: str, field: FieldInfo) -> dict[str, Any]:
 
 def _limits(field: FieldInfo) -> tuple[float, float, bool]:
     """Where a slider begins and ends, and whether the knob may be where it begins."""
-    found = {rule: getattr(item, rule) for item in field.metadata for rule in ("ge", "gt", "le") if hasattr(item, rule)}
+    found = bounds_of(field)
     low = found.get("ge", found.get("gt", 0))
     high = found.get("le", max(FAR * float(field.default), low + 1))
     return float(low), float(high), "gt" not in found

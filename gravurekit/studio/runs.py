@@ -22,7 +22,7 @@ class Trainings:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._folder = desk.root / desk.place(desk.paths.runs)
+        self._folder = desk.place(desk.paths.runs)
         self._seen: Pace[Seen] = Pace(lambda seen: seen.seconds, GLANCE)
         self._drawn: Pace[Drawn] = Pace(lambda drawn: drawn.seconds, LEAST)
         self._known: dict[str, Known] = {}

@@ -60,7 +60,7 @@ async def listening(wishes: Wishes, settings: Settings) -> AsyncIterator[tuple[s
     line = Line(settings.jobs or executor.cores(), Limits(settings.time_limit, settings.memory_limit), settings.waiting)
     desk = Desk(Path.cwd().resolve(), wishes, settings, line, Shelf(UPLOADS), Shelf(RESULTS))
     runner = web.AppRunner(
-        application(desk, Guard(settings.host, token)),
+        application(desk, Guard(token)),
         handler_cancellation=True,
         access_log=None,
         logger=_log(),

@@ -4,15 +4,15 @@ away and come back, and lose the studio meanwhile; where the focus is then, and 
 Needs Chromium (Debian: `apt-get install chromium`) and the extra `browser`; without them it skips.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import MARKS, looking
+from browsing import MARKS
 from colouring import engraved, write_run
 from prints import photograph
-from studio_server import Client, studio
+from studio_server import Client
 
 from gravurekit import images
 from gravurekit.storage import write_bytes
@@ -30,29 +30,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_bytes(folder / "plate.png", images.encode_png(engraved(2, 240, 180)))
     write_bytes(folder / "wide.png", images.encode_png(engraved(3, 150, 300)))
     return folder
-
-
-@pytest.fixture(scope="module")
-def client(place: Path) -> Iterator[Client]:
-    with studio(place) as found:
-        yield found
-
-
-@pytest.fixture
-def tab(browser: Any, client: Client) -> Iterator[Open]:
-    """Opens the studio at a tab."""
-    opened: list[Any] = []
-
-    def open_tab(name: str, size: str = "wide", **more: Any) -> Any:
-        manager = looking(browser, f"{client.root}/#{name}", size, **more)
-        opened.append(manager)
-        page = manager.__enter__()
-        page.wait_for_selector("body[data-ready]")
-        return page
-
-    yield open_tab
-    for manager in opened:
-        manager.__exit__(None, None, None)
 
 
 def drop(page: Any, selector: str, path: Path | None) -> None:
