@@ -47,16 +47,16 @@ def into_gamut(lab: np.ndarray, steps: int = 9) -> np.ndarray:
 
     Bisection on a factor 0..1 a pixel. Clipping RGB instead would turn the hue (blue to purple) and shift L.
     """
-    low = np.zeros(lab.shape[:-1], np.float32)
-    high = np.ones(lab.shape[:-1], np.float32)
-    inside = _fits(lab)
-    low[inside] = 1.0
-    for _ in range(steps):
+    found = np.array(lab, np.float32)
+    outside = ~_fits(found)
+    loud = found[outside]
+    low, high = np.zeros(len(loud), np.float32), np.ones(len(loud), np.float32)
+    for _ in range(steps if len(loud) else 0):
         middle = (low + high) / 2
-        fits = _fits(_with_chroma(lab, middle))
-        low = np.where(inside | ~fits, low, middle)
-        high = np.where(inside | fits, high, middle)
-    return _with_chroma(lab, low)
+        fits = _fits(_with_chroma(loud, middle))
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    found[outside] = _with_chroma(loud, low)
+    return found
 
 
 def _fits(lab: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from gravurekit.stages._colours_prints import Coloured
     from gravurekit.stages._colours_samples import Looked
 
-REVISION = 1
+REVISION = 2
+OF_A_PICTURE = ("delta_e", "seen_delta_e", "colourfulness", "chroma", "grey")  # of a `Look`, said by picture
 KIND = "gravurekit evaluate colors"  # what a report of ours says of itself
 MODEL = "model.safetensors"
 
@@ -177,8 +178,8 @@ def _part(looked: "Sequence[Looked]", knobs: Settings) -> Part:
 
 
 def _said(one: "Looked") -> dict[str, Any]:
-    deltas = {name: look.delta_e for name, look in one.looks.items()}
-    return {"key": one.key, "label": one.label, "delta_e": deltas}
+    by_row = {part: {name: getattr(look, part) for name, look in one.looks.items()} for part in OF_A_PICTURE}
+    return {"key": one.key, "label": one.label, **by_row}
 
 
 def _by_folder(looked: "Sequence[Looked]", knobs: Settings) -> dict[str, Part]:

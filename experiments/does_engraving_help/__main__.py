@@ -1,0 +1,47 @@
+"""Does learning from engravings colour engravings better? Trains, tests, and writes table and plots.
+
+    python experiments/does_engraving_help DATA [--work DIR] [--seeds N] [--only arms] [--at-once N] [--threads N]
+
+DATA holds `photos`, garments in a folder for each class; `figures`, photographs of dressed people; `prints` and
+`prints_coloured`, real prints by book. What is made of them lies in the work folder; the repository gets figures
+alone: a JSON a network in `results/`, and from all of these the tables and plots of docs/experiments.
+
+A network whose result is there is skipped, so this can be ended and begun again. Each takes about 12 minutes on one
+core; `--at-once 2 --threads 1` is quicker on two cores than one after the other on both.
+"""
+
+import argparse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import runs
+from material import Material, say
+from plan import ablations, arms
+
+
+def main() -> None:
+    """Make what is missing."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("build/does-engraving-help"))
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of each arm")
+    parser.add_argument("--only", choices=("arms", "ablations"))
+    parser.add_argument("--at-once", type=int, default=2, help="networks at once")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each")
+    asked = parser.parse_args()
+    entries = [*(arms(asked.seeds) if asked.only != "ablations" else ()),
+               *(ablations() if asked.only != "arms" else ())]  # fmt: skip
+    material = Material(asked.data.resolve(), asked.work.resolve())
+    waiting = [entry for entry in entries if not runs.path_of(entry).exists()]
+    say(f"{len(entries) - len(waiting)} results are there, {len(waiting)} are to be made")
+    for entry in waiting:  # before any training: two of them would make the same
+        material.shards(entry.shards, *entry.sharded)
+        for name in entry.tests:
+            material.shards(name)
+    with ThreadPoolExecutor(asked.at_once) as pool:
+        for done in [pool.submit(runs.made, entry, material, asked.threads) for entry in waiting]:
+            done.result()
+
+
+if __name__ == "__main__":
+    main()

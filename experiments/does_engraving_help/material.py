@@ -1,0 +1,205 @@
+"""What the networks learn from and are tested on: the same photographs, drawn in several ways over the same wash.
+
+Everything lies below the work folder, which is no part of the repository, and is made by gravurekit's own commands;
+what is there already is kept. Names of drawings, and so of shards:
+
+    engrave      the default style; its wash is what every network learns, whatever it is fed
+    photo        the photographs' own lightness
+    cartoon      the original report's filter
+    etching      a preset of engrave, which nobody learns from
+    transfer     engrave's drawings, refined towards real prints; of the held-back pictures and a few others
+    as-cartoon   `etching` as `colorize` shows it to a network that has learnt cartoons: drawn anew in that style
+    soft         engrave's lines, melted by a blur; as-soft: etching's
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from gravurekit import folder, images, metadata, storage
+from gravurekit.progress import SILENT
+from gravurekit.receipt import Plan, read_receipt
+from gravurekit.record import Record
+from gravurekit.styles import cartoon
+
+HELD_BACK, VALIDATED, FEW = 120, 40, 60  # pictures: test, val, and those of the training that `transfer` draws as well
+SIZE = 128
+MELTED = 4.0  # px at a short side of 512: what is left of the lines at SIZE is tone
+TRANSFER_SIDE = 256  # px; refining takes seconds a picture
+BOOKS = ("lane_arabian_nights_harvey_34206", "corset_crinoline_53267", "fashion_plate_history_34472")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(time.strftime("%H:%M:%S ") + line + "\n")
+    sys.stdout.flush()
+
+
+def gravurekit(*words: object, threads: int = 1) -> dict[str, Any]:
+    """One command of gravurekit's; what it prints as JSON."""
+    command = [sys.executable, "-m", "gravurekit", *map(str, words), "--json", "--quiet"]
+    say(" ".join(command[2:-2]))
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode not in (0, 3):  # 3: some pictures were dropped
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data, and the folder in which everything is made."""
+
+    data: Path
+    work: Path
+
+    @property
+    def clean(self) -> Path:
+        """The photographs, chosen by the filter: `photos`, garments by class, and `figures`, dressed people."""
+        raw, clean = self.work / "raw", self.work / "clean"
+        if not _finished(clean):
+            shutil.copytree(self.data / "photos", raw, dirs_exist_ok=True)
+            shutil.copytree(self.data / "figures", raw / "figures", dirs_exist_ok=True)
+            gravurekit("filter", raw, clean, "--relevance", "none")
+        return clean
+
+    @property
+    def splits(self) -> Path:
+        """A folder with the table of splits: HELD_BACK figures test, VALIDATED pictures validate, all others train."""
+        place = self.work / "splits"
+        found = folder.read_photographs(self.clean)
+        held, validated = _chosen(found)
+        lines = [json.dumps({"val": 0.1, "test": 0.1, "seed": 0})]
+        for name in sorted({_cluster(item) for item in found}):
+            split = "test" if name in held else "val" if name in validated else "train"
+            lines.append(json.dumps({"key": name, "split": split}))
+        storage.make_folder(place)
+        storage.write_text(place / "splits.jsonl", "\n".join(lines) + "\n")
+        return place
+
+    def drawn(self, name: str) -> Path:
+        """The drawings of that name."""
+        out = self.work / "drawn" / name
+        if _finished(out):
+            return out
+        if name == "engrave":
+            gravurekit("stylize", self.clean, out)
+        elif name == "cartoon":
+            over(self.drawn("engrave"), self._ink("cartoon", "--style", "cartoon"), out)
+        elif name == "etching":
+            over(self.drawn("engrave"), self._ink("etching", "--preset", "etching"), out)
+        elif name == "as-cartoon":
+            over(self.drawn("engrave"), self.drawn("etching"), out, as_cartoon)
+        elif name == "soft":
+            over(self.drawn("engrave"), self.drawn("engrave"), out, melted)
+        elif name == "as-soft":
+            over(self.drawn("engrave"), self.drawn("etching"), out, melted)
+        elif name == "transfer":
+            prints = [word for book in BOOKS for word in ("--style-image", self.data / "prints" / book)]
+            gravurekit("stylize", self._few(), out, "--style", "transfer", *prints, "--short-side", TRANSFER_SIDE)
+        else:
+            raise ValueError(f"no drawings are called {name}")
+        return out
+
+    def _ink(self, name: str, *flags: object) -> Path:
+        out = self.work / "ink" / name
+        if not _finished(out):
+            gravurekit("stylize", self.clean, out, *flags)
+        return out
+
+    def _few(self) -> Path:
+        """The held-back pictures, and FEW of those that are learnt from."""
+        place, found = self.work / "few", folder.read_photographs(self.clean)
+        held, validated = _chosen(found)
+        others = [item for item in found if _cluster(item) not in held | validated]
+        few = [item for item in found if _cluster(item) in held] + _by_chance(others)[:FEW]
+        for item in few:
+            name = place / (item.label or "figures") / Path(item.file_name).name
+            storage.make_folder(name.parent)
+            storage.link_or_copy(self.clean / item.file_name, name)
+        return place
+
+    def shards(self, name: str, *flags: str) -> Path:
+        """The shards of the drawings of that name, with all photographs' own lightness beside."""
+        out = self.work / "shards" / "-".join([name, *(flag.strip("-") for flag in flags)])
+        if not _finished(out):
+            drawings = self.drawn("engrave" if name == "photo" else name)
+            fed = ("--input", "photo") if name == "photo" else ("--photo",)
+            places = ("--photographs", self.clean, "--splits", self.splits)
+            gravurekit("shard", drawings, out, "--size", SIZE, *places, *fed, *flags)
+        return out
+
+
+def _finished(place: Path) -> bool:
+    return (place / "receipt.json").exists()
+
+
+def _cluster(item: Record) -> str:
+    return item.cluster or item.key
+
+
+def _by_chance(found: Iterable[Record]) -> list[Record]:
+    return sorted(found, key=lambda item: hashlib.sha256(f"held back {_cluster(item)}".encode()).hexdigest())
+
+
+def _chosen(found: Sequence[Record]) -> tuple[set[str], set[str]]:
+    """The clusters that are tested and validated on, by the hash of their names."""
+    figures = list(dict.fromkeys(_cluster(item) for item in _by_chance(found) if item.label == "figures"))
+    held = set(figures[:HELD_BACK])
+    rest = dict.fromkeys(_cluster(item) for item in _by_chance(found) if _cluster(item) not in held)
+    return held, set(list(rest)[:VALIDATED])
+
+
+# ---- another ink over the same wash ----------------------------------------------------------------------
+
+
+def over(wash: Path, ink: Path, out: Path, changed: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
+    """A folder of drawings with the washes of one folder under the ink of another, which may be `changed`, (H, W)
+    uint8 → the same: so that what is compared differs in its ink alone."""
+    say(f"{out.name}: the ink of {ink} over the wash of {wash}")
+    receipt = read_receipt(ink)
+    assert receipt is not None
+    of_key = {(item.key, item.variant): item for item in folder.read(ink)}
+    washes = folder.read(wash)
+    inputs = {"wash": metadata.input_digest(washes), "ink": metadata.input_digest(of_key.values())}
+    settings = receipt.plan.settings | {"changed": changed.__name__ if changed else ""}
+    plan = Plan(stage="stylize", revision=receipt.plan.revision, settings=settings, inputs=inputs, seed=0)
+    began = time.monotonic()
+    with folder.opened(out, "stylize", (), SILENT):
+        kept = [_joined(item, of_key[item.key, item.variant], wash, ink, out, changed) for item in washes]
+        folder.finish(out, plan, kept, [], time.monotonic() - began)
+
+
+def _joined(
+    item: Record, other: Record, wash: Path, ink: Path, out: Path, changed: Callable[[np.ndarray], np.ndarray] | None
+) -> Record:
+    plain = out / item.plain_file_name
+    for name in (item.file_name, item.wash_file_name, item.plain_file_name):
+        storage.make_folder((out / name).parent)
+    storage.link_or_copy(wash / item.wash_file_name, out / item.wash_file_name)
+    storage.link_or_copy(ink / other.file_name, out / item.file_name)  # to look at; nothing is learnt from it
+    if changed is None:
+        storage.link_or_copy(ink / other.plain_file_name, plain)
+    else:
+        grey = images.read(ink / other.plain_file_name).pixels[..., 0]
+        storage.write_bytes(plain, images.encode_png(changed(np.ascontiguousarray(grey))))
+    return item.but(sha256=other.sha256, plain_sha256=metadata.file_sha256(plain))
+
+
+def as_cartoon(ink: np.ndarray) -> np.ndarray:
+    return cartoon.redraw(ink, cartoon.Settings())
+
+
+def melted(ink: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.GaussianBlur(ink, (0, 0), MELTED))
