@@ -11,12 +11,13 @@ core; `--at-once 2 --threads 1` is quicker on two cores than one after the other
 """
 
 import argparse
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import runs
 from material import Material, say
-from plan import ablations, arms
+from plan import PRIMARY, Entry, ablations, arms
 
 
 def main() -> None:
@@ -32,14 +33,20 @@ def main() -> None:
     entries = [*(arms(asked.seeds) if asked.only != "ablations" else ()),
                *(ablations() if asked.only != "arms" else ())]  # fmt: skip
     material = Material(asked.data.resolve(), asked.work.resolve())
-    waiting = [entry for entry in entries if not runs.path_of(entry).exists()]
-    say(f"{len(entries) - len(waiting)} results are there, {len(waiting)} are to be made")
-    for entry in waiting:  # before any training: two of them would make the same
+    for tests in (PRIMARY, [name for entry in entries for name in entry.tests]):  # what answers the question first
+        work(entries, tests, material, asked.at_once, asked.threads)
+
+
+def work(entries: list[Entry], tests: Sequence[str], material: Material, at_once: int, threads: int) -> None:
+    """Make what is missing of these tests, and the networks for it."""
+    waiting = {entry: found for entry in entries if (found := runs.missing(entry, tests))}
+    say(f"{len(waiting)} of {len(entries)} networks aren't trained, or lack a test")
+    for entry, names in waiting.items():  # before any training: two of them would make the same
         material.shards(entry.shards, *entry.sharded)
-        for name in entry.tests:
+        for name in names:
             material.shards(name)
-    with ThreadPoolExecutor(asked.at_once) as pool:
-        for done in [pool.submit(runs.made, entry, material, asked.threads) for entry in waiting]:
+    with ThreadPoolExecutor(at_once) as pool:
+        for done in [pool.submit(runs.make, entry, material, threads, tests) for entry in waiting]:
             done.result()
 
 

@@ -8,8 +8,12 @@ what is there already is kept. Names of drawings, and so of shards:
     cartoon      the original report's filter
     etching      a preset of engrave, which nobody learns from
     transfer     engrave's drawings, refined towards real prints; of the held-back pictures and a few others
+    line-screen  a banknote's straight lines; outlines: lines where the light changes, and nothing between them: two
+                 kinds of print that share nothing with our styles
     as-cartoon   `etching` as `colorize` shows it to a network that has learnt cartoons: drawn anew in that style
     soft         engrave's lines, melted by a blur; as-soft: etching's
+    matched      engrave, fitted to real books by `--match`
+    refined      `transfer` of as many of the pictures as are worth the time; as-few: engrave's drawings of these
 """
 
 import hashlib
@@ -28,6 +32,7 @@ import cv2
 import numpy as np
 
 from gravurekit import folder, images, metadata, storage
+from gravurekit.measures import controls
 from gravurekit.progress import SILENT
 from gravurekit.receipt import Plan, read_receipt
 from gravurekit.record import Record
@@ -36,7 +41,10 @@ from gravurekit.styles import cartoon
 HELD_BACK, VALIDATED, FEW = 120, 40, 60  # pictures: test, val, and those of the training that `transfer` draws as well
 SIZE = 128
 MELTED = 4.0  # px at a short side of 512: what is left of the lines at SIZE is tone
+REFINED = 200  # pictures of the training for the arm `refined`
 TRANSFER_SIDE = 256  # px; refining takes seconds a picture
+# (H, W) uint8 grey and a chance for the picture → (H, W) uint8
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 BOOKS = ("lane_arabian_nights_harvey_34206", "corset_crinoline_53267", "fashion_plate_history_34472")
 
 
@@ -45,10 +53,11 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def gravurekit(*words: object, threads: int = 1) -> dict[str, Any]:
-    """One command of gravurekit's; what it prints as JSON."""
-    command = [sys.executable, "-m", "gravurekit", *map(str, words), "--json", "--quiet"]
-    say(" ".join(command[2:-2]))
+def gravurekit(*words: object, threads: int = 1, patch: str = "") -> dict[str, Any]:
+    """One command of gravurekit's, or of one that is patched; what it prints as JSON."""
+    program = [str(Path(__file__).with_name("patched.py")), patch] if patch else ["-m", "gravurekit"]
+    command = [sys.executable, *program, *map(str, words), "--json", "--quiet"]
+    say(" ".join([patch, *command[1 + len(program) : -2]]).strip())
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode not in (0, 3):  # 3: some pictures were dropped
@@ -99,15 +108,21 @@ class Material:
             over(self.drawn("engrave"), self._ink("cartoon", "--style", "cartoon"), out)
         elif name == "etching":
             over(self.drawn("engrave"), self._ink("etching", "--preset", "etching"), out)
-        elif name == "as-cartoon":
-            over(self.drawn("engrave"), self.drawn("etching"), out, as_cartoon)
-        elif name == "soft":
-            over(self.drawn("engrave"), self.drawn("engrave"), out, melted)
-        elif name == "as-soft":
-            over(self.drawn("engrave"), self.drawn("etching"), out, melted)
+        elif name in CHANGED:
+            first, changed = CHANGED[name]
+            ink = self._ink("photo", "--style", "photo") if first == "photo" else self.drawn(first)
+            over(self.drawn("engrave"), ink, out, changed)
         elif name == "transfer":
-            prints = [word for book in BOOKS for word in ("--style-image", self.data / "prints" / book)]
-            gravurekit("stylize", self._few(), out, "--style", "transfer", *prints, "--short-side", TRANSFER_SIDE)
+            self._refine(self._few("few", FEW, "test"), out)
+        elif name == "refined":
+            self._refine(self._few("some", REFINED, "val"), out)
+        elif name == "as-few":
+            gravurekit("stylize", self._few("some", REFINED, "val"), out, "--short-side", TRANSFER_SIDE)
+        elif name == "matched":
+            preset = self.work / "matched.toml"
+            if not preset.exists():
+                gravurekit("stylize", self.clean, "--match", self.data / "prints", "--out", preset)
+            over(self.drawn("engrave"), self._ink("matched", "--preset", preset), out)
         else:
             raise ValueError(f"no drawings are called {name}")
         return out
@@ -118,12 +133,17 @@ class Material:
             gravurekit("stylize", self.clean, out, *flags)
         return out
 
-    def _few(self) -> Path:
-        """The held-back pictures, and FEW of those that are learnt from."""
-        place, found = self.work / "few", folder.read_photographs(self.clean)
+    def _refine(self, photographs: Path, out: Path) -> None:
+        prints = [word for book in BOOKS for word in ("--style-image", self.data / "prints" / book)]
+        gravurekit("stylize", photographs, out, "--style", "transfer", *prints, "--short-side", TRANSFER_SIDE)
+
+    def _few(self, called: str, count: int, split: str) -> Path:
+        """Pictures of a split, test or val, and so many of those that are learnt from."""
+        place, found = self.work / called, folder.read_photographs(self.clean)
         held, validated = _chosen(found)
         others = [item for item in found if _cluster(item) not in held | validated]
-        few = [item for item in found if _cluster(item) in held] + _by_chance(others)[:FEW]
+        wanted = held if split == "test" else validated
+        few = [item for item in found if _cluster(item) in wanted] + _by_chance(others)[:count]
         for item in few:
             name = place / (item.label or "figures") / Path(item.file_name).name
             storage.make_folder(name.parent)
@@ -164,9 +184,9 @@ def _chosen(found: Sequence[Record]) -> tuple[set[str], set[str]]:
 # ---- another ink over the same wash ----------------------------------------------------------------------
 
 
-def over(wash: Path, ink: Path, out: Path, changed: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
-    """A folder of drawings with the washes of one folder under the ink of another, which may be `changed`, (H, W)
-    uint8 → the same: so that what is compared differs in its ink alone."""
+def over(wash: Path, ink: Path, out: Path, changed: Change | None = None) -> None:
+    """A folder of drawings with the washes of one folder under the ink of another, which may be `changed`: so that what
+    is compared differs in its ink alone."""
     say(f"{out.name}: the ink of {ink} over the wash of {wash}")
     receipt = read_receipt(ink)
     assert receipt is not None
@@ -181,9 +201,7 @@ def over(wash: Path, ink: Path, out: Path, changed: Callable[[np.ndarray], np.nd
         folder.finish(out, plan, kept, [], time.monotonic() - began)
 
 
-def _joined(
-    item: Record, other: Record, wash: Path, ink: Path, out: Path, changed: Callable[[np.ndarray], np.ndarray] | None
-) -> Record:
+def _joined(item: Record, other: Record, wash: Path, ink: Path, out: Path, changed: Change | None) -> Record:
     plain = out / item.plain_file_name
     for name in (item.file_name, item.wash_file_name, item.plain_file_name):
         storage.make_folder((out / name).parent)
@@ -193,13 +211,31 @@ def _joined(
         storage.link_or_copy(ink / other.plain_file_name, plain)
     else:
         grey = images.read(ink / other.plain_file_name).pixels[..., 0]
-        storage.write_bytes(plain, images.encode_png(changed(np.ascontiguousarray(grey))))
+        chance = np.random.default_rng(int(item.key, 16))
+        storage.write_bytes(plain, images.encode_png(changed(np.ascontiguousarray(grey), chance)))
     return item.but(sha256=other.sha256, plain_sha256=metadata.file_sha256(plain))
 
 
-def as_cartoon(ink: np.ndarray) -> np.ndarray:
+def as_cartoon(ink: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     return cartoon.redraw(ink, cartoon.Settings())
 
 
-def melted(ink: np.ndarray) -> np.ndarray:
+def melted(ink: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(ink, (0, 0), MELTED))
+
+
+def line_screen(grey: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    return controls.line_screen(np.dstack([grey] * 3), chance)
+
+
+def outlines(grey: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    return controls.outlines(np.dstack([grey] * 3), chance)
+
+
+CHANGED: dict[str, tuple[str, Change]] = {
+    "as-cartoon": ("etching", as_cartoon),
+    "soft": ("engrave", melted),
+    "as-soft": ("etching", melted),
+    "line-screen": ("photo", line_screen),
+    "outlines": ("photo", outlines),
+}

@@ -1,10 +1,11 @@
-"""Which networks are trained, and what each is tested on. Changing an entry changes its digest, and so makes a new run.
+"""Which networks are trained, and what each is tested on. All that decides a training decides its result's digest.
 
 The three arms of the question learn the same wash, of the same photographs, in the same number of steps; they differ in
 what they are fed. The ablations each change one thing of the arm `engrave`, in the order in which the question asks.
 """
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from gravurekit.settings import digest
 
@@ -12,34 +13,57 @@ STEPS, BATCH = 1000, 16
 BASE = ("--steps", str(STEPS), "--batch", str(BATCH), "--photographs", "0", "--validate-every", str(STEPS),
         "--checkpoint-every", "400", "--keep", "1", "--panels", "0")  # fmt: skip
 
-UNSEEN = ("etching", "transfer")  # styles of print that nobody learns from
-OWN = ("photo", "cartoon", "engrave")
+PRIMARY = ("etching", "transfer")  # prints that nobody learns from, by the hand that drew those of `engrave`
+FOREIGN = ("line-screen", "outlines")  # by other hands
+OWN = ("photo", "cartoon", "engrave")  # what one of the arms has learnt from
 
 
 @dataclass(frozen=True)
 class Entry:
     """One network: what it is called, the drawings it learns from, the seed, the `train` flags besides BASE (a later
-    flag wins), the `shard` flags, and the drawings that it is tested on."""
+    flag wins), the `shard` flags, the drawings that it is tested on, and a patch of patched.py, if any."""
 
     name: str
     shards: str
     seed: int
     train: tuple[str, ...] = ()
     sharded: tuple[str, ...] = ()
-    tests: tuple[str, ...] = UNSEEN
+    tests: tuple[str, ...] = PRIMARY
+    patch: str = ""
 
     @property
     def digest(self) -> str:
-        """Of all that is said of it here: its result is called by that."""
-        return digest(["does engraving help", 1, BASE, asdict(self)])[:12]
+        """Of all that decides what it learns: its result is called by that."""
+        said = {name: value for name, value in asdict(self).items() if name != "tests" and (value or name != "patch")}
+        return digest([BASE, said])[:12]
 
 
 def arms(seeds: int) -> list[Entry]:
     """Seed by seed, so that what is there after any of them can be compared."""
-    own = {"photo": (*UNSEEN, *OWN), "cartoon": (*UNSEEN, "as-cartoon", *OWN), "engrave": (*UNSEEN, *OWN)}
-    return [Entry(name, name, seed, tests=tests) for seed in range(seeds) for name, tests in own.items()]
+    tests = (*PRIMARY, *FOREIGN)
+    own = {"photo": ("as-soft", "photo"), "cartoon": ("as-cartoon", "cartoon"), "engrave": ("engrave",)}
+    return [Entry(name, name, seed, tests=(*tests, *more)) for seed in range(seeds) for name, more in own.items()]
 
 
 def ablations() -> list[Entry]:
-    """One seed each, in the order of the question; the arm `engrave` of the same seed is what they are compared with."""
-    return []
+    """One seed each, in the order of the question, to be compared with the arm `engrave` of that seed."""
+
+    def entry(name: str, *train: str, shards: str = "engrave", **more: Any) -> Entry:
+        return Entry(name, shards, 0, train, **{"tests": PRIMARY[:1], **more})
+
+    return [
+        entry("melted lines", shards="soft", tests=("as-soft",)),
+        entry("20 % photographs", "--photographs", "0.2"),
+        entry("squared error", "--rebalance", "0", patch="mse"),
+        entry("no rebalancing", "--rebalance", "0"),
+        entry("bins", "--bins"),
+        entry("no palette", "--no-palette"),
+        entry("no hints", "--no-hints"),
+        entry("no lightness", "--no-lightness"),
+        entry("fed the coloured print", sharded=("--input", "print")),
+        entry("matched to books", shards="matched"),
+        entry("no global features", patch="no-global"),
+        entry("no classes", "--class-weight", "0"),
+        entry("refined", shards="refined"),
+        entry("as few, not refined", shards="as-few"),
+    ]

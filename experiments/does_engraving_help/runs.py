@@ -1,63 +1,78 @@
 """One network: trained, tested, and written down in one small JSON, named by the digest of its settings.
 
-A result that is there is never made again. It holds no picture and no name of one: figures by picture, in the order of
+What is there is never made again. A result holds no picture and no name of one: figures by picture, in the order of
 the hashes of the pictures' keys, so that two networks can be compared picture by picture.
 """
 
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gravurekit import storage
 from material import Material, gravurekit, say
 from plan import BASE, Entry
+
+from gravurekit import storage
 
 RESULTS = Path(__file__).parent / "results"
 FIGURES = ("delta_e", "seen_delta_e", "colourfulness", "chroma", "grey")
 PRINTS = "prints_coloured"
 DIGITS = 4
+TESTED = 100  # held-back pictures
 
 
 def path_of(entry: Entry) -> Path:
     """Where its result is."""
-    return RESULTS / f"{entry.name}-{entry.seed}-{entry.digest}.json"
+    return RESULTS / f"{_short(entry)}-{entry.seed}-{entry.digest}.json"
 
 
-def made(entry: Entry, material: Material, threads: int) -> Path:
-    """The result of a network, which is trained and tested if it isn't there."""
+def _short(entry: Entry) -> str:
+    return entry.name.replace(",", "").replace(" %", "").replace(" ", "-")
+
+
+def missing(entry: Entry, tests: Sequence[str]) -> list[str]:
+    """Those of the tests whose results aren't there."""
     path = path_of(entry)
-    if path.exists():
-        return path
+    known = json.loads(path.read_bytes())["tests"] if path.exists() else {}
+    return [name for name in tests if name in entry.tests and name not in known]
+
+
+def make(entry: Entry, material: Material, threads: int, tests: Sequence[str]) -> None:
+    """Train the network, unless that is done, and write down what is missing of these tests."""
+    path = path_of(entry)
+    if not (waiting := missing(entry, tests)):
+        return
     run = trained(entry, material, threads)
-    tests = {name: tested(run, material, name, threads) for name in entry.tests}
-    result = {
+    result = json.loads(path.read_bytes()) if path.exists() else {
         "name": entry.name, "seed": entry.seed, "digest": entry.digest, "shards": entry.shards,
-        "train": [*BASE, *entry.train], "sharded": list(entry.sharded), "tests": tests, **_log_of(run),
+        "train": [*BASE, *entry.train], "sharded": list(entry.sharded), "tests": {}, **_log_of(run),
     }  # fmt: skip
+    for name in waiting:
+        result["tests"][name] = tested(run, entry.patch, material, name, threads)
     storage.make_folder(RESULTS)
     storage.write_text(path, as_text(result))
-    say(f"{path.name} is there")
-    return path
+    say(f"{path.name}: {', '.join(waiting)}")
 
 
 def trained(entry: Entry, material: Material, threads: int) -> Path:
     """The folder of the finished training."""
     shards = material.shards(entry.shards, *entry.sharded)
     flags = (*BASE, *entry.train, "--seed", entry.seed)
-    done = gravurekit("train", shards, "--runs", material.work / "runs" / entry.name, *flags, threads=threads)
+    place = material.work / "runs" / _short(entry)
+    done = gravurekit("train", shards, "--runs", place, *flags, threads=threads, patch=entry.patch)
     return Path(done["out"])
 
 
-def tested(run: Path, material: Material, name: str, threads: int) -> dict[str, Any]:
+def tested(run: Path, patch: str, material: Material, name: str, threads: int) -> dict[str, Any]:
     """What came of one test: held-back pictures drawn in one way; and with the first also the coloured prints."""
     out = material.work / "reports" / run.parent.name / run.name / f"{name}.json"
     if not out.exists():
-        flags = ("--samples", 1000, "--resamples", 10, "--out", out)
+        flags = ("--samples", TESTED, "--resamples", 10, "--out", out)
         prints = ("--prints", material.data / PRINTS) if name == "etching" else ()
         gravurekit("evaluate", "colors", "--model", run, "--shards", material.shards(name), *prints, *flags,
-                   threads=threads)  # fmt: skip
+                   threads=threads, patch=patch)  # fmt: skip
     report = json.loads(out.read_bytes())
     found = {"held back": _of_pictures(report["samples"]["pictures"])}
     for folder, part in report["prints"].items():

@@ -1,0 +1,245 @@
+"""From the results in `results/`: the tables and plots of docs/experiments/does-engraving-help.md.
+
+    python experiments/does_engraving_help/report.py
+
+Of an arm with several seeds a picture's figure is the mean over the seeds. An interval holds 95 of 100 resamples of the
+pictures; a difference is paired, picture by picture, and is called a tie if its interval holds 0.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from plan import FOREIGN, OWN, PRIMARY, ablations
+from runs import RESULTS
+
+from gravurekit import storage
+from gravurekit.measures.bootstrap import Figure, figure
+
+DOC = Path("docs/experiments/does-engraving-help.md")
+RESAMPLES, SEED = 2000, 0
+NETWORK, PALETTE = "network", "told its palette"
+TOLD = {NETWORK: "told nothing", PALETTE: "told its palette"}
+PLAIN = ("grey", "mean of the training", "own mean", "nearest training picture", "truth")
+HELD_BACK = "held back"
+PLATES = ("real_life_in_london_20484", "calthrop_english_costume_33020")
+PAIRS = (("engrave", "photo"), ("engrave", "cartoon"), ("cartoon", "photo"))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All seeds of one network."""
+
+    name: str
+    results: Sequence[dict[str, Any]]
+
+    def has(self, test: str, part: str) -> bool:
+        return all(part in result["tests"].get(test, {}) for result in self.results)
+
+    def values(self, test: str, part: str, row: str, what: str) -> np.ndarray:
+        """(seeds, pictures)."""
+        return np.array([result["tests"][test][part]["rows"][row][what] for result in self.results])
+
+    def which(self, test: str, part: str) -> str:
+        """The digest of the pictures, the same for all that may be paired."""
+        return str(self.results[0]["tests"][test][part]["which"])
+
+
+def arms() -> dict[str, Arm]:
+    """What is there, by name, the seeds in order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_bytes())
+        found.setdefault(result["name"], []).append(result)
+    return {name: Arm(name, sorted(those, key=lambda one: int(one["seed"]))) for name, those in found.items()}
+
+
+def mean_of(values: np.ndarray) -> Figure:
+    """(pictures,) → the mean."""
+    return figure(len(values), lambda rows: float(values[rows].mean()), RESAMPLES, SEED)
+
+
+def ratio_of(own: np.ndarray, true: np.ndarray) -> Figure:
+    """(pictures,) both → the sum of one over that of the other."""
+    return figure(len(own), lambda rows: float(own[rows].sum() / true[rows].sum()), RESAMPLES, SEED)
+
+
+# ---- tables ----------------------------------------------------------------------------------------------
+
+Table = list[tuple[str, ...]]
+HEAD = ("", "ΔE2000 alone", "by seed", "ΔE as seen", "colourfulness ratio", "difference", "grey share")
+
+
+def rows_of(found: dict[str, Arm], names: Iterable[str], test: str, part: str = HELD_BACK) -> Table:
+    """A table of one test: the arms, then those who know no network."""
+    present = [found[name] for name in names if name in found and found[name].has(test, part)]
+    lines = [HEAD]
+    for row, said in TOLD.items():
+        for arm in present:
+            if row in arm.results[0]["tests"][test][part]["rows"]:
+                lines.append((f"**{arm.name}**, {said}", *_cells(arm, test, part, row)))
+    lines += [(row, *_cells(present[0], test, part, row)) for row in PLAIN]
+    return lines
+
+
+def _cells(arm: Arm, test: str, part: str, row: str) -> Iterator[str]:
+    seeds = arm.values(test, part, row, "delta_e").mean(1)
+    own = arm.values(test, part, row, "colourfulness").mean(0)
+    true = arm.values(test, part, "truth", "colourfulness").mean(0)
+    yield str(mean_of(arm.values(test, part, row, "delta_e").mean(0)))
+    yield "–" if np.ptp(seeds) < 5e-3 else " ".join(f"{value:.2f}" for value in seeds)
+    yield f"{arm.values(test, part, row, 'seen_delta_e').mean():.2f}"
+    yield str(ratio_of(own, true))
+    yield f"{(own - true).mean():+.1f}"
+    yield f"{arm.values(test, part, row, 'grey').mean():.2f}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`one` less `other`, in ΔE2000 alone: below 0 `one` is nearer to the truth."""
+
+    one: str
+    other: str
+    test: str
+    part: str
+    row: str
+    figure: Figure
+    seeds: tuple[float, ...]
+
+    @property
+    def verdict(self) -> str:
+        if self.figure.low <= 0 <= self.figure.high:
+            return "tie"
+        return f"{self.one if self.figure.value < 0 else self.other} is nearer"
+
+
+def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: str = "") -> Difference:
+    """Paired, picture by picture. `against`: the test of `other`, where it isn't the same."""
+    against = against or test
+    assert one.which(test, part) == other.which(against, part), "these aren't the same pictures"
+    a, b = one.values(test, part, row, "delta_e"), other.values(against, part, row, "delta_e")
+    seeds = tuple(float(x - y) for x, y in zip(a.mean(1), b.mean(1), strict=False))
+    return Difference(one.name, other.name, test, part, row, mean_of(a.mean(0) - b.mean(0)), seeds)
+
+
+def differences(found: dict[str, Arm]) -> list[Difference]:
+    """All that answers the question."""
+    wanted = [(test, HELD_BACK) for test in (*PRIMARY, *FOREIGN)] + [(PRIMARY[0], plates) for plates in PLATES]
+    return [
+        difference(found[one], found[other], test, part, row)
+        for row in TOLD
+        for test, part in wanted
+        for one, other in PAIRS
+        if one in found and other in found and found[one].has(test, part) and found[other].has(test, part)
+    ]
+
+
+def differences_table(found: Iterable[Difference]) -> Table:
+    lines: Table = [("test", "told", "less", "ΔE2000", "by seed", "")]
+    for one in found:
+        seeds = " ".join(f"{value:+.2f}" for value in one.seeds)
+        said = f"{one.figure.value:+.2f} ({one.figure.low:+.2f} to {one.figure.high:+.2f})"
+        lines.append((_test_name(one), TOLD[one.row], f"{one.one} − {one.other}", said, seeds, one.verdict))
+    return lines
+
+
+def _test_name(one: Difference) -> str:
+    return one.test if one.part == HELD_BACK else one.part
+
+
+def ablation_table(found: dict[str, Arm]) -> Table:
+    """What each change does to the arm `engrave` of the same seed."""
+    lines: Table = [("change", "told", "ΔE2000 alone", "less engrave", "", "colourfulness ratio", "grey share")]
+    for entry in ablations():
+        if entry.name not in found:
+            continue
+        arm, test = found[entry.name], entry.tests[0]
+        alone = Arm("engrave", [one for one in found["engrave"].results if one["seed"] == entry.seed])
+        for row in (row for row in TOLD if row in arm.results[0]["tests"][test][HELD_BACK]["rows"]):
+            less = difference(arm, alone, test, HELD_BACK, row, PRIMARY[0])
+            cells = list(_cells(arm, test, HELD_BACK, row))
+            said = f"{less.figure.value:+.2f} ({less.figure.low:+.2f} to {less.figure.high:+.2f})"
+            verdict = less.verdict if less.verdict == "tie" else "better" if less.figure.value < 0 else "worse"
+            lines.append((entry.name, TOLD[row], cells[0], said, verdict, cells[3], cells[5]))
+    return lines
+
+
+def markdown(lines: Table) -> str:
+    """A table as Markdown has it."""
+    rule = ("---",) * len(lines[0])
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
+
+
+# ---- plots -----------------------------------------------------------------------------------------------
+
+
+def plot(found: Sequence[Difference], path: Path) -> None:
+    """Each difference with its interval; left of 0 the first named is nearer."""
+    import matplotlib
+    from matplotlib.figure import Figure as Drawing
+
+    with matplotlib.rc_context({"svg.hashsalt": "gravurekit", "font.size": 9}):
+        drawing = Drawing(figsize=(9, 0.24 * len(found) + 1.2), layout="constrained")
+        axes = drawing.add_subplot()
+        for place, one in enumerate(found):
+            colour = "#1f6f8b" if one.row == NETWORK else "#b5451f"
+            pale = one.verdict == "tie"
+            axes.plot([one.figure.low, one.figure.high], [place, place], color=colour, alpha=0.4 if pale else 1)
+            axes.plot(one.figure.value, place, "o", color=colour, mfc="white" if pale else colour, ms=5)
+            axes.plot(one.seeds, [place] * len(one.seeds), "|", color=colour, alpha=0.5)
+        axes.axvline(0, color="black", lw=0.8)
+        names = [f"{_test_name(one)}: {one.one} − {one.other}" for one in found]
+        axes.set_yticks(range(len(found)), names)
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlabel("ΔE2000, below 0: the first is nearer to the truth (blue: told nothing, red: its palette)")
+        axes.spines[["top", "right"]].set_visible(False)
+        storage.make_folder(path.parent)
+        storage.write_bytes(path, _svg(drawing))
+
+
+def _svg(drawing: Any) -> bytes:
+    import io
+
+    out = io.BytesIO()
+    drawing.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+# ---- the page --------------------------------------------------------------------------------------------
+
+
+def filled(text: str, tables: dict[str, str]) -> str:
+    """The page with each table between its marks."""
+    for name, table in tables.items():
+        begin, end = f"<!-- table {name} -->", f"<!-- end of {name} -->"
+        if begin in text:
+            head, _, rest = text.partition(begin)
+            text = f"{head}{begin}\n\n{table}\n\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def main() -> None:
+    """Write them into the page."""
+    found = arms()
+    less = differences(found)
+    tables = {"differences": differences_table(less), "ablations": ablation_table(found)}
+    names = ("photo", "cartoon", "engrave")
+    for test in (*PRIMARY, *FOREIGN, "as-cartoon"):
+        tables[test] = rows_of(found, names, test)
+    for plates in PLATES:
+        tables[plates] = rows_of(found, names, PRIMARY[0], plates)
+    text = (
+        DOC.read_text("utf-8")
+        if DOC.exists()
+        else "".join(f"<!-- table {name} -->\n<!-- end of {name} -->\n\n" for name in tables)
+    )
+    storage.make_folder(DOC.parent)
+    storage.write_text(DOC, filled(text, {name: markdown(table) for name, table in tables.items()}))
+    plot([one for one in less if one.test not in OWN], DOC.with_name("does-engraving-help.svg"))
+
+
+if __name__ == "__main__":
+    main()
