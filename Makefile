@@ -67,6 +67,13 @@ dataset: $(VENV)/ready ## crawl → filter → stylize → shard with gravurekit
 train: $(VENV)/ready ## train on shards/
 	$(GRAVUREKIT) train
 
+.PHONY: experiment
+experiment: $(VENV)/ready ## does learning from engravings help? DATA=folder with photos, figures, prints, prints_coloured
+	@test -d "$(DATA)/figures" || { echo "make experiment DATA=FOLDER: see experiments/does_engraving_help"; exit 2; }
+	$(BIN)/python experiments/does_engraving_help $(DATA)
+	$(BIN)/python experiments/does_engraving_help/panels.py $(DATA)
+	$(BIN)/python experiments/does_engraving_help/report.py
+
 .PHONY: clean
 clean: ## remove .venv, demo/ and caches; data folders stay
 	rm -rf $(VENV) demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,73 @@
+"""Real uncoloured prints as the arms colour them, to be looked at: a PNG a book, in the work folder.
+
+    python experiments/does_engraving_help/panels.py DATA [--work DIR] [--names photo cartoon engrave] [--each N]
+
+A row a print: as it is, then by each network of seed 0, told nothing; then told the palette PALETTE.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from gravurekit import Colorizer, Look, Steer, images, storage
+from gravurekit.colorizer import palette
+from material import say
+
+PALETTE = "crimson, navy blue, ochre"
+CELL = 300  # px
+
+
+def cell(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 → (CELL, CELL, 3), fitted onto white."""
+    height, width = pixels.shape[:2]
+    scale = CELL / max(height, width)
+    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
+    canvas = np.full((CELL, CELL, 3), 255, np.uint8)
+    top, left = (CELL - tall) // 2, (CELL - wide) // 2
+    canvas[top : top + tall, left : left + wide] = images.resize(pixels, wide, tall)
+    return canvas
+
+
+def evenly(files: list[Path], count: int) -> list[Path]:
+    """So many of them, from the first to the last."""
+    return [files[n * len(files) // count] for n in range(min(count, len(files)))]
+
+
+def row(file: Path, networks: list[Colorizer]) -> np.ndarray:
+    """A print, and what came of it."""
+    pixels = images.read(file).pixels
+    steers = [Steer(), Steer(palette(PALETTE))]
+    done = [network.colour(pixels, Look(), steer).pixels for steer in steers for network in networks]
+    return np.concatenate([cell(view) for view in (pixels, *done)], axis=1)
+
+
+def networks(work: Path, names: list[str]) -> Iterator[Colorizer]:
+    """The first seed of each."""
+    for name in names:
+        runs = [run for run in (work / "runs" / name).iterdir() if (run / "receipt.json").exists()]
+        first = [run for run in runs if '"seed":0' in (run / "receipt.json").read_text("utf-8").replace(" ", "")]
+        yield Colorizer.load(first[0])
+
+
+def main() -> None:
+    """Draw them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("build/does-engraving-help"))
+    parser.add_argument("--names", nargs="+", default=["photo", "cartoon", "engrave"])
+    parser.add_argument("--each", type=int, default=6)
+    asked = parser.parse_args()
+    loaded = list(networks(asked.work, asked.names))
+    for book in sorted(path for path in (asked.data / "prints").iterdir() if path.is_dir()):
+        files = sorted(path for path in book.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
+        rows = [row(file, loaded) for file in evenly(files, asked.each)]
+        out = asked.work / "panels" / f"{book.name}.png"
+        storage.make_folder(out.parent)
+        storage.write_bytes(out, images.encode_png(np.concatenate(rows)))
+        say(f"{out}: told nothing by {', '.join(asked.names)}; then told {PALETTE}")
+
+
+if __name__ == "__main__":
+    main()
