@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from material import say
 
 from gravurekit import Colorizer, Look, Steer, images, storage
 from gravurekit.colorizer import palette
-from material import say
 
 PALETTE = "crimson, navy blue, ochre"
 CELL = 300  # px
