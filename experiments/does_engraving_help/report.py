@@ -27,6 +27,7 @@ PLAIN = ("grey", "mean of the training", "own mean", "nearest training picture",
 HELD_BACK = "held back"
 PLATES = ("real_life_in_london_20484", "calthrop_english_costume_33020")
 PAIRS = (("engrave", "photo"), ("engrave", "cartoon"), ("cartoon", "photo"))
+AS_USED = {"cartoon": "as-cartoon", "photo": "as-soft"}  # how a print would be shown to those who know none
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ HEAD = ("", "ΔE2000 alone", "by seed", "ΔE as seen", "colourfulness ratio", "d
 
 
 def rows_of(found: dict[str, Arm], names: Iterable[str], test: str, part: str = HELD_BACK) -> Table:
-    """A table of one test: the arms, then those who know no network."""
+    """A table of one test: the arms, at least one, then those who know no network."""
     present = [found[name] for name in names if name in found and found[name].has(test, part)]
     lines = [HEAD]
     for row, said in TOLD.items():
@@ -108,6 +109,14 @@ class Difference:
     row: str
     figure: Figure
     seeds: tuple[float, ...]
+    against: str  # the test of `other`
+
+    @property
+    def named(self) -> str:
+        """Which test this is."""
+        if self.against != self.test:
+            return f"{self.test}, {self.against}"
+        return self.test if self.part == HELD_BACK else self.part
 
     @property
     def verdict(self) -> str:
@@ -122,18 +131,19 @@ def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: st
     assert one.which(test, part) == other.which(against, part), "these aren't the same pictures"
     a, b = one.values(test, part, row, "delta_e"), other.values(against, part, row, "delta_e")
     seeds = tuple(float(x - y) for x, y in zip(a.mean(1), b.mean(1), strict=False))
-    return Difference(one.name, other.name, test, part, row, mean_of(a.mean(0) - b.mean(0)), seeds)
+    return Difference(one.name, other.name, test, part, row, mean_of(a.mean(0) - b.mean(0)), seeds, against)
 
 
 def differences(found: dict[str, Arm]) -> list[Difference]:
     """All that answers the question."""
-    wanted = [(test, HELD_BACK) for test in (*PRIMARY, *FOREIGN)] + [(PRIMARY[0], plates) for plates in PLATES]
+    wanted = [(*pair, test, HELD_BACK, test) for test in (*PRIMARY, *FOREIGN) for pair in PAIRS]
+    wanted += [("engrave", other, PRIMARY[0], HELD_BACK, shown) for other, shown in AS_USED.items()]
+    wanted += [(*pair, PRIMARY[0], plates, PRIMARY[0]) for plates in PLATES for pair in PAIRS]
     return [
-        difference(found[one], found[other], test, part, row)
+        difference(found[one], found[other], test, part, row, shown)
         for row in TOLD
-        for test, part in wanted
-        for one, other in PAIRS
-        if one in found and other in found and found[one].has(test, part) and found[other].has(test, part)
+        for one, other, test, part, shown in wanted
+        if one in found and other in found and found[one].has(test, part) and found[other].has(shown, part)
     ]
 
 
@@ -142,12 +152,17 @@ def differences_table(found: Iterable[Difference]) -> Table:
     for one in found:
         seeds = " ".join(f"{value:+.2f}" for value in one.seeds)
         said = f"{one.figure.value:+.2f} ({one.figure.low:+.2f} to {one.figure.high:+.2f})"
-        lines.append((_test_name(one), TOLD[one.row], f"{one.one} − {one.other}", said, seeds, one.verdict))
+        lines.append((one.named, TOLD[one.row], f"{one.one} − {one.other}", said, seeds, one.verdict))
     return lines
 
 
-def _test_name(one: Difference) -> str:
-    return one.test if one.part == HELD_BACK else one.part
+def own_table(found: dict[str, Arm]) -> Table:
+    """Each arm on held-back pictures drawn as those that it has learnt from, and as a print would be shown to it."""
+    lines: Table = [("", *HEAD)]
+    for name, test in [*((own, own) for own in OWN), *AS_USED.items()]:
+        if name in found and found[name].has(test, HELD_BACK):
+            lines += [(test, *line) for line in rows_of(found, [name], test)[1 : 1 + len(TOLD)]]
+    return lines
 
 
 def ablation_table(found: dict[str, Arm]) -> Table:
@@ -191,7 +206,7 @@ def plot(found: Sequence[Difference], path: Path) -> None:
             axes.plot(one.figure.value, place, "o", color=colour, mfc="white" if pale else colour, ms=5)
             axes.plot(one.seeds, [place] * len(one.seeds), "|", color=colour, alpha=0.5)
         axes.axvline(0, color="black", lw=0.8)
-        names = [f"{_test_name(one)}: {one.one} − {one.other}" for one in found]
+        names = [f"{one.named}: {one.one} − {one.other}" for one in found]
         axes.set_yticks(range(len(found)), names)
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel("ΔE2000, below 0: the first is nearer to the truth (blue: told nothing, red: its palette)")
@@ -227,18 +242,14 @@ def main() -> None:
     less = differences(found)
     tables = {"differences": differences_table(less), "ablations": ablation_table(found)}
     names = ("photo", "cartoon", "engrave")
-    for test in (*PRIMARY, *FOREIGN, "as-cartoon"):
+    tables["own"] = own_table(found)
+    for test in (*PRIMARY, *FOREIGN):
         tables[test] = rows_of(found, names, test)
     for plates in PLATES:
         tables[plates] = rows_of(found, names, PRIMARY[0], plates)
-    text = (
-        DOC.read_text("utf-8")
-        if DOC.exists()
-        else "".join(f"<!-- table {name} -->\n<!-- end of {name} -->\n\n" for name in tables)
-    )
-    storage.make_folder(DOC.parent)
-    storage.write_text(DOC, filled(text, {name: markdown(table) for name, table in tables.items()}))
-    plot([one for one in less if one.test not in OWN], DOC.with_name("does-engraving-help.svg"))
+    text = filled(DOC.read_text("utf-8"), {name: markdown(table) for name, table in tables.items()})
+    storage.write_text(DOC, text)
+    plot(less, DOC.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
