@@ -1,7 +1,8 @@
 """One network: trained, tested, and written down in one small JSON, named by the digest of its settings.
 
 What is there is never made again. A result holds no picture and no name of one: figures by picture, in the order of
-the hashes of the pictures' keys, so that two networks can be compared picture by picture.
+the hashes of the pictures' keys, so that two networks can be compared picture by picture. What those say who know no
+network is the same beside all of them, and lies in a file for each test.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ from gravurekit import storage
 RESULTS = Path(__file__).parent / "results"
 FIGURES = ("delta_e", "seen_delta_e", "colourfulness", "chroma", "grey")
 PRINTS = "prints_coloured"
+ASKED = ("network", "told its palette", "told hints")  # rows of a network
+KNOWN = ("grey", "mean of the training", "own mean", "nearest training picture", "truth")  # of nobody
 DIGITS = 4
 TESTED = 100  # held-back pictures
 
@@ -26,6 +29,11 @@ TESTED = 100  # held-back pictures
 def path_of(entry: Entry) -> Path:
     """Where its result is."""
     return RESULTS / f"{_short(entry)}-{entry.seed}-{entry.digest}.json"
+
+
+def known_of(test: str) -> Path:
+    """Where the rows of a test are that are the same beside all networks."""
+    return RESULTS / "known" / f"{test}.json"
 
 
 def _short(entry: Entry) -> str:
@@ -74,22 +82,23 @@ def tested(run: Path, patch: str, material: Material, name: str, threads: int) -
         gravurekit("evaluate", "colors", "--model", run, "--shards", material.shards(name), *prints, *flags,
                    threads=threads, patch=patch)  # fmt: skip
     report = json.loads(out.read_bytes())
-    found = {"held back": _of_pictures(report["samples"]["pictures"])}
-    for folder, part in report["prints"].items():
-        if folder:
-            found[folder] = _of_pictures(part["pictures"])
-    return found
+    parts = {folder: part["pictures"] for folder, part in report["prints"].items() if folder}
+    parts["held back"] = report["samples"]["pictures"]
+    storage.make_folder(known_of(name).parent)
+    storage.write_text(known_of(name), as_text({part: _of_pictures(parts[part], KNOWN) for part in parts}))
+    return {part: _of_pictures(pictures, ASKED) for part, pictures in parts.items()}
 
 
-def _of_pictures(pictures: list[dict[str, Any]]) -> dict[str, Any]:
+def _of_pictures(pictures: list[dict[str, Any]], rows: Sequence[str]) -> dict[str, Any]:
     """By row and figure, the values of all pictures; and a digest of which pictures these were."""
     pictures = sorted(pictures, key=lambda item: hashlib.sha256(item["key"].encode()).hexdigest())
     names = hashlib.sha256(" ".join(item["key"] for item in pictures).encode()).hexdigest()[:12]
-    rows = {
+    found = {
         row: {figure: [float(f"{item[figure][row]:.{DIGITS}g}") for item in pictures] for figure in FIGURES}
-        for row in pictures[0]["delta_e"]
+        for row in rows
+        if row in pictures[0]["delta_e"]
     }
-    return {"pictures": len(pictures), "which": names, "rows": rows}
+    return {"pictures": len(pictures), "which": names, "rows": found}
 
 
 def _log_of(run: Path) -> dict[str, Any]:
