@@ -15,7 +15,7 @@ from material import say
 from gravurekit import Colorizer, Look, Steer, images, storage
 from gravurekit.colorizer import palette
 
-PALETTE = "crimson, navy blue, ochre"
+PALETTE = "crimson, navy, ochre"
 CELL = 300  # px
 
 
