@@ -64,6 +64,11 @@ def mean_of(values: np.ndarray) -> Figure:
     return figure(len(values), lambda rows: float(values[rows].mean()), RESAMPLES, SEED)
 
 
+def signed(found: Figure) -> str:
+    """A difference and its interval."""
+    return f"{found.value:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+
+
 def ratio_of(own: np.ndarray, true: np.ndarray) -> Figure:
     """(pictures,) both → the sum of one over that of the other."""
     return figure(len(own), lambda rows: float(own[rows].sum() / true[rows].sum()), RESAMPLES, SEED)
@@ -111,6 +116,7 @@ class Difference:
     part: str
     row: str
     figure: Figure
+    seen: Figure  # the same as seen
     seeds: tuple[float, ...]
     against: str  # the test of `other`
 
@@ -125,7 +131,9 @@ class Difference:
     def verdict(self) -> str:
         if self.figure.low <= 0 <= self.figure.high:
             return "tie"
-        return f"{self.one if self.figure.value < 0 else self.other} is nearer"
+        agree = sum((value < 0) == (self.figure.value < 0) for value in self.seeds)
+        some = "" if agree == len(self.seeds) else f", in {agree} of {len(self.seeds)} seeds"
+        return f"{self.one if self.figure.value < 0 else self.other} is nearer{some}"
 
 
 def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: str = "") -> Difference:
@@ -134,7 +142,9 @@ def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: st
     assert one.which(test, part) == other.which(against, part), "these aren't the same pictures"
     a, b = one.values(test, part, row, "delta_e"), other.values(against, part, row, "delta_e")
     seeds = tuple(float(x - y) for x, y in zip(a.mean(1), b.mean(1), strict=False))
-    return Difference(one.name, other.name, test, part, row, mean_of(a.mean(0) - b.mean(0)), seeds, against)
+    alone = mean_of(a.mean(0) - b.mean(0))
+    a, b = one.values(test, part, row, "seen_delta_e"), other.values(against, part, row, "seen_delta_e")
+    return Difference(one.name, other.name, test, part, row, alone, mean_of(a.mean(0) - b.mean(0)), seeds, against)
 
 
 def differences(found: dict[str, Arm]) -> list[Difference]:
@@ -151,11 +161,11 @@ def differences(found: dict[str, Arm]) -> list[Difference]:
 
 
 def differences_table(found: Iterable[Difference]) -> Table:
-    lines: Table = [("test", "told", "less", "ΔE2000", "by seed", "")]
+    lines: Table = [("test", "told", "less", "ΔE2000 alone", "by seed", "", "as seen")]
     for one in found:
         seeds = " ".join(f"{value:+.2f}" for value in one.seeds)
-        said = f"{one.figure.value:+.2f} ({one.figure.low:+.2f} to {one.figure.high:+.2f})"
-        lines.append((one.named, TOLD[one.row], f"{one.one} − {one.other}", said, seeds, one.verdict))
+        pair = f"{one.one} − {one.other}"
+        lines.append((one.named, TOLD[one.row], pair, signed(one.figure), seeds, one.verdict, signed(one.seen)))
     return lines
 
 
@@ -179,9 +189,8 @@ def ablation_table(found: dict[str, Arm]) -> Table:
         for row in (row for row in TOLD if row in arm.results[0]["tests"][test][HELD_BACK]["rows"]):
             less = difference(arm, alone, test, HELD_BACK, row, PRIMARY[0])
             cells = list(_cells(arm, test, HELD_BACK, row))
-            said = f"{less.figure.value:+.2f} ({less.figure.low:+.2f} to {less.figure.high:+.2f})"
             verdict = less.verdict if less.verdict == "tie" else "better" if less.figure.value < 0 else "worse"
-            lines.append((entry.name, TOLD[row], cells[0], said, verdict, cells[3], cells[5]))
+            lines.append((entry.name, TOLD[row], cells[0], signed(less.figure), verdict, cells[3], cells[5]))
     return lines
 
 
