@@ -6,6 +6,7 @@ A row a print: as it is, then by each network of seed 0, told nothing; then told
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +45,12 @@ def row(file: Path, networks: list[Colorizer]) -> np.ndarray:
 
 
 def networks(work: Path, names: list[str]) -> Iterator[Colorizer]:
-    """The first seed of each."""
+    """The first seed of each. Ends the program if one isn't here: of results that are there nothing is trained."""
     for name in names:
-        runs = [run for run in (work / "runs" / name).iterdir() if (run / "receipt.json").exists()]
-        first = [run for run in runs if '"seed":0' in (run / "receipt.json").read_text("utf-8").replace(" ", "")]
+        receipts = sorted((work / "runs" / name).glob("*/receipt.json"))
+        first = [path.parent for path in receipts if json.loads(path.read_bytes())["plan"]["seed"] == 0]
+        if not first:
+            raise SystemExit(f"no network {name!r} in {work}: remove results/{name}-0-*.json, and it is trained again")
         yield Colorizer.load(first[0])
 
 
