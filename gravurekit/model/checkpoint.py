@@ -6,7 +6,8 @@
 A file is replaced by rename, so a kill leaves the old one or the new one. A digest over the tensors catches
 what happens later on the disk.
 
-Models of version 1, of a network that had no options yet, are read as well; states of that version are not.
+Models of earlier versions are read as well: of 1, of a network that had no options yet, and of 2, which had one width.
+States of these versions are not.
 """
 
 import hashlib
@@ -24,8 +25,8 @@ from gravurekit import storage
 from gravurekit.errors import ModelError, UsageError
 from gravurekit.model.network import OPTIONS, ColorizationNetwork, NetworkConfig
 
-VERSION = 2
-READ = {"model": (1, 2), "state": (2,)}  # models of version 1 have none of the network's options
+VERSION = 3
+READ = {"model": (1, 2, 3), "state": (3,)}
 KEY = "gravurekit"  # ONE metadata entry: safetensors writes several in no fixed order
 
 
@@ -210,7 +211,9 @@ def _other(version: Any) -> str:
 
 def _complete(config: Any, version: int) -> Any:
     """A config of an earlier version, with what it didn't know yet."""
-    return dict.fromkeys(OPTIONS, False) | config if version == 1 and isinstance(config, dict) else config
+    if not isinstance(config, dict) or version == VERSION:
+        return config
+    return ({} if version > 1 else dict.fromkeys(OPTIONS, False)) | {"width": 1.0} | config
 
 
 def _check_shapes(path: Path, found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

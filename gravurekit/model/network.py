@@ -11,7 +11,8 @@ Written from the layer table of the paper; parts are named as there and come in 
 What stands in brackets isn't the paper's: options of `NetworkConfig`, for prints, each off unless it is asked for.
 Batch normalisation (BN) follows every convolution and fully connected layer but the two outputs. Those layers
 have no bias: BN subtracts the mean right after, so a bias could change nothing.
-In the shape comments B is the batch, H×W the input size, S the side of the square copy for the global path.
+In the shape comments B is the batch, H×W the input size, S the side of the square copy for the global path; channels
+are the paper's, which the config's `width` multiplies.
 """
 
 from collections import OrderedDict
@@ -51,6 +52,7 @@ class NetworkConfig:
     lightness    it says the wash's lightness too: under the ink of a print it isn't that of the print
     bins         in place of a and b it says how likely each of the ab plane's bins is: Zhang, Isola and Efros,
                  "Colorful Image Colorization", 2016
+    width        factor on the channels of every convolution but the last; vectors, as the global one, keep their length
     """
 
     classes: tuple[str, ...]
@@ -61,6 +63,7 @@ class NetworkConfig:
     hints: bool = False
     lightness: bool = False
     bins: bool = False
+    width: float = 1.0
     L_mean: float = field(kw_only=True)
 
     def __post_init__(self) -> None:
@@ -73,11 +76,16 @@ class NetworkConfig:
                 f"head 'paper' needs global_size {PAPER_SIZE}, not {self.global_size!r}; or head 'average'",
             ),
             (_is_number(self.ab_limit, 1, 1000), f"ab_limit must lie in 1..1000, not {self.ab_limit!r}"),
+            (_is_number(self.width, 1e-3, 4), f"width must lie in 0.001..4, not {self.width!r}"),
             (_is_number(self.L_mean, 0, 1), f"L_mean must lie in 0..1, not {self.L_mean!r}"),
             *((type(getattr(self, name)) is bool, f"{name} must be true or false") for name in OPTIONS),
         ):
             if not good:
                 raise ModelError(f"bad network config: {fault}")
+
+    def channels(self, paper: int) -> int:
+        """How many channels a convolution has where the paper's has `paper`: a multiple of 8."""
+        return 8 * max(1, round(paper * self.width / 8))
 
     def to_dict(self) -> dict[str, Any]:
         """The config as plain JSON values."""
@@ -137,34 +145,37 @@ def chain(**layers: nn.Module) -> nn.Sequential:
 
 
 def low_level(config: NetworkConfig) -> nn.Sequential:
+    n = config.channels
     return chain(
-        L1=conv(1 + 3 * config.hints, 64, stride=2),  # (B, 64, H/2, W/2); a hint is a, b, and 1 where there is one
-        L2=conv(64, 128),
-        L3=conv(128, 128, stride=2),  # (B, 128, H/4, W/4)
-        L4=conv(128, 256),
-        L5=conv(256, 256, stride=2),  # (B, 256, H/8, W/8)
-        L6=conv(256, 512),  # (B, 512, H/8, W/8)
+        L1=conv(1 + 3 * config.hints, n(64), stride=2),  # (B, 64, H/2, W/2); a hint is a, b, and 1 where there is one
+        L2=conv(n(64), n(128)),
+        L3=conv(n(128), n(128), stride=2),  # (B, 128, H/4, W/4)
+        L4=conv(n(128), n(256)),
+        L5=conv(n(256), n(256), stride=2),  # (B, 256, H/8, W/8)
+        L6=conv(n(256), n(512)),  # (B, 512, H/8, W/8)
     )
 
 
-def mid_level() -> nn.Sequential:
+def mid_level(config: NetworkConfig) -> nn.Sequential:
+    n = config.channels
     return chain(
-        M1=conv(512, 512),
-        M2=conv(512, 256),  # (B, 256, H/8, W/8)
+        M1=conv(n(512), n(512)),
+        M2=conv(n(512), n(256)),  # (B, 256, H/8, W/8)
     )
 
 
 class GlobalFeatures(nn.Module):
     """Low-level features of the square copy (B, 512, S/8, S/8) → G6 (B, 512) and G7 (B, 256)."""
 
-    def __init__(self, head: str) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.head = head
-        self.G1 = conv(512, 512, stride=2)  # (B, 512, S/16, S/16)
-        self.G2 = conv(512, 512)
-        self.G3 = conv(512, 512, stride=2)  # (B, 512, S/32, S/32): 7×7 at 224
-        self.G4 = conv(512, 512)
-        self.G5 = dense(512 * 7 * 7 if head == "paper" else 512, 1024)
+        self.head = config.head
+        n = config.channels(512)
+        self.G1 = conv(n, n, stride=2)  # (B, 512, S/16, S/16)
+        self.G2 = conv(n, n)
+        self.G3 = conv(n, n, stride=2)  # (B, 512, S/32, S/32): 7×7 at 224
+        self.G4 = conv(n, n)
+        self.G5 = dense(n * 7 * 7 if self.head == "paper" else n, 1024)
         self.G6 = dense(1024, 512)  # → classification
         self.G7 = dense(512, 256)  # → fusion
 
@@ -188,11 +199,12 @@ class Fusion(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.W_global = nn.Linear(256, 256, bias=False)
-        self.W_mid = nn.Conv2d(256, 256, 1, bias=False)
+        n = config.channels(256)
+        self.W_global = nn.Linear(256, n, bias=False)
+        self.W_mid = nn.Conv2d(n, n, 1, bias=False)
         if config.palette:
-            self.W_palette = nn.Linear(256, 256, bias=False)
-        self.norm = nn.BatchNorm2d(256)
+            self.W_palette = nn.Linear(256, n, bias=False)
+        self.norm = nn.BatchNorm2d(n)
 
     def forward(self, mid: Tensor, global_vector: Tensor, palette: Tensor | None = None) -> Tensor:
         everywhere = self.W_global(global_vector)
@@ -203,15 +215,15 @@ class Fusion(nn.Module):
 
 
 def colorization(config: NetworkConfig) -> nn.Sequential:
-    planes = (bins.COUNT if config.bins else 2) + config.lightness
+    n, planes = config.channels, (bins.COUNT if config.bins else 2) + config.lightness
     return chain(
-        C1=conv(256, 128),  # (B, 128, H/8, W/8)
+        C1=conv(n(256), n(128)),  # (B, 128, H/8, W/8)
         up1=nn.Upsample(scale_factor=2, mode="nearest"),
-        C2=conv(128, 64),  # (B, 64, H/4, W/4)
-        C3=conv(64, 64),
+        C2=conv(n(128), n(64)),  # (B, 64, H/4, W/4)
+        C3=conv(n(64), n(64)),
         up2=nn.Upsample(scale_factor=2, mode="nearest"),
-        C4=conv(64, 32),  # (B, 32, H/2, W/2)
-        C5=nn.Conv2d(32, planes, 3, padding=1),  # (B, 2, H/2, W/2), then the sigmoid in fp32
+        C4=conv(n(64), n(32)),  # (B, 32, H/2, W/2)
+        C5=nn.Conv2d(n(32), planes, 3, padding=1),  # (B, 2, H/2, W/2), then the sigmoid in fp32
     )
 
 
@@ -233,8 +245,8 @@ class ColorizationNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.low_level = low_level(config)
-        self.mid_level = mid_level()
-        self.global_features = GlobalFeatures(config.head)
+        self.mid_level = mid_level(config)
+        self.global_features = GlobalFeatures(config)
         if config.palette:
             self.palette_features = palette_features()
         self.fusion = Fusion(config)

@@ -27,11 +27,15 @@ def begin_from(trained: ColorizationNetwork, network: ColorizationNetwork) -> li
     strange = {
         _block(name)
         for name, tensor in ours.items()
-        if not name.startswith((FIRST, COLOURS, CLASSES)) and (name not in theirs or theirs[name].shape != tensor.shape)
+        if not _in_part(name, theirs.get(name), tensor) and (name not in theirs or theirs[name].shape != tensor.shape)
     }
     for name, tensor in ours.items():
         found = theirs.get(name)
-        if name.startswith(CLASSES):
+        if _block(name) in strange:
+            anew.append(_block(name))
+            if name.startswith(PALETTE):  # what it hadn't been told before says nothing at first
+                tensor.zero_()
+        elif name.startswith(CLASSES):
             _by_rows(tensor, found, _classes(trained.config, network.config))
         elif name.startswith(COLOURS):
             _by_rows(tensor, found, _planes(trained.config, network.config))
@@ -39,13 +43,16 @@ def begin_from(trained: ColorizationNetwork, network: ColorizationNetwork) -> li
             shared = min(tensor.shape[1], found.shape[1])
             tensor.zero_()  # what it hadn't seen before says nothing at first
             tensor[:, :shared] = found[:, :shared]
-        elif _block(name) in strange:
-            anew.append(_block(name))
-            if name.startswith(PALETTE):  # what it hadn't been told before says nothing at first
-                tensor.zero_()
         elif found is not None:
             tensor.copy_(found)
     return _said(trained.config, network.config, anew)
+
+
+def _in_part(name: str, found: Tensor | None, tensor: Tensor) -> bool:
+    """Whether a part of `found`, some of its planes or classes, can become a part of `tensor`, of the same width."""
+    if name == FIRST:
+        return found is not None and len(found) == len(tensor)
+    return name.startswith((COLOURS, CLASSES)) and (found is None or found.shape[1:] == tensor.shape[1:])
 
 
 def _block(name: str) -> str:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,6 +73,9 @@ class Settings(base.Settings):
     hints: bool = Field(True, description="The network can be told the colours of some places.")
     lightness: bool = Field(True, description="The network says the lightness of the wash too.")
     bins: bool = Field(False, description="The network says how likely each colour is, in place of one colour.")
+    width: float = Field(
+        0.0, ge=0, le=4, description="Factor on the network's channels; 0: that of --init, or else 1, as in the paper."
+    )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate; the paper's recipe has its own.")
     weight_decay: float = Field(0.01, ge=0, le=10, description="Decay of the weights; not in the paper's recipe.")
     rebalance: float = Field(0.02, ge=0, lt=1, description="How far rare colours weigh more than common ones; 0: not.")
@@ -256,7 +259,7 @@ def _train(
         _palettes.write(out, samples)
     if _manifest_digest(job.source) != plan.inputs["manifest"]:
         raise DataError(f"{job.source} was made anew while the training began: run the same command again")
-    config, recipe = _network(job.settings, samples), _recipe(job.settings, samples)
+    config, recipe = _network(job.settings, samples, init), _recipe(job.settings, samples)
     figures = trainer.train(
         samples,
         held_back if len(held_back) else None,
@@ -349,7 +352,7 @@ def _manifest_digest(source: Path) -> str:
         ) from None
 
 
-def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":
+def _network(settings: Settings, samples: "ShardSet", init: Beginning | None) -> "NetworkConfig":
     from gravurekit.model.network import PAPER_SIZE, NetworkConfig
 
     # The average head works at the size of the samples, which saves the second pass through the low-level features. The
@@ -364,6 +367,7 @@ def _network(settings: Settings, samples: "ShardSet") -> "NetworkConfig":
         hints=settings.hints,
         lightness=settings.lightness,
         bins=settings.bins,
+        width=settings.width or (init.network.config.width if init else 1.0),
         L_mean=float(samples.manifest["L_mean"]),
     )
 
@@ -379,8 +383,7 @@ def _window(settings: Settings, samples: "ShardSet") -> tuple[int, int]:
 def _recipe(settings: Settings, samples: "ShardSet") -> "Recipe":
     from gravurekit.model.recipe import Recipe
 
-    ours = {"recipe", "head", "epochs", "palette", "hints", "lightness", "bins", "check_samples", "crop", "panels"}
-    knobs = settings.model_dump(exclude=ours)
+    knobs = settings.model_dump(include={part.name for part in fields(Recipe)} - {"crop"})
     if settings.epochs:
         batch = min(settings.batch, max(1, len(samples)))
         knobs["steps"] = max(1, math.ceil(settings.epochs * len(samples) / batch))

@@ -176,6 +176,13 @@ def test_another_network_begins_with_what_fits_and_the_rest_is_told(
 # ---- what can't be begun from --------------------------------------------------------------------------
 
 
+def test_the_width_is_that_of_the_network_it_began_from_unless_another_is_asked_for(here: Path) -> None:
+    narrow = run_made("--head", "average", "--width", "0.5")
+    for more, width in (((), 0.5), (("--width", "1"), 1.0)):
+        assert network_of(run_made("--head", "average", "--init", str(narrow), *more)).config.width == width
+    assert network_of(run_made("--head", "average")).config.width == 1.0
+
+
 def test_there_must_be_a_network(here: Path) -> None:
     storage.make_folder(here / "empty")
     os.mkfifo(here / "pipe")
@@ -198,9 +205,9 @@ def test_a_file_that_is_no_whole_model_is_refused(content: str, here: Path) -> N
             "state": (first / states.STATE).read_bytes(), "other": b"<html>" * 99}  # fmt: skip
     path.write_bytes(made[content])
     if content == "version":
-        retold(path, {"version": 3})
+        retold(path, {"version": 4})
     result = trained("--init", "network")
-    says = {"state": "no model file of gravurekit", "version": "format version 3, this gravurekit reads version 2: pip"}
+    says = {"state": "no model file of gravurekit", "version": "format version 4, this gravurekit reads version 3: pip"}
     assert result.exit_code == 5 and says.get(content, "is damaged") in said(result)
     assert list(Path("runs").iterdir()) == [Path("runs/first")]
 

@@ -128,7 +128,7 @@ def test_a_damaged_state_is_told_and_an_earlier_one_taken(here: Path, monkeypatc
     assert digests(run, but=UNORDERED) == digests(run_of("whole"), but=UNORDERED)
 
 
-@pytest.mark.parametrize(("facts", "says"), [({"version": 1}, "; remove|, or remove"), ({"version": 3}, "pip install")])
+@pytest.mark.parametrize(("facts", "says"), [({"version": 1}, "; remove|, or remove"), ({"version": 4}, "pip install")])
 def test_a_state_of_another_version_is_refused(
     facts: dict[str, Any], says: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

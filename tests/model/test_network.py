@@ -179,11 +179,39 @@ def test_config_survives_json() -> None:
         ({"L_mean": "0.5"}, "L_mean"),
         ({"colour": 1}, "colour"),
         ({"palette": 1}, "palette must be true or false"),
+        ({"width": 0}, "width must lie in"),
+        ({"width": True}, "width must lie in"),
     ],
 )
 def test_bad_configs_are_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ModelError, match=named):
         NetworkConfig.from_dict(config().to_dict() | change)
+
+
+@pytest.mark.parametrize("head", ["paper", "average"])
+def test_width_multiplies_the_channels_and_leaves_the_vectors_as_they_are(head: str) -> None:
+    whole, half = on_meta(config(head=head)), on_meta(config(head=head, width=0.5))
+    for name, layer in half.named_modules():
+        theirs = whole.get_submodule(name)
+        if isinstance(layer, nn.Conv2d | nn.BatchNorm2d) and name != "colorization.C5":
+            channels = layer.out_channels if isinstance(layer, nn.Conv2d) else layer.num_features
+            assert 2 * channels == theirs.weight.shape[0], name
+        elif isinstance(layer, nn.BatchNorm1d):
+            assert layer.num_features == theirs.num_features, name
+    # all but the dense layers behind the average has a quarter of the weights, or half where only one side is narrower
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (whole, half)]
+    assert 0.25 < sizes[1] / sizes[0] < (0.52 if head == "paper" else 0.31)
+    assert [config(width=0.01).channels(n) for n in (32, 512)] == [8, 8]
+
+
+def test_a_narrow_network_is_whole() -> None:
+    made = build(config(head="average", global_size=64, width=0.125, **EVERYTHING), seed=1).eval()
+    L, palette, hints = lightness(1, 1, 64, 64), torch.ones(1, CELLS + 1), torch.zeros(1, 3, 64, 64)
+    colour, logits = made(L, palette=palette, hints=hints)
+    assert colour.shape == (1, bins.COUNT + 1, 32, 32) and logits.shape == (1, 3)
+    low = made.low(L)
+    vector, _ = made.scene(low)
+    assert vector.shape == (1, 256) and low.shape == (1, 64, 8, 8)
 
 
 # ---- what the paper hasn't got --------------------------------------------------------------------------

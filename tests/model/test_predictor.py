@@ -153,7 +153,7 @@ def test_another_version_or_shape_is_named(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "VERSION", 99)
         save_model(path, network, {})
-    with pytest.raises(ModelError, match="version 99, this .* reads version 2: pip install --upgrade gravurekit, or"):
+    with pytest.raises(ModelError, match="version 99, this .* reads version 3: pip install --upgrade gravurekit, or"):
         load_model(path, "cpu")
     other = ColorizationNetwork.__new__(ColorizationNetwork)
     torch.nn.Module.__init__(other)
@@ -163,23 +163,26 @@ def test_another_version_or_shape_is_named(
         load_model(path, "cpu")
 
 
-def test_a_model_of_version_1_is_read_and_one_of_version_2_must_say_all(tmp_path: Path) -> None:
-    """The first one knew none of the network's options."""
+@pytest.mark.parametrize(("version", "unknown"), [(1, (*OPTIONS, "width")), (2, ("width",))])
+def test_a_model_of_an_earlier_version_is_read_and_one_of_ours_must_say_all(
+    version: int, unknown: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The first one knew none of the network's options, the second no width but the paper's."""
     path = tmp_path / "model.safetensors"
-    older = {name: value for name, value in CONFIG.to_dict().items() if name not in OPTIONS}
+    older = {name: value for name, value in CONFIG.to_dict().items() if name not in unknown}
     with narrow():
         network = build(CONFIG, 3)
         save_model(path, network, ABOUT)
-        retold(path, {"version": 1, "config": older})
+        retold(path, {"version": version, "config": older})
         loaded, about = load_model(path, "cpu")
         assert loaded.config == CONFIG and about == ABOUT
         assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
-        for facts in ({"config": older | {"colour": 3}}, {"version": 2}):
+        for facts in ({"config": older | {"colour": 3}}, {"config": older, "version": checkpoint.VERSION}):
             retold(path, facts)
             with pytest.raises(ModelError, match="bad network config"):
                 load_model(path, "cpu")
-        for version in (True, "2", None, [2], 2.0, 0, -1):
-            retold(path, {"version": version})
+        for strange in (True, "2", None, [2], 2.0, 0, -1):
+            retold(path, {"version": strange})
             with pytest.raises(ModelError, match="use the gravurekit that wrote it, or train again"):
                 load_model(path, "cpu")
 

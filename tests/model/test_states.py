@@ -147,12 +147,12 @@ def test_when_none_is_whole_it_is_told_what_to_remove_and_nothing_changes(here: 
     ("facts", "message"),
     [
         (
-            {"version": 3},
-            "format version 3, this gravurekit reads version 2: pip install --upgrade gravurekit, or remove",
+            {"version": 4},
+            "format version 4, this gravurekit reads version 3: pip install --upgrade gravurekit, or remove",
         ),
         (
-            {"version": 1},
-            "format version 1, .*use the gravurekit that wrote it, or remove .*state.safetensors to train",
+            {"version": 2},
+            "format version 2, .*use the gravurekit that wrote it, or remove .*state.safetensors to train",
         ),
         ({"version": "2"}, "format version '2'"),
         ({"kind": "model"}, "no state file of gravurekit; remove"),

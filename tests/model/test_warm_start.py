@@ -84,6 +84,13 @@ def test_another_head_begins_anew_and_is_told() -> None:
     assert network.palette_features.P1[0].weight.shape[1] == CELLS + 1
 
 
+def test_another_width_keeps_the_classes_and_is_told() -> None:
+    wide, slim = made("dress", "hat"), made("hat", "coat", width=0.5, seed=2)
+    said = begin_from(wide, slim)
+    assert "anew" in " ".join(said) and "colorization.C5" in " ".join(said)
+    assert torch.equal(wide.classification.K2.weight[1], slim.classification.K2.weight[0])
+
+
 def test_scales_are_the_trained_ones() -> None:
     ours = NetworkConfig(("a",), "average", 32, L_mean=0.5)
     theirs = NetworkConfig(("b",), "paper", ab_limit=100.0, L_mean=0.75)
