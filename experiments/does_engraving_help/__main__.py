@@ -12,7 +12,7 @@ core; `--at-once 2 --threads 1` is quicker on two cores than one after the other
 
 import argparse
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import runs
@@ -46,7 +46,10 @@ def work(entries: list[Entry], tests: Sequence[str], material: Material, at_once
         for name in names:
             material.shards(name)
     with ThreadPoolExecutor(at_once) as pool:
-        for done in [pool.submit(runs.make, entry, material, threads, tests) for entry in waiting]:
+        begun = [pool.submit(runs.make, entry, material, threads, tests) for entry in waiting]
+        for done in as_completed(begun):
+            if done.exception():
+                pool.shutdown(wait=False, cancel_futures=True)  # who waits hears of it now, not after all others
             done.result()
 
 

@@ -30,6 +30,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from plan import FEW, HELD_BACK, MELTED, REFINED, SIZE, TRANSFER_SIDE, VALIDATED
 
 from gravurekit import folder, images, metadata, storage
 from gravurekit.measures import controls
@@ -38,11 +39,6 @@ from gravurekit.receipt import Plan, read_receipt
 from gravurekit.record import Record
 from gravurekit.styles import cartoon
 
-HELD_BACK, VALIDATED, FEW = 120, 40, 60  # pictures: test, val, and those of the training that `transfer` draws as well
-SIZE = 128
-MELTED = 4.0  # px at a short side of 512: what is left of the lines at SIZE is tone
-REFINED = 200  # pictures of the training for the arm `refined`
-TRANSFER_SIDE = 256  # px; refining takes seconds a picture
 # (H, W) uint8 grey and a chance for the picture → (H, W) uint8
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 BOOKS = ("lane_arabian_nights_harvey_34206", "corset_crinoline_53267", "fashion_plate_history_34472")

@@ -13,6 +13,14 @@ STEPS, BATCH = 1000, 16
 BASE = ("--steps", str(STEPS), "--batch", str(BATCH), "--photographs", "0", "--validate-every", str(STEPS),
         "--checkpoint-every", "400", "--keep", "1", "--panels", "0")  # fmt: skip
 
+SIZE = 128  # px
+HELD_BACK, VALIDATED, TESTED = 120, 40, 100  # pictures: the splits test and val; and those of test that are measured
+FEW = 60  # pictures of the training that `transfer` draws as well
+REFINED = 200  # pictures of the training of the arm `refined`
+MELTED = 4.0  # px at a short side of 512: what is left of the lines at SIZE is tone
+TRANSFER_SIDE = 256  # px; refining takes seconds a picture
+MATERIAL = (SIZE, HELD_BACK, VALIDATED, TESTED, FEW, REFINED, MELTED, TRANSFER_SIDE)
+
 PRIMARY = ("etching", "transfer")  # prints that nobody learns from, by the hand that drew those of `engrave`
 FOREIGN = ("line-screen", "outlines")  # by other hands
 OWN = ("photo", "cartoon", "engrave")  # what one of the arms has learnt from
@@ -21,7 +29,8 @@ OWN = ("photo", "cartoon", "engrave")  # what one of the arms has learnt from
 @dataclass(frozen=True)
 class Entry:
     """One network: what it is called, the drawings it learns from, the seed, the `train` flags besides BASE (a later
-    flag wins), the `shard` flags, the drawings that it is tested on, and a patch of patched.py, if any."""
+    flag wins), the `shard` flags, the drawings that it is tested on, a patch of patched.py, if any; and the network
+    from which it differs in one thing."""
 
     name: str
     shards: str
@@ -30,12 +39,13 @@ class Entry:
     sharded: tuple[str, ...] = ()
     tests: tuple[str, ...] = PRIMARY
     patch: str = ""
+    versus: str = "engrave"
 
     @property
     def digest(self) -> str:
         """Of all that decides what it learns: its result is called by that."""
-        said = {name: value for name, value in asdict(self).items() if name != "tests" and (value or name != "patch")}
-        return digest([BASE, said])[:12]
+        said = {name: value for name, value in asdict(self).items() if name not in ("tests", "versus")}
+        return digest([BASE, MATERIAL, said])[:12]
 
 
 def arms(seeds: int) -> list[Entry]:
@@ -54,8 +64,8 @@ def ablations() -> list[Entry]:
     return [
         entry("melted lines", shards="soft", tests=("as-soft",)),
         entry("20 % photographs", "--photographs", "0.2"),
-        entry("squared error", "--rebalance", "0", patch="mse"),
         entry("no rebalancing", "--rebalance", "0"),
+        entry("squared error", "--rebalance", "0", patch="mse", versus="no rebalancing"),
         entry("bins", "--bins"),
         entry("no palette", "--no-palette"),
         entry("no hints", "--no-hints"),
@@ -64,6 +74,6 @@ def ablations() -> list[Entry]:
         entry("matched to books", shards="matched"),
         entry("no global features", patch="no-global"),
         entry("no classes", "--class-weight", "0"),
-        entry("refined", shards="refined"),
         entry("as few, not refined", shards="as-few"),
+        entry("refined", shards="refined", versus="as few, not refined"),
     ]

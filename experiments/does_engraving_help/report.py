@@ -3,7 +3,8 @@
     python experiments/does_engraving_help/report.py
 
 Of an arm with several seeds a picture's figure is the mean over the seeds. An interval holds 95 of 100 resamples of the
-pictures; a difference is paired, picture by picture, and is called a tie if its interval holds 0.
+pictures; a difference is paired, picture by picture. It is called a tie unless all seeds agree, and the interval over
+pictures and seeds, which is wider, lies on one side of 0.
 """
 
 import json
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plan import FOREIGN, OWN, PRIMARY, ablations
-from runs import KNOWN, RESULTS, known_of
+from plan import FOREIGN, OWN, PRIMARY, ablations, arms
+from runs import KNOWN, known_of, path_of
 
 from gravurekit import storage
 from gravurekit.measures.bootstrap import Figure, figure
 
 DOC = Path("docs/experiments/does-engraving-help.md")
 RESAMPLES, SEED = 2000, 0
+MOST = 100  # seeds of an arm
 NETWORK, PALETTE = "network", "told its palette"
 TOLD = {NETWORK: "told nothing", PALETTE: "told its palette"}
 HELD_BACK = "held back"
@@ -42,26 +44,43 @@ class Arm:
     def values(self, test: str, part: str, row: str, what: str) -> np.ndarray:
         """(seeds, pictures)."""
         if row in KNOWN:
-            return np.array([json.loads(known_of(test).read_bytes())[part]["rows"][row][what]] * len(self.results))
+            known = json.loads(known_of(test).read_bytes())[part]
+            assert known["which"] == self.which(test, part), "these aren't the same pictures"
+            return np.array([known["rows"][row][what]] * len(self.results))
         return np.array([result["tests"][test][part]["rows"][row][what] for result in self.results])
 
     def which(self, test: str, part: str) -> str:
         """The digest of the pictures, the same for all that may be paired."""
-        return str(self.results[0]["tests"][test][part]["which"])
+        (found,) = {str(result["tests"][test][part]["which"]) for result in self.results}
+        return found
 
 
-def arms() -> dict[str, Arm]:
-    """What is there, by name, the seeds in order."""
+def results() -> dict[str, Arm]:
+    """What is there of the plan, by name, the seeds in order."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(RESULTS.glob("*.json")):
-        result = json.loads(path.read_bytes())
-        found.setdefault(result["name"], []).append(result)
-    return {name: Arm(name, sorted(those, key=lambda one: int(one["seed"]))) for name, those in found.items()}
+    for entry in [*arms(MOST), *ablations()]:
+        if path_of(entry).exists():
+            found.setdefault(entry.name, []).append(json.loads(path_of(entry).read_bytes()))
+    return {name: Arm(name, those) for name, those in found.items()}
 
 
 def mean_of(values: np.ndarray) -> Figure:
     """(pictures,) → the mean."""
     return figure(len(values), lambda rows: float(values[rows].mean()), RESAMPLES, SEED)
+
+
+def across(one: np.ndarray, other: np.ndarray) -> Figure:
+    """(seeds, pictures) both → the mean of the differences. Its interval holds 95 of 100 resamples of the pictures and
+    of the seeds of each: other pictures and other trainings might have been."""
+    rng = np.random.default_rng(SEED)
+
+    def again() -> float:
+        pictures = rng.integers(one.shape[1], size=one.shape[1])
+        mine, theirs = (rng.integers(len(arm), size=len(arm)) for arm in (one, other))
+        return float(one[mine][:, pictures].mean() - other[theirs][:, pictures].mean())
+
+    low, high = np.quantile([again() for _ in range(RESAMPLES)], [0.025, 0.975])
+    return Figure(float(one.mean() - other.mean()), float(low), float(high))
 
 
 def signed(found: Figure) -> str:
@@ -108,43 +127,48 @@ def _cells(arm: Arm, test: str, part: str, row: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """`one` less `other`, in ΔE2000 alone: below 0 `one` is nearer to the truth."""
+    """`one` less `other`, in ΔE2000 alone: below 0 `one` is nearer to the truth. `seen`: the same as seen, where the
+    true pictures are the same; `colour` of colourfulness and `grey` of grey shares: above 0 `one` has more."""
 
     one: str
     other: str
     test: str
-    part: str
     row: str
-    figure: Figure
-    seen: Figure  # the same as seen
+    pictures: Figure
+    trainings: Figure  # the same, over pictures and seeds
+    seen: Figure | None
+    colour: float
+    grey: float
     seeds: tuple[float, ...]
-    against: str  # the test of `other`
-
-    @property
-    def named(self) -> str:
-        """Which test this is."""
-        if self.against != self.test:
-            return f"{self.test}, {self.against}"
-        return self.test if self.part == HELD_BACK else self.part
 
     @property
     def verdict(self) -> str:
-        if self.figure.low <= 0 <= self.figure.high:
+        if self.trainings.low <= 0 <= self.trainings.high or min(self.seeds) * max(self.seeds) <= 0:
             return "tie"
-        agree = sum((value < 0) == (self.figure.value < 0) for value in self.seeds)
-        some = "" if agree == len(self.seeds) else f", in {agree} of {len(self.seeds)} seeds"
-        return f"{self.one if self.figure.value < 0 else self.other} is nearer{some}"
+        return f"{self.one if self.pictures.value < 0 else self.other} is nearer"
 
 
-def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: str = "") -> Difference:
-    """Paired, picture by picture. `against`: the test of `other`, where it isn't the same."""
-    against = against or test
+def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: str = "", known: str = "") -> Difference:
+    """Paired, picture by picture. `against`: the test of `other`, where it isn't the same; `known`: a row of those who
+    know no network, in the place of `other`."""
+    against, theirs = against or test, known or row
     assert one.which(test, part) == other.which(against, part), "these aren't the same pictures"
-    a, b = one.values(test, part, row, "delta_e"), other.values(against, part, row, "delta_e")
-    seeds = tuple(float(x - y) for x, y in zip(a.mean(1), b.mean(1), strict=False))
-    alone = mean_of(a.mean(0) - b.mean(0))
-    a, b = one.values(test, part, row, "seen_delta_e"), other.values(against, part, row, "seen_delta_e")
-    return Difference(one.name, other.name, test, part, row, alone, mean_of(a.mean(0) - b.mean(0)), seeds, against)
+
+    def both(what: str) -> tuple[np.ndarray, np.ndarray]:
+        return one.values(test, part, row, what), other.values(against, part, theirs, what)
+
+    def less(what: str) -> np.ndarray:
+        mine, yours = both(what)
+        return np.asarray(mine.mean(0) - yours.mean(0))
+
+    mine, yours = both("delta_e")
+    seeds = tuple(float(x - y) for x, y in zip(mine.mean(1), yours.mean(1), strict=False))
+    name = test if part == HELD_BACK else part
+    return Difference(
+        one.name, known or other.name, name if against == test else f"{name}, {against}", row,
+        mean_of(less("delta_e")), across(mine, yours), mean_of(less("seen_delta_e")) if against == test else None,
+        float(less("colourfulness").mean()), float(less("grey").mean()), seeds,
+    )  # fmt: skip
 
 
 def differences(found: dict[str, Arm]) -> list[Difference]:
@@ -160,12 +184,31 @@ def differences(found: dict[str, Arm]) -> list[Difference]:
     ]
 
 
+def against_known(found: dict[str, Arm]) -> list[Difference]:
+    """Each arm less grey, and less the picture's own mean colour."""
+    places = [*((test, HELD_BACK) for test in PRIMARY), *((PRIMARY[0], plates) for plates in PLATES)]
+    return [
+        difference(found[name], found[name], test, part, row, known=known)
+        for row, known in ((NETWORK, "grey"), (PALETTE, "grey"), (PALETTE, "own mean"))
+        for test, part in places
+        for name in OWN
+        if name in found and found[name].has(test, part)
+    ]
+
+
 def differences_table(found: Iterable[Difference]) -> Table:
-    lines: Table = [("test", "told", "less", "ΔE2000 alone", "by seed", "", "as seen")]
+    lines: Table = [
+        ("test", "told", "less", "ΔE2000 alone: over pictures", "over pictures and seeds", "by seed", "", "as seen",
+         "colourfulness", "grey share")
+    ]  # fmt: skip
     for one in found:
         seeds = " ".join(f"{value:+.2f}" for value in one.seeds)
-        pair = f"{one.one} − {one.other}"
-        lines.append((one.named, TOLD[one.row], pair, signed(one.figure), seeds, one.verdict, signed(one.seen)))
+        seen = signed(one.seen) if one.seen else "–"
+        lines.append(
+            (one.test, TOLD[one.row], f"{one.one} − {one.other}", signed(one.pictures),
+             f"{one.trainings.low:+.2f} to {one.trainings.high:+.2f}", seeds, one.verdict, seen,
+             f"{one.colour:+.1f}", f"{one.grey:+.2f}")
+        )  # fmt: skip
     return lines
 
 
@@ -179,19 +222,30 @@ def own_table(found: dict[str, Arm]) -> Table:
 
 
 def ablation_table(found: dict[str, Arm]) -> Table:
-    """What each change does to the arm `engrave` of the same seed."""
-    lines: Table = [("change", "told", "ΔE2000 alone", "less engrave", "", "colourfulness ratio", "grey share")]
+    """What each change does to the network that it is a change of. One seed says little: what is no more than the
+    largest gap between the seeds of `engrave` is no finding."""
+    lines: Table = [("change", "told", "of", "ΔE2000 alone", "less", "", "colourfulness ratio", "grey share")]
     for entry in ablations():
-        if entry.name not in found:
+        if entry.name not in found or entry.versus not in found:
             continue
         arm, test = found[entry.name], entry.tests[0]
-        alone = Arm("engrave", [one for one in found["engrave"].results if one["seed"] == entry.seed])
+        theirs = next(iter(other.tests for other in ablations() if other.name == entry.versus), PRIMARY)[0]
+        base = Arm(entry.versus, [one for one in found[entry.versus].results if one["seed"] == entry.seed])
         for row in (row for row in TOLD if row in arm.results[0]["tests"][test][HELD_BACK]["rows"]):
-            less = difference(arm, alone, test, HELD_BACK, row, PRIMARY[0])
+            less = difference(arm, base, test, HELD_BACK, row, theirs)
+            gap = float(np.ptp(found["engrave"].values(PRIMARY[0], HELD_BACK, row, "delta_e").mean(1)))
             cells = list(_cells(arm, test, HELD_BACK, row))
-            verdict = less.verdict if less.verdict == "tie" else "better" if less.figure.value < 0 else "worse"
-            lines.append((entry.name, TOLD[row], cells[0], signed(less.figure), verdict, cells[3], cells[5]))
+            said = signed(less.pictures)
+            lines.append((entry.name, TOLD[row], entry.versus, cells[0], said, _found(less, gap), cells[3], cells[5]))
     return lines
+
+
+def _found(less: Difference, gap: float) -> str:
+    if less.pictures.low <= 0 <= less.pictures.high:
+        return "tie"
+    if abs(less.pictures.value) <= gap:
+        return f"no more than a seed ({gap:.2f})"
+    return "better" if less.pictures.value < 0 else "worse"
 
 
 def markdown(lines: Table) -> str:
@@ -208,17 +262,20 @@ def plot(found: Sequence[Difference], path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure as Drawing
 
-    with matplotlib.rc_context({"svg.hashsalt": "gravurekit", "font.size": 9}):
+    with matplotlib.rc_context({"svg.hashsalt": "gravurekit", "svg.fonttype": "none", "font.size": 9}):
         drawing = Drawing(figsize=(9, 0.24 * len(found) + 1.2), layout="constrained")
         axes = drawing.add_subplot()
         for place, one in enumerate(found):
             colour = "#1f6f8b" if one.row == NETWORK else "#b5451f"
             pale = one.verdict == "tie"
-            axes.plot([one.figure.low, one.figure.high], [place, place], color=colour, alpha=0.4 if pale else 1)
-            axes.plot(one.figure.value, place, "o", color=colour, mfc="white" if pale else colour, ms=5)
+            axes.plot([one.trainings.low, one.trainings.high], [place, place], color=colour, lw=0.8, alpha=0.6)
+            axes.plot(
+                [one.pictures.low, one.pictures.high], [place, place], color=colour, lw=2, alpha=0.4 if pale else 1
+            )
+            axes.plot(one.pictures.value, place, "o", color=colour, mfc="white" if pale else colour, ms=5)
             axes.plot(one.seeds, [place] * len(one.seeds), "|", color=colour, alpha=0.5)
         axes.axvline(0, color="black", lw=0.8)
-        names = [f"{one.named}: {one.one} − {one.other}" for one in found]
+        names = [f"{one.test}: {one.one} − {one.other}" for one in found]
         axes.set_yticks(range(len(found)), names)
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlabel("ΔE2000, below 0: the first is nearer to the truth (blue: told nothing, red: its palette)")
@@ -250,9 +307,10 @@ def filled(text: str, tables: dict[str, str]) -> str:
 
 def main() -> None:
     """Write them into the page."""
-    found = arms()
+    found = results()
     less = differences(found)
     tables = {"differences": differences_table(less), "ablations": ablation_table(found)}
+    tables["known"] = differences_table(against_known(found))
     names = ("photo", "cartoon", "engrave")
     tables["own"] = own_table(found)
     for test in (*PRIMARY, *FOREIGN):

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from material import Material, gravurekit, say
-from plan import BASE, Entry
+from plan import BASE, TESTED, Entry
 
 from gravurekit import storage
+from gravurekit.metadata import file_sha256
 
 RESULTS = Path(__file__).parent / "results"
 FIGURES = ("delta_e", "seen_delta_e", "colourfulness", "chroma", "grey")
@@ -23,7 +24,6 @@ PRINTS = "prints_coloured"
 ASKED = ("network", "told its palette", "told hints")  # rows of a network
 KNOWN = ("grey", "mean of the training", "own mean", "nearest training picture", "truth")  # of nobody
 DIGITS = 4
-TESTED = 100  # held-back pictures
 
 
 def path_of(entry: Entry) -> Path:
@@ -55,8 +55,11 @@ def make(entry: Entry, material: Material, threads: int, tests: Sequence[str]) -
     run = trained(entry, material, threads)
     result = json.loads(path.read_bytes()) if path.exists() else {
         "name": entry.name, "seed": entry.seed, "digest": entry.digest, "shards": entry.shards,
-        "train": [*BASE, *entry.train], "sharded": list(entry.sharded), "tests": {}, **_log_of(run),
+        "train": [*BASE, *entry.train], "sharded": list(entry.sharded), "patch": entry.patch, "tests": {},
+        "model": file_sha256(run / "model.safetensors"), **_log_of(run),
     }  # fmt: skip
+    if result["model"] != file_sha256(run / "model.safetensors"):
+        raise SystemExit(f"{path} tells of another network than {run}, of other data or another machine: remove it")
     for name in waiting:
         result["tests"][name] = tested(run, entry.patch, material, name, threads)
     storage.make_folder(RESULTS)

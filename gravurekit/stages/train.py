@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gravurekit import audit, folder, metadata, shards
 from gravurekit import settings as base
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gravurekit.shards.reader import ShardSet
 
 REVISION = 4
+LEAST_WIDTH = 0.01
 # what changes nothing of the result
 FREE = {"device", "checkpoint_every", "keep", "readers", "check_samples", "panels", "compile"}
 SHOWN = (
@@ -46,7 +47,7 @@ SHOWN = (
     "waiting",
 )  # of the trainer's figures
 PAPER: Mapping[str, Any] = {
-    "batch": 128, "head": "paper", "palette": False, "hints": False, "lightness": False, "bins": False,
+    "batch": 128, "head": "paper", "width": 1.0, "palette": False, "hints": False, "lightness": False, "bins": False,
     "rebalance": 0.0, "average": 0.0, "crop": 0.875, "tone": 0.0, "blur": 0.0, "noise": 0.0, "photographs": 0.0,
 }  # fmt: skip
 
@@ -123,6 +124,13 @@ class Settings(base.Settings):
         6, ge=0, le=64, description="Held-back pictures on the sheet that each validation draws of them; 0: none."
     )
     check_samples: bool = Field(True, description="Prove each sample's checksum at its first use.")
+
+    @field_validator("width")
+    @classmethod
+    def _wide_enough(cls, value: float) -> float:
+        if 0 < value < LEAST_WIDTH:
+            raise ValueError(f"must be 0 or at least {LEAST_WIDTH:g}; {value:g} isn't")
+        return value
 
     @model_validator(mode="before")
     @classmethod
