@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from typer.testing import Result
 from workspace import copied, patchwork, run_here
 
@@ -292,10 +293,16 @@ def test_damage_is_learnt_from_only_if_nobody_looks(here: Path, quick: Trainer) 
     assert run_here(*TRAIN, "--no-check-samples").exit_code == 0
 
 
+def test_the_papers_network_has_the_papers_width_whatever_it_begins_from() -> None:
+    assert train.Settings(recipe="paper").width == 1.0 and train.Settings(recipe="paper", width=0.5).width == 0.5
+    with pytest.raises(ValidationError, match="at least 0.01"):
+        train.Settings(width=0.005)
+
+
 @pytest.mark.parametrize(
     ("size", "head", "side"),
     [(64, "average", 64), ([64, 64], "average", 64), ([256, 384], "average", 256), ([384, 256], "paper", 224)],
 )
 def test_the_global_path_sees_a_square_of_the_shorter_side(size: Any, head: Any, side: int) -> None:
     samples: Any = SimpleNamespace(manifest={"size": size, "L_mean": 0.5}, classes=("a",))
-    assert train._network(train.Settings(head=head), samples).global_size == side
+    assert train._network(train.Settings(head=head), samples, None).global_size == side
