@@ -10,6 +10,7 @@ KEYWORDS ?= keywords/dresses.txt
 SOURCES ?= bing
 LIMIT ?= 100
 TESTS ?= not slow
+DATA ?= data
 
 .DEFAULT_GOAL := help
 

@@ -12,7 +12,7 @@ import gravurekit
 
 REPOSITORY = Path(gravurekit.__file__).parents[1]
 DOCS = REPOSITORY / "docs"
-PAGES = [REPOSITORY / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 _FENCE = re.compile(r"^```(?P<language>\w*)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$", re.M | re.S)
 _COMMAND = re.compile(r"(?:^|\$ |-m |/bin/|&& )gravurekit (?=[a-z-])")

@@ -27,7 +27,7 @@ from gravurekit.errors import UsageError
 
 FORMS = "random:SEED, model:runs/NAME, vgg19:FILE or vgg19:torchvision"
 FIRST = "low_level.L1.0.weight"
-MODEL_FILE, MODEL_VERSIONS = "model.safetensors", (1, 2)
+MODEL_FILE, MODEL_VERSIONS = "model.safetensors", (1, 2, 3)
 RANDOM_SCALES, RANDOM_CHANNELS, RANDOM_SIDE = 3, 48, 7
 # torchvision's `features`: output channels of the 3×3 convolutions, "M" where the picture is halved
 VGG19 = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512)

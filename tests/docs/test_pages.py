@@ -56,7 +56,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         path, _, anchor = unquote(link).partition("#")
         target = (page.parent / path).resolve() if path else page
         assert target.is_file(), f"{page.name}: {link} leads nowhere"
-        if page.parent == DOCS:  # the site has nothing else: say other files' names without a link
+        if page.is_relative_to(DOCS):  # the site has nothing else: say other files' names without a link
             assert target.is_relative_to(DOCS), f"{page.name}: {link} leads out of docs/"
         assert not anchor or anchor in anchors(target), f"{page.name}: {link} names no heading of {target.name}"
 
@@ -109,7 +109,8 @@ def test_settings_that_are_shown_are_settings(page: Path) -> None:
 
 def test_every_page_has_its_place_on_the_site() -> None:
     nav = (REPOSITORY / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")[2]
-    assert sorted(re.findall(r"(\S+\.md)$", nav, re.M)) == sorted(page.name for page in DOCS.glob("*.md"))
+    pages = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
+    assert sorted(re.findall(r"(\S+\.md)$", nav, re.M)) == pages
 
 
 def test_the_guards_see_what_they_look_for(tmp_path: Path) -> None:
