@@ -6,8 +6,8 @@ DATA holds `photos`, garments in a folder for each class; `figures`, photographs
 `prints_coloured`, real prints by book. What is made of them lies in the work folder; the repository gets figures
 alone: a JSON a network in `results/`, and from all of these the tables and plots of docs/experiments.
 
-A network whose result is there is skipped, so this can be ended and begun again. Each takes about 12 minutes on one
-core; `--at-once 2 --threads 1` is quicker on two cores than one after the other on both.
+A network whose result is there is skipped, so this can be ended and begun again. Each takes about 16 minutes on one
+core, with its tests; `--at-once 2 --threads 1` is quicker on two cores than one after the other on both.
 """
 
 import argparse

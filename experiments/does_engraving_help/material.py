@@ -111,9 +111,9 @@ class Material:
         elif name == "transfer":
             self._refine(self._few("few", FEW, "test"), out)
         elif name == "refined":
-            self._refine(self._few("some", REFINED, "val"), out)
+            self._refine(self._few("some", REFINED, "val", "refined"), out)
         elif name == "as-few":
-            gravurekit("stylize", self._few("some", REFINED, "val"), out, "--short-side", TRANSFER_SIDE)
+            gravurekit("stylize", self._few("some", REFINED, "val", "refined"), out, "--short-side", TRANSFER_SIDE)
         elif name == "matched":
             preset = self.work / "matched.toml"
             if not preset.exists():
@@ -133,13 +133,14 @@ class Material:
         prints = [word for book in BOOKS for word in ("--style-image", self.data / "prints" / book)]
         gravurekit("stylize", photographs, out, "--style", "transfer", *prints, "--short-side", TRANSFER_SIDE)
 
-    def _few(self, called: str, count: int, split: str) -> Path:
-        """Pictures of a split, test or val, and so many of those that are learnt from."""
+    def _few(self, called: str, count: int, split: str, chance: str = "held back") -> Path:
+        """Pictures of a split, test or val, and so many of those that are learnt from, chosen by that `chance`: by that
+        of the held-back figures they are all garments."""
         place, found = self.work / called, folder.read_photographs(self.clean)
         held, validated = _chosen(found)
         others = [item for item in found if _cluster(item) not in held | validated]
         wanted = held if split == "test" else validated
-        few = [item for item in found if _cluster(item) in wanted] + _by_chance(others)[:count]
+        few = [item for item in found if _cluster(item) in wanted] + _by_chance(others, chance)[:count]
         for item in few:
             name = place / (item.label or "figures") / Path(item.file_name).name
             storage.make_folder(name.parent)
@@ -165,12 +166,13 @@ def _cluster(item: Record) -> str:
     return item.cluster or item.key
 
 
-def _by_chance(found: Iterable[Record]) -> list[Record]:
-    return sorted(found, key=lambda item: hashlib.sha256(f"held back {_cluster(item)}".encode()).hexdigest())
+def _by_chance(found: Iterable[Record], chance: str = "held back") -> list[Record]:
+    return sorted(found, key=lambda item: hashlib.sha256(f"{chance} {_cluster(item)}".encode()).hexdigest())
 
 
 def _chosen(found: Sequence[Record]) -> tuple[set[str], set[str]]:
-    """The clusters that are tested and validated on, by the hash of their names."""
+    """The clusters that are tested and validated on, by the hash of their names. By the same hash, so those that are
+    validated on, which come right behind the held-back figures, are all garments; they decide nothing."""
     figures = list(dict.fromkeys(_cluster(item) for item in _by_chance(found) if item.label == "figures"))
     held = set(figures[:HELD_BACK])
     rest = dict.fromkeys(_cluster(item) for item in _by_chance(found) if _cluster(item) not in held)

@@ -59,7 +59,7 @@ def make(entry: Entry, material: Material, threads: int, tests: Sequence[str]) -
         "model": file_sha256(run / "model.safetensors"), **_log_of(run),
     }  # fmt: skip
     if result["model"] != file_sha256(run / "model.safetensors"):
-        raise SystemExit(f"{path} tells of another network than {run}, of other data or another machine: remove it")
+        raise SystemExit(f"{path} tells of another network than {run}, of other data, machine or version: remove it")
     for name in waiting:
         result["tests"][name] = tested(run, entry.patch, material, name, threads)
     storage.make_folder(RESULTS)

@@ -76,7 +76,7 @@ class NetworkConfig:
                 f"head 'paper' needs global_size {PAPER_SIZE}, not {self.global_size!r}; or head 'average'",
             ),
             (_is_number(self.ab_limit, 1, 1000), f"ab_limit must lie in 1..1000, not {self.ab_limit!r}"),
-            (_is_number(self.width, 1e-3, 4), f"width must lie in 0.001..4, not {self.width!r}"),
+            (_is_number(self.width, 0.01, 4), f"width must lie in 0.01..4, not {self.width!r}"),
             (_is_number(self.L_mean, 0, 1), f"L_mean must lie in 0..1, not {self.L_mean!r}"),
             *((type(getattr(self, name)) is bool, f"{name} must be true or false") for name in OPTIONS),
         ):
