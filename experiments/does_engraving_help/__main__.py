@@ -1,6 +1,6 @@
 """Does learning from engravings colour engravings better? Trains, tests, and writes table and plots.
 
-    python experiments/does_engraving_help DATA [--work DIR] [--seeds N] [--only arms] [--at-once N] [--threads N]
+    python experiments/does_engraving_help DATA [--work DIR] [--seeds N] [--only NAME …] [--at-once N] [--threads N]
 
 DATA holds `photos`, garments in a folder for each class; `figures`, photographs of dressed people; `prints` and
 `prints_coloured`, real prints by book. What is made of them lies in the work folder; the repository gets figures
@@ -11,7 +11,7 @@ core, with its tests; `--at-once 2 --threads 1` is quicker on two cores than one
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -26,18 +26,30 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("build/does-engraving-help"))
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each arm")
-    parser.add_argument("--only", choices=("arms", "ablations"))
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="arms, ablations, or networks by name")
     parser.add_argument("--at-once", type=int, default=2, help="networks at once")
     parser.add_argument("--threads", type=int, default=1, help="threads of each")
     asked = parser.parse_args()
-    entries = [*(arms(asked.seeds) if asked.only != "ablations" else ()),
-               *(ablations() if asked.only != "arms" else ())]  # fmt: skip
+    entries = chosen(asked.seeds, asked.only)
     material = Material(asked.data.resolve(), asked.work.resolve())
-    for tests in (PRIMARY, [name for entry in entries for name in entry.tests]):  # what answers the question first
+    first = {*PRIMARY, *(name for entry in ablations() for name in entry.tests)}  # what answers the question
+    for tests in (first, {name for entry in entries for name in entry.tests}):
         work(entries, tests, material, asked.at_once, asked.threads)
 
 
-def work(entries: list[Entry], tests: Sequence[str], material: Material, at_once: int, threads: int) -> None:
+def chosen(seeds: int, only: Sequence[str] | None) -> list[Entry]:
+    """All networks, or those asked for; raises SystemExit for a name that none has."""
+    groups = {"arms": arms(seeds), "ablations": ablations()}
+    every = [entry for group in groups.values() for entry in group]
+    if not only:
+        return every
+    if unknown := set(only) - set(groups) - {entry.name for entry in every}:
+        raise SystemExit(f"--only: there is no {', '.join(sorted(unknown))}; there are {', '.join(groups)}, "
+                         f"{', '.join(dict.fromkeys(entry.name for entry in every))}")  # fmt: skip
+    return [entry for name, group in groups.items() for entry in group if name in only or entry.name in only]
+
+
+def work(entries: list[Entry], tests: Collection[str], material: Material, at_once: int, threads: int) -> None:
     """Make what is missing of these tests, and the networks for it."""
     waiting = {entry: found for entry in entries if (found := runs.missing(entry, tests))}
     say(f"{len(waiting)} of {len(entries)} networks aren't trained, or lack a test")

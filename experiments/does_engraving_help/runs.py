@@ -8,7 +8,7 @@ network is the same beside all of them, and lies in a file for each test.
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,14 @@ def _short(entry: Entry) -> str:
     return entry.name.replace(",", "").replace(" %", "").replace(" ", "-")
 
 
-def missing(entry: Entry, tests: Sequence[str]) -> list[str]:
+def missing(entry: Entry, tests: Collection[str]) -> list[str]:
     """Those of the tests whose results aren't there."""
     path = path_of(entry)
     known = json.loads(path.read_bytes())["tests"] if path.exists() else {}
     return [name for name in tests if name in entry.tests and name not in known]
 
 
-def make(entry: Entry, material: Material, threads: int, tests: Sequence[str]) -> None:
+def make(entry: Entry, material: Material, threads: int, tests: Collection[str]) -> None:
     """Train the network, unless that is done, and write down what is missing of these tests."""
     path = path_of(entry)
     if not (waiting := missing(entry, tests)):
