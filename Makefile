@@ -11,6 +11,9 @@ SOURCES ?= bing
 LIMIT ?= 100
 TESTS ?= not slow
 DATA ?= data
+EXPERIMENT := experiments/does_engraving_help
+RESULTS ?= $(EXPERIMENT)/results
+PAGE ?= docs/experiments/does-engraving-help.md
 
 .DEFAULT_GOAL := help
 
@@ -70,10 +73,13 @@ train: $(VENV)/ready ## train on shards/
 
 .PHONY: experiment
 experiment: $(VENV)/ready ## does learning from engravings help? DATA=folder with photos, figures, prints, prints_coloured
-	@test -d "$(DATA)/figures" || { echo "make experiment DATA=FOLDER: see experiments/does_engraving_help"; exit 2; }
-	$(BIN)/python experiments/does_engraving_help $(DATA)
-	-$(BIN)/python experiments/does_engraving_help/panels.py $(DATA)
-	$(BIN)/python experiments/does_engraving_help/report.py
+	@for part in photos figures prints prints_coloured; do test -d "$(DATA)/$$part" || \
+	  { echo "make experiment DATA=FOLDER: no $$part in '$(DATA)'; see experiments/does_engraving_help"; exit 2; }; done
+	@test "$(RESULTS)" = $(EXPERIMENT)/results || test "$(PAGE)" != docs/experiments/does-engraving-help.md || \
+	  { echo "of other RESULTS another page is made: PAGE=copy-of-the-page.md"; exit 2; }
+	$(BIN)/python $(EXPERIMENT) "$(DATA)" --results "$(RESULTS)"
+	-$(BIN)/python $(EXPERIMENT)/panels.py "$(DATA)" --results "$(RESULTS)"
+	$(BIN)/python $(EXPERIMENT)/report.py --results "$(RESULTS)" --page "$(PAGE)"
 
 .PHONY: clean
 clean: ## remove .venv, demo/ and caches; data folders stay

@@ -15,6 +15,7 @@ from gravurekit.kernels import kernel
 
 GAP = 0.008  # of the long side: gaps between lines that are narrower make one ground
 GUIDED = 5.0  # px that a wash's edge moves to meet a line, for each px that the wash was enlarged by
+COARSE = 5  # places of a grid within that distance, at least
 FLAT = 1e-3  # variance of the ground below which nothing guides
 SAME = 0.5  # variance of a wash, Lab units squared, below which there is nothing to explain
 STEEP = 4.0  # change of a wash, Lab units for each px that it had when small, at which it counts half
@@ -48,99 +49,162 @@ def upsampled(values: np.ndarray, guide: np.ndarray, weight: np.ndarray | None =
     enlarged = max(height / values.shape[0], width / values.shape[1], 1.0)
     dark = ground(guide)
     firm = np.ones(guide.shape, np.float32) if weight is None else weight + np.float32(1e-4)
-    drawn = _guided(large, dark, firm, round(GUIDED * enlarged))
-    firm *= _firmness(drawn, enlarged)
-    planes = np.concatenate([drawn * firm[..., None], firm[..., None]], axis=2)
+    planes = _firm(_guided(np.stack(cv2.split(large)), dark, firm, round(GUIDED * enlarged)), firm, enlarged)
     _flow(planes, dark, max(4.0, EVENED * enlarged), STRENGTH)
-    return np.ascontiguousarray(planes[..., :-1] / planes[..., -1:])
+    return cv2.merge([plane / planes[-1] for plane in planes[:-1]]).reshape(large.shape)
 
 
 def evened(values: np.ndarray, dark: np.ndarray, reach: float, strength: float = STRENGTH) -> np.ndarray:
     """(H, W) float32, evened out within `reach` px but not across steps of `strength` in `dark`, a `ground`."""
-    planes = values[..., None].astype(np.float32, copy=True)
+    planes = np.array(values[None], np.float32, order="C")
     _flow(planes, dark, reach, strength, rounds=2)
-    return planes[..., 0]
+    return planes[0]
 
 
 def _guided(values: np.ndarray, dark: np.ndarray, weight: np.ndarray, radius: int) -> np.ndarray:
-    """The guided filter (He, Sun and Tang, "Guided image filtering", 2013), weighted: (H, W, C) float32, within
+    """The guided filter (He, Sun and Tang, "Guided image filtering", 2013), weighted: (C, H, W) float32, within
     `radius` px a linear function of `dark` (H, W) float32, as far as that explains how the values vary there. It draws
-    a wash's edge to where a dark garment meets light ground, which the network, that sees little, has smeared."""
+    a wash's edge to where a dark garment meets light ground, which the network, that sees little, has smeared.
 
-    def mean(plane: np.ndarray) -> np.ndarray:
-        return cv2.boxFilter(plane, cv2.CV_32F, (2 * radius + 1,) * 2, borderType=cv2.BORDER_REFLECT)
+    What is true around a place changes slowly, so it is found out on a grid of every few places (He and Sun, "Fast
+    guided filter", 2015), but of all that lies between them.
+    """
+    height, width = dark.shape
+    step = max(1, radius // COARSE)
+    side = 2 * max(1, round(radius / step)) + 1
 
-    norm = 1 / mean(weight)
-    weighted = weight * dark
-    middle = mean(weighted) * norm
-    spread = np.maximum(mean(weighted * dark) * norm - middle * middle, 0) + np.float32(FLAT)
-    explained, varied = np.zeros_like(dark), np.full_like(dark, SAME)
-    lines = []
-    for n in range(values.shape[2]):
-        plane = values[..., n]
-        part = weight * plane
-        level = mean(part) * norm
-        slope = mean(part * dark) * norm - middle * level
-        varied += mean(part * plane) * norm - level * level
-        explained += slope * slope / spread
-        slope /= spread
-        lines.append((slope, level - slope * middle))
-    share = np.clip(explained / varied, 0, 1)
-    share *= share * weight
-    told = mean(share)
-    trust = told * norm
-    told = 1 / np.maximum(told, 1e-12)
-    out = values.copy()
-    for n, (slope, level) in enumerate(lines):
-        drawn = (mean(share * slope) * dark + mean(share * level)) * told
-        out[..., n] += trust * (drawn - values[..., n])
+    def mean(planes: np.ndarray) -> np.ndarray:
+        for plane in planes:
+            cv2.boxFilter(plane, cv2.CV_32F, (side, side), dst=plane, borderType=cv2.BORDER_REFLECT)
+        return planes
+
+    moments = _moments(values, dark, weight, step)
+    firm = moments[0].copy()
+    return _drawn(values, dark, mean(_lines(mean(moments), firm)), step)
+
+
+@kernel(error_model="numpy", nogil=True)
+def _moments(values: np.ndarray, dark: np.ndarray, weight: np.ndarray, step: int) -> np.ndarray:
+    """Sums over squares of `step` px: (3 + 3C, h, w) float32, of the weight w of a place, w·dark, w·dark²; and of each
+    value v of w·v, w·v·dark, w·v²."""
+    count, height, width = values.shape
+    tall, wide = (height + step - 1) // step, (width + step - 1) // step
+    out = np.empty((3 + 3 * count, tall, wide), np.float32)
+    for row in range(tall):
+        for column in range(wide):
+            rows = range(row * step, min(row * step + step, height))
+            columns = range(column * step, min(column * step + step, width))
+            one, two, three = np.float32(0), np.float32(0), np.float32(0)
+            for y in rows:
+                for x in columns:
+                    part = weight[y, x] * dark[y, x]
+                    one, two, three = one + weight[y, x], two + part, three + part * dark[y, x]
+            out[0, row, column], out[1, row, column], out[2, row, column] = one, two, three
+            for c in range(count):
+                one, two, three = np.float32(0), np.float32(0), np.float32(0)
+                for y in rows:
+                    for x in columns:
+                        part = weight[y, x] * values[c, y, x]
+                        one, two, three = one + part, two + part * dark[y, x], three + part * values[c, y, x]
+                n = 3 + 3 * c
+                out[n, row, column], out[n + 1, row, column], out[n + 2, row, column] = one, two, three
     return out
 
 
-def _firmness(values: np.ndarray, enlarged: float) -> np.ndarray:
-    """(H, W) float32 0..1: less where the wash changes, for there enlarging has mixed two colours into a third."""
-    steep = np.ones(values.shape[:2], np.float32)
-    for plane in cv2.split(values):
+@kernel(error_model="numpy", nogil=True)
+def _lines(moments: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The straight lines v = slope·dark + level around each place, of the mean `moments` there: (2 + 2C, H, W) float32,
+    how much they count, w of the place times how much of the values they explain, and that times slope and level of
+    each value; and last w, of which the first is a share."""
+    planes, height, width = moments.shape
+    count = planes // 3 - 1
+    out = np.empty((2 + 2 * count, height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            norm = np.float32(1) / moments[0, y, x]
+            middle = moments[1, y, x] * norm
+            spread = max(moments[2, y, x] * norm - middle * middle, np.float32(0)) + np.float32(FLAT)
+            explained, varied = np.float32(0), np.float32(SAME)
+            for c in range(count):
+                level = moments[3 + 3 * c, y, x] * norm
+                slope = moments[4 + 3 * c, y, x] * norm - middle * level
+                varied += moments[5 + 3 * c, y, x] * norm - level * level
+                explained += slope * slope / spread
+                slope /= spread
+                out[1 + 2 * c, y, x], out[2 + 2 * c, y, x] = slope, level - slope * middle
+            share = min(max(explained / varied, np.float32(0)), np.float32(1))
+            share *= share * weight[y, x]
+            for n in range(1, 1 + 2 * count):
+                out[n, y, x] *= share
+            out[0, y, x], out[1 + 2 * count, y, x] = share, weight[y, x]
+    return out
+
+
+@kernel(error_model="numpy", nogil=True)
+def _drawn(values: np.ndarray, dark: np.ndarray, told: np.ndarray, step: int) -> np.ndarray:
+    """(C, H, W) float32: the values, or what the lines around them say, as far as these are to be trusted; `told` of
+    squares of `step` px, between whose middles it changes evenly."""
+    count, height, width = values.shape
+    planes, tall, wide = told.shape
+    out, line, here = np.empty_like(values), np.empty((planes, wide), np.float32), np.empty(planes, np.float32)
+    for y in range(height):
+        place = min(max((y + 0.5) / step - 0.5, 0), tall - 1)
+        above = int(place)
+        below, down = min(above + 1, tall - 1), np.float32(place - above)
+        for n in range(planes):
+            for x in range(wide):
+                line[n, x] = told[n, above, x] + down * (told[n, below, x] - told[n, above, x])
+        for x in range(width):
+            place = min(max((x + 0.5) / step - 0.5, 0), wide - 1)
+            left = int(place)
+            right, across = min(left + 1, wide - 1), np.float32(place - left)
+            for n in range(planes):
+                here[n] = line[n, left] + across * (line[n, right] - line[n, left])
+            trust, norm = here[0] / here[planes - 1], np.float32(1) / max(here[0], np.float32(1e-12))
+            for c in range(count):
+                drawn = (here[1 + 2 * c] * dark[y, x] + here[2 + 2 * c]) * norm
+                out[c, y, x] = values[c, y, x] + trust * (drawn - values[c, y, x])
+    return out
+
+
+def _firm(values: np.ndarray, weight: np.ndarray, enlarged: float) -> np.ndarray:
+    """(C + 1, H, W) float32: the values times how much they count, and that. They count less where the wash changes,
+    for there enlarging has mixed two colours into a third."""
+    out = np.empty((len(values) + 1, *weight.shape), np.float32)
+    steep = np.ones(weight.shape, np.float32)
+    for plane in values:
         for along in ((1, 0), (0, 1)):
             change = cv2.Sobel(plane, cv2.CV_32F, *along, scale=enlarged / STEEP / 8)
-            steep += change * change
-    return 1 / steep
+            cv2.accumulateSquare(change, steep)
+    np.divide(weight, steep, out=out[-1])
+    np.multiply(values, out[-1], out=out[:-1])
+    return out
 
 
 def _flow(planes: np.ndarray, dark: np.ndarray, reach: float, strength: float, rounds: int = ROUNDS) -> None:
-    """Even out (H, W, C) float32 in place, within `reach` px, but not across steps of `dark` (H, W) float32."""
+    """Even out (C, H, W) float32 in place, within `reach` px, but not across steps of `dark` (H, W) float32."""
     across = 1 + np.abs(np.diff(dark, axis=1, prepend=dark[:, :1])) * np.float32(reach / strength)
     down = 1 + np.abs(np.diff(dark, axis=0, prepend=dark[:1])) * np.float32(reach / strength)
+    sideways = cv2.transpose(across)
+    turned = np.empty(sideways.shape, np.float32)
     for n in range(rounds):
         sigma = reach * 3**0.5 * 2 ** (rounds - n - 1) / (4**rounds - 1) ** 0.5
         decay = np.float32(-(2**0.5) / sigma)
-        _along_rows(planes, np.exp(across * decay))
-        _along_columns(planes, np.exp(down * decay))
+        in_rows, in_columns = np.exp(sideways * decay), np.exp(down * decay)
+        for plane in planes:
+            _along_columns(cv2.transpose(plane, turned), in_rows)  # all columns at once; rows would go place by place
+            _along_columns(cv2.transpose(turned, plane), in_columns)
 
 
 @kernel(error_model="numpy", nogil=True)
-def _along_rows(planes: np.ndarray, share: np.ndarray) -> None:
-    height, width, count = planes.shape
-    for y in range(height):
-        for x in range(1, width):
-            for c in range(count):
-                planes[y, x, c] += share[y, x] * (planes[y, x - 1, c] - planes[y, x, c])
-        for x in range(width - 2, -1, -1):
-            for c in range(count):
-                planes[y, x, c] += share[y, x + 1] * (planes[y, x + 1, c] - planes[y, x, c])
-
-
-@kernel(error_model="numpy", nogil=True)
-def _along_columns(planes: np.ndarray, share: np.ndarray) -> None:
-    height, width, count = planes.shape
+def _along_columns(plane: np.ndarray, share: np.ndarray) -> None:
+    height, width = plane.shape
     for y in range(1, height):
         for x in range(width):
-            for c in range(count):
-                planes[y, x, c] += share[y, x] * (planes[y - 1, x, c] - planes[y, x, c])
+            plane[y, x] += share[y, x] * (plane[y - 1, x] - plane[y, x])
     for y in range(height - 2, -1, -1):
         for x in range(width):
-            for c in range(count):
-                planes[y, x, c] += share[y + 1, x] * (planes[y + 1, x, c] - planes[y, x, c])
+            plane[y, x] += share[y + 1, x] * (plane[y + 1, x] - plane[y, x])
 
 
 # ---- few places ----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ have, spread a little, fading into the paper. How is measured by experiments/pal
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import ImageColor
@@ -62,8 +63,8 @@ def colours(text: str) -> list[Colour]:
 
 
 def colour(word: str) -> Colour:
-    """One colour: #rrggbb, #rgb, rrggbb (shells take a # for a remark), a name that CSS has, or one of PIGMENTS.
-    Raises UsageError."""
+    """One colour: #rrggbb, #rgb, rrggbb (shells take a # for a remark), one of PIGMENTS, a name that CSS has, or one of
+    the 949 that the visitors of xkcd.com gave to colours. Raises UsageError."""
     name = " ".join(word.lower().split())
     if HEX.fullmatch(name):
         digits = name.lstrip("#")
@@ -74,9 +75,19 @@ def colour(word: str) -> Colour:
     if name.replace(" ", "") in ImageColor.colormap:
         found = ImageColor.getrgb(name.replace(" ", ""))
         return found[0], found[1], found[2]
+    if name in _of_people():
+        return colour(_of_people()[name])
     near = did_you_mean(name, [*PIGMENTS, *ImageColor.colormap]) if not name.startswith("#") else ""
     said = near if near.startswith("; did") else ""
     raise UsageError(f"{word[:40]!r} is no colour{said}; write #rrggbb, or a name such as red, teal or ochre")
+
+
+@cache
+def _of_people() -> dict[str, str]:
+    """What the visitors of xkcd.com called colours, by name as #rrggbb."""
+    from matplotlib.colors import XKCD_COLORS  # here, because few ask for these
+
+    return {said.removeprefix("xkcd:"): str(value) for said, value in XKCD_COLORS.items()}
 
 
 def as_wash(rgb: Colour) -> np.ndarray:

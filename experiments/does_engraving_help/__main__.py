@@ -1,13 +1,15 @@
 """Does learning from engravings colour engravings better? Trains, tests, and writes table and plots.
 
-    python experiments/does_engraving_help DATA [--work DIR] [--seeds N] [--only NAME …] [--at-once N] [--threads N]
+    python experiments/does_engraving_help DATA [--results DIR] [--work DIR] [--seeds N] [--only NAME …] …
 
 DATA holds `photos`, garments in a folder for each class; `figures`, photographs of dressed people; `prints` and
 `prints_coloured`, real prints by book. What is made of them lies in the work folder; the repository gets figures
 alone: a JSON a network in `results/`, and from all of these the tables and plots of docs/experiments.
 
-A network whose result is there is skipped, so this can be ended and begun again. Each takes about 16 minutes on one
-core, with its tests; `--at-once 2 --threads 1` is quicker on two cores than one after the other on both.
+A network whose result is there is skipped, so this can be ended and begun again. The results of the page are there: to
+have them made anew, of the same photographs or of others, name another folder, `--results DIR`, and that for report.py
+as well. Each network takes about 16 minutes on one core, with its tests, and all drawings an hour; `--at-once 2
+--threads 1` is quicker on two cores than one after the other on both.
 """
 
 import argparse
@@ -24,6 +26,7 @@ def main() -> None:
     """Make what is missing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("--results", type=Path, default=runs.RESULTS)
     parser.add_argument("--work", type=Path, default=Path("build/does-engraving-help"))
     parser.add_argument("--seeds", type=int, default=3, help="seeds of each arm")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="arms, ablations, or networks by name")
@@ -34,7 +37,7 @@ def main() -> None:
     material = Material(asked.data.resolve(), asked.work.resolve())
     first = {*PRIMARY, *(name for entry in ablations() for name in entry.tests)}  # what answers the question
     for tests in (first, {name for entry in entries for name in entry.tests}):
-        work(entries, tests, material, asked.at_once, asked.threads)
+        work(entries, tests, material, asked.results, asked.at_once, asked.threads)
 
 
 def chosen(seeds: int, only: Sequence[str] | None) -> list[Entry]:
@@ -49,19 +52,22 @@ def chosen(seeds: int, only: Sequence[str] | None) -> list[Entry]:
     return [entry for name, group in groups.items() for entry in group if name in only or entry.name in only]
 
 
-def work(entries: list[Entry], tests: Collection[str], material: Material, at_once: int, threads: int) -> None:
+def work(
+    entries: list[Entry], tests: Collection[str], material: Material, results: Path, at_once: int, threads: int
+) -> None:
     """Make what is missing of these tests, and the networks for it."""
-    waiting = {entry: found for entry in entries if (found := runs.missing(entry, tests))}
+    waiting = {entry: found for entry in entries if (found := runs.missing(entry, tests, results))}
     say(f"{len(waiting)} of {len(entries)} networks aren't trained, or lack a test")
     for entry, names in waiting.items():  # before any training: two of them would make the same
         material.shards(entry.shards, *entry.sharded)
         for name in names:
             material.shards(name)
     with ThreadPoolExecutor(at_once) as pool:
-        begun = [pool.submit(runs.make, entry, material, threads, tests) for entry in waiting]
+        begun = [pool.submit(runs.make, entry, material, threads, tests, results) for entry in waiting]
         for done in as_completed(begun):
-            if done.exception():
-                pool.shutdown(wait=False, cancel_futures=True)  # who waits hears of it now, not after all others
+            if failed := done.exception():
+                say(f"{failed}: no more are begun, and those that are go on to their end")
+                pool.shutdown(wait=False, cancel_futures=True)
             done.result()
 
 

@@ -11,9 +11,12 @@ what is there already is kept. Names of drawings, and so of shards:
     line-screen  a banknote's straight lines; outlines: lines where the light changes, and nothing between them: two
                  kinds of print that share nothing with our styles
     as-cartoon   `etching` as `colorize` shows it to a network that has learnt cartoons: drawn anew in that style
-    soft         engrave's lines, melted by a blur; as-soft: etching's
+    soft         engrave's lines, melted by a blur; as-soft: etching's; as-toned: these, darkened to a mean lightness
+                 of TONE, that of the photographs
+    coloured     etching, of which not the ink is fed but the coloured print
     matched      engrave, fitted to real books by `--match`
-    refined      `transfer` of as many of the pictures as are worth the time; as-few: engrave's drawings of these
+    refined      `transfer` of as many of the pictures as are worth the time; as-few: engrave's drawings of these, of
+                 the same size
 """
 
 import hashlib
@@ -32,7 +35,7 @@ import cv2
 import numpy as np
 from plan import FEW, HELD_BACK, MELTED, REFINED, SIZE, TRANSFER_SIDE, VALIDATED
 
-from gravurekit import folder, images, metadata, storage
+from gravurekit import color, folder, images, metadata, storage
 from gravurekit.measures import controls
 from gravurekit.progress import SILENT
 from gravurekit.receipt import Plan, read_receipt
@@ -41,6 +44,7 @@ from gravurekit.styles import cartoon
 
 # (H, W) uint8 grey and a chance for the picture → (H, W) uint8
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+TONE = 66.7  # L
 BOOKS = ("lane_arabian_nights_harvey_34206", "corset_crinoline_53267", "fashion_plate_history_34472")
 
 
@@ -72,8 +76,12 @@ class Material:
     @property
     def clean(self) -> Path:
         """The photographs, chosen by the filter: `photos`, garments by class, and `figures`, dressed people."""
-        raw, clean = self.work / "raw", self.work / "clean"
+        raw, clean, of = self.work / "raw", self.work / "clean", self.work / "data.txt"
+        if of.exists() and of.read_text("utf-8") != str(self.data):
+            raise SystemExit(f"{self.work} is of {of.read_text('utf-8')}: take another --work for {self.data}")
         if not _finished(clean):
+            storage.make_folder(self.work)
+            storage.write_text(of, str(self.data))
             shutil.copytree(self.data / "photos", raw, dirs_exist_ok=True)
             shutil.copytree(self.data / "figures", raw / "figures", dirs_exist_ok=True)
             gravurekit("filter", raw, clean, "--relevance", "none")
@@ -137,6 +145,7 @@ class Material:
         """Pictures of a split, test or val, and so many of those that are learnt from, chosen by that `chance`: by that
         of the held-back figures they are all garments."""
         place, found = self.work / called, folder.read_photographs(self.clean)
+        shutil.rmtree(place, ignore_errors=True)
         held, validated = _chosen(found)
         others = [item for item in found if _cluster(item) not in held | validated]
         wanted = held if split == "test" else validated
@@ -151,6 +160,8 @@ class Material:
         """The shards of the drawings of that name, with all photographs' own lightness beside."""
         out = self.work / "shards" / "-".join([name, *(flag.strip("-") for flag in flags)])
         if not _finished(out):
+            if name == "coloured":
+                name, flags = "etching", ("--input", "print")
             drawings = self.drawn("engrave" if name == "photo" else name)
             fed = ("--input", "photo") if name == "photo" else ("--photo",)
             places = ("--photographs", self.clean, "--splits", self.splits)
@@ -222,6 +233,17 @@ def melted(ink: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(ink, (0, 0), MELTED))
 
 
+def toned(ink: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    """Melted, and bent by a power of its light so that L is TONE in the mean."""
+    light = color.srgb_to_linear(melted(ink, chance)) * np.float32(0.998) + np.float32(0.001)
+    low, high = 0.1, 20.0
+    for _ in range(20):
+        power = (low * high) ** 0.5
+        L = 116 * np.cbrt(light**power) - 16
+        low, high = (power, high) if L.mean() > TONE else (low, power)
+    return np.asarray(color.linear_to_srgb(light**power))
+
+
 def line_screen(grey: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     return controls.line_screen(np.dstack([grey] * 3), chance)
 
@@ -234,6 +256,7 @@ CHANGED: dict[str, tuple[str, Change]] = {
     "as-cartoon": ("etching", as_cartoon),
     "soft": ("engrave", melted),
     "as-soft": ("etching", melted),
+    "as-toned": ("etching", toned),
     "line-screen": ("photo", line_screen),
     "outlines": ("photo", outlines),
 }

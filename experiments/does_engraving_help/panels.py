@@ -1,8 +1,8 @@
 """Real uncoloured prints as the arms colour them, to be looked at: a PNG a book, in the work folder.
 
-    python experiments/does_engraving_help/panels.py DATA [--work DIR] [--names photo cartoon engrave] [--each N]
+    python experiments/does_engraving_help/panels.py DATA [--work DIR] [--names photo cartoon engrave] [--seed N]
 
-A row a print: as it is, then by each network of seed 0, told nothing; then told the palette PALETTE.
+A row a print: as it is, then by each network of a seed, told nothing; then told the palette PALETTE.
 """
 
 import argparse
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 from material import say
+from runs import MODEL, RESULTS
 
 from gravurekit import Colorizer, Look, Steer, images, storage
 from gravurekit.colorizer import palette
+from gravurekit.metadata import file_sha256
 
 PALETTE = "crimson, navy, ochre"
 CELL = 300  # px
@@ -44,14 +46,18 @@ def row(file: Path, networks: list[Colorizer]) -> np.ndarray:
     return np.concatenate([cell(view) for view in (pixels, *done)], axis=1)
 
 
-def networks(work: Path, names: list[str]) -> Iterator[Colorizer]:
-    """The first seed of each. Ends the program if one isn't here: of results that are there nothing is trained."""
+def networks(work: Path, names: list[str], seed: int, results: Path) -> Iterator[Colorizer]:
+    """Those that the results tell of. Ends the program if one isn't here: of results that are there nothing is
+    trained."""
     for name in names:
-        receipts = sorted((work / "runs" / name).glob("*/receipt.json"))
-        first = [path.parent for path in receipts if json.loads(path.read_bytes())["plan"]["seed"] == 0]
-        if not first:
-            raise SystemExit(f"no network {name!r} in {work}: remove results/{name}-0-*.json, and it is trained again")
-        yield Colorizer.load(first[0])
+        told = [json.loads(path.read_bytes()) for path in results.glob("*.json")]
+        wanted = {one["model"] for one in told if (one["name"], one["seed"]) == (name, seed)}
+        found = [path for path in sorted((work / "runs").glob(f"*/*/{MODEL}")) if file_sha256(path) in wanted]
+        if not found:
+            raise SystemExit(
+                f"no network {name!r} of seed {seed} in {work}: with another --results it is trained again"
+            )
+        yield Colorizer.load(found[0])
 
 
 def main() -> None:
@@ -60,13 +66,15 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("build/does-engraving-help"))
     parser.add_argument("--names", nargs="+", default=["photo", "cartoon", "engrave"])
-    parser.add_argument("--each", type=int, default=6)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--each", type=int, default=5, help="prints of a book")
     asked = parser.parse_args()
-    loaded = list(networks(asked.work, asked.names))
+    loaded = list(networks(asked.work, asked.names, asked.seed, asked.results))
     for book in sorted(path for path in (asked.data / "prints").iterdir() if path.is_dir()):
         files = sorted(path for path in book.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
         rows = [row(file, loaded) for file in evenly(files, asked.each)]
-        out = asked.work / "panels" / f"{book.name}.png"
+        out = asked.work / "panels" / f"{book.name}-{asked.seed}.png"
         storage.make_folder(out.parent)
         storage.write_bytes(out, images.encode_png(np.concatenate(rows)))
         say(f"{out}: told nothing by {', '.join(asked.names)}; then told {PALETTE}")

@@ -10,7 +10,12 @@ from typing import Any
 from gravurekit.settings import digest
 
 STEPS, BATCH = 1000, 16
-BASE = ("--steps", str(STEPS), "--batch", str(BATCH), "--photographs", "0", "--validate-every", str(STEPS),
+# all that decides a training, so that another default of the toolkit's is no other experiment; the last ones don't
+BASE = ("--steps", str(STEPS), "--batch", str(BATCH), "--accumulate", "1", "--recipe", "default", "--head", "average",
+        "--palette", "--hints", "--lightness", "--no-bins", "--learning-rate", "0.001", "--weight-decay", "0.01",
+        "--rebalance", "0.02", "--class-weight", str(1 / 300), "--lightness-weight", "0.5", "--average", "0.999",
+        "--crop", "1", "--tone", "0.2", "--blur", "0.5", "--noise", "2", "--photographs", "0", "--palette-drop", "0.25",
+        "--hint-share", "0.5", "--hint-weight", "20", "--validate-every", str(STEPS),
         "--checkpoint-every", "400", "--keep", "1", "--panels", "0")  # fmt: skip
 
 SIZE = 128  # px
@@ -23,6 +28,7 @@ MATERIAL = (SIZE, HELD_BACK, VALIDATED, TESTED, FEW, REFINED, MELTED, TRANSFER_S
 
 PRIMARY = ("etching", "transfer")  # prints that nobody learns from, by the hand that drew those of `engrave`
 FOREIGN = ("line-screen", "outlines")  # by other hands
+ELSEWHERE = ("etching", "transfer", "line-screen")  # where a change of what is fed should show
 OWN = ("photo", "cartoon", "engrave")  # what one of the arms has learnt from
 
 
@@ -51,7 +57,7 @@ class Entry:
 def arms(seeds: int) -> list[Entry]:
     """Seed by seed, so that what is there after any of them can be compared."""
     tests = (*PRIMARY, *FOREIGN)
-    own = {"photo": ("as-soft", "photo"), "cartoon": ("as-cartoon", "cartoon"), "engrave": ("engrave",)}
+    own = {"photo": ("as-soft", "as-toned", "photo"), "cartoon": ("as-cartoon", "cartoon"), "engrave": ("engrave",)}
     return [Entry(name, name, seed, tests=(*tests, *more)) for seed in range(seeds) for name, more in own.items()]
 
 
@@ -63,17 +69,17 @@ def ablations() -> list[Entry]:
 
     return [
         entry("melted lines", shards="soft", tests=("as-soft",)),
-        entry("20 % photographs", "--photographs", "0.2"),
+        entry("20 % photographs", "--photographs", "0.2", tests=ELSEWHERE),
         entry("no rebalancing", "--rebalance", "0"),
         entry("squared error", "--rebalance", "0", patch="mse", versus="no rebalancing"),
         entry("bins", "--bins"),
         entry("no palette", "--no-palette"),
         entry("no hints", "--no-hints"),
         entry("no lightness", "--no-lightness"),
-        entry("fed the coloured print", sharded=("--input", "print")),
-        entry("matched to books", shards="matched"),
+        entry("fed the coloured print", sharded=("--input", "print"), tests=(*ELSEWHERE, "coloured")),
+        entry("matched to books", shards="matched", tests=ELSEWHERE),
         entry("no global features", patch="no-global"),
         entry("no classes", "--class-weight", "0"),
-        entry("as few, not refined", shards="as-few"),
-        entry("refined", shards="refined", versus="as few, not refined"),
+        entry("as few, not refined", shards="as-few", tests=ELSEWHERE),
+        entry("refined", shards="refined", versus="as few, not refined", tests=ELSEWHERE),
     ]

@@ -1,12 +1,14 @@
 """From the results in `results/`: the tables and plots of docs/experiments/does-engraving-help.md.
 
-    python experiments/does_engraving_help/report.py
+    python experiments/does_engraving_help/report.py [--results DIR] [--page FILE]
 
 Of an arm with several seeds a picture's figure is the mean over the seeds. An interval holds 95 of 100 resamples of the
-pictures; a difference is paired, picture by picture. It is called a tie unless all seeds agree, and the interval over
-pictures and seeds, which is wider, lies on one side of 0.
+pictures; a difference is paired, picture by picture. It is called a tie unless the interval over pictures and
+trainings, which is wider, lies on one side of 0: Student's t, with the variances of the pictures' mean and of the seeds
+of both arms added up, and degrees of freedom as Welch and Satterthwaite have them.
 """
 
+import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plan import FOREIGN, OWN, PRIMARY, ablations, arms
-from runs import KNOWN, known_of, path_of
+from plan import ELSEWHERE, FOREIGN, OWN, PRIMARY, ablations, arms
+from runs import KNOWN, RESULTS, known_of, path_of
+from scipy import stats
 
 from gravurekit import storage
 from gravurekit.measures.bootstrap import Figure, figure
@@ -23,12 +26,17 @@ from gravurekit.measures.bootstrap import Figure, figure
 DOC = Path("docs/experiments/does-engraving-help.md")
 RESAMPLES, SEED = 2000, 0
 MOST = 100  # seeds of an arm
-NETWORK, PALETTE = "network", "told its palette"
+NETWORK, PALETTE, HINTS = "network", "told its palette", "told hints"
 TOLD = {NETWORK: "told nothing", PALETTE: "told its palette"}
+ALL_TOLD = {**TOLD, HINTS: "told hints"}
 HELD_BACK = "held back"
 PLATES = ("real_life_in_london_20484", "calthrop_english_costume_33020")
 PAIRS = (("engrave", "photo"), ("engrave", "cartoon"), ("cartoon", "photo"))
 AS_USED = {"cartoon": "as-cartoon", "photo": "as-soft"}  # how a print would be shown to those who know none
+FITTED = (("cartoon", "as-cartoon", "photo", "as-soft"), ("cartoon", "as-cartoon", "photo", "as-toned"),
+          ("engrave", "etching", "cartoon", "as-cartoon"), ("engrave", "etching", "photo", "as-soft"),
+          ("engrave", "etching", "photo", "as-toned"),
+          ("engrave", "engrave", "photo", "photo"), ("engrave", "engrave", "cartoon", "cartoon"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Arm:
 
     name: str
     results: Sequence[dict[str, Any]]
+    place: Path  # where all results are
 
     def has(self, test: str, part: str) -> bool:
         return all(part in result["tests"].get(test, {}) for result in self.results)
@@ -44,7 +53,7 @@ class Arm:
     def values(self, test: str, part: str, row: str, what: str) -> np.ndarray:
         """(seeds, pictures)."""
         if row in KNOWN:
-            known = json.loads(known_of(test).read_bytes())[part]
+            known = json.loads(known_of(test, self.place).read_bytes())[part]
             assert known["which"] == self.which(test, part), "these aren't the same pictures"
             return np.array([known["rows"][row][what]] * len(self.results))
         return np.array([result["tests"][test][part]["rows"][row][what] for result in self.results])
@@ -55,13 +64,24 @@ class Arm:
         return found
 
 
-def results() -> dict[str, Arm]:
-    """What is there of the plan, by name, the seeds in order."""
+def results(place: Path) -> dict[str, Arm]:
+    """What is there of the plan, by name, the seeds in order. Raises SystemExit if shards of one name weren't the same
+    shards everywhere."""
     found: dict[str, list[dict[str, Any]]] = {}
     for entry in [*arms(MOST), *ablations()]:
-        if path_of(entry).exists():
-            found.setdefault(entry.name, []).append(json.loads(path_of(entry).read_bytes()))
-    return {name: Arm(name, those) for name, those in found.items()}
+        if (path := path_of(entry, place)).exists():
+            found.setdefault(entry.name, []).append(json.loads(path.read_bytes()))
+    same: dict[tuple[str, ...], str] = {}
+    for one in (one for those in found.values() for one in those):
+        learnt = ("learnt from", one["shards"], *one["sharded"])
+        tested = [(("tested on", test, part), f"{said['of']} {said['revision']}")
+                  for test, parts in one["tests"].items() for part, said in parts.items()]  # fmt: skip
+        for what, digest in [(learnt, one["learnt_from"]), *tested]:
+            if same.setdefault(what, digest) != digest:
+                raise SystemExit(
+                    f"{place}: {one['name']} of seed {one['seed']} was {' '.join(what)} of other pictures, or otherwise"
+                )
+    return {name: Arm(name, those, place) for name, those in found.items()}
 
 
 def mean_of(values: np.ndarray) -> Figure:
@@ -69,18 +89,31 @@ def mean_of(values: np.ndarray) -> Figure:
     return figure(len(values), lambda rows: float(values[rows].mean()), RESAMPLES, SEED)
 
 
-def across(one: np.ndarray, other: np.ndarray) -> Figure:
-    """(seeds, pictures) both → the mean of the differences. Its interval holds 95 of 100 resamples of the pictures and
-    of the seeds of each: other pictures and other trainings might have been."""
-    rng = np.random.default_rng(SEED)
+def across(one: np.ndarray, other: np.ndarray, pooled: tuple[float, int] | None = None) -> Figure:
+    """(seeds, pictures) both → the mean of the differences. Its interval is over other pictures and other trainings,
+    which might have been. `pooled`: the standard deviation of seeds and its degrees of freedom, of more arms than
+    these; for arms of one seed, whose own nobody knows."""
+    less = one.mean(0) - other.mean(0)
+    parts = [(less.var(ddof=1) / len(less), len(less) - 1)]
+    seeds = [arm for arm in (one, other) if len(arm) == 1 or np.ptp(arm, axis=0).any()]  # who knows no network has none
+    if pooled:
+        parts.append((pooled[0] ** 2 * sum(1 / len(arm) for arm in seeds), pooled[1]))
+    else:
+        parts += [(arm.mean(1).var(ddof=1) / len(arm), len(arm) - 1) for arm in seeds if len(arm) > 1]
+    whole = sum(part for part, _ in parts)
+    if not whole > 0:
+        return Figure(float(less.mean()), float(less.mean()), float(less.mean()))
+    freedom = whole**2 / sum(part**2 / count for part, count in parts)
+    half = float(stats.t.ppf(0.975, freedom) * whole**0.5)
+    return Figure(float(less.mean()), float(less.mean()) - half, float(less.mean()) + half)
 
-    def again() -> float:
-        pictures = rng.integers(one.shape[1], size=one.shape[1])
-        mine, theirs = (rng.integers(len(arm), size=len(arm)) for arm in (one, other))
-        return float(one[mine][:, pictures].mean() - other[theirs][:, pictures].mean())
 
-    low, high = np.quantile([again() for _ in range(RESAMPLES)], [0.025, 0.975])
-    return Figure(float(one.mean() - other.mean()), float(low), float(high))
+def spread_of_seeds(found: dict[str, Arm], test: str, part: str, row: str) -> tuple[float, int]:
+    """The standard deviation of seeds in one test, of all arms together, and its degrees of freedom."""
+    seeds = [found[name].values(test, part, row, "delta_e").mean(1) for name in OWN
+             if name in found and found[name].has(test, part) and len(found[name].results) > 1]  # fmt: skip
+    freedom = sum(len(arm) - 1 for arm in seeds)
+    return (sum(arm.var(ddof=1) * (len(arm) - 1) for arm in seeds) / max(freedom, 1)) ** 0.5, freedom
 
 
 def signed(found: Figure) -> str:
@@ -105,7 +138,7 @@ def rows_of(found: dict[str, Arm], names: Iterable[str], test: str, part: str = 
     lines = [HEAD]
     if not present:
         return lines
-    for row, said in TOLD.items():
+    for row, said in ALL_TOLD.items():
         for arm in present:
             if row in arm.results[0]["tests"][test][part]["rows"]:
                 lines.append((f"**{arm.name}**, {said}", *_cells(arm, test, part, row)))
@@ -127,30 +160,33 @@ def _cells(arm: Arm, test: str, part: str, row: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """`one` less `other`, in ΔE2000 alone: below 0 `one` is nearer to the truth. `seen`: the same as seen, where the
-    true pictures are the same; `colour` of colourfulness and `grey` of grey shares: above 0 `one` has more."""
+    """`one` less `other`, in ΔE2000 alone: below 0 `one` is nearer to the truth. `seen` is the same as seen, `colour`
+    of colourfulness: None where the true pictures aren't the same; `grey` of grey shares. Above 0 `one` has more."""
 
     one: str
     other: str
     test: str
     row: str
     pictures: Figure
-    trainings: Figure  # the same, over pictures and seeds
+    trainings: Figure  # the same, over pictures and trainings
     seen: Figure | None
-    colour: float
-    grey: float
+    colour: Figure | None
+    grey: Figure
     seeds: tuple[float, ...]
 
     @property
     def verdict(self) -> str:
-        if self.trainings.low <= 0 <= self.trainings.high or min(self.seeds) * max(self.seeds) <= 0:
+        if len(self.seeds) < 2 or not self.trainings.low * self.trainings.high > 0:
             return "tie"
         return f"{self.one if self.pictures.value < 0 else self.other} is nearer"
 
 
-def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: str = "", known: str = "") -> Difference:
+def difference(
+    one: Arm, other: Arm, test: str, part: str, row: str, against: str = "", known: str = "",
+    pooled: tuple[float, int] | None = None,
+) -> Difference:  # fmt: skip
     """Paired, picture by picture. `against`: the test of `other`, where it isn't the same; `known`: a row of those who
-    know no network, in the place of `other`."""
+    know no network, in the place of `other`; `pooled`: see `across`."""
     against, theirs = against or test, known or row
     assert one.which(test, part) == other.which(against, part), "these aren't the same pictures"
 
@@ -163,18 +199,18 @@ def difference(one: Arm, other: Arm, test: str, part: str, row: str, against: st
 
     mine, yours = both("delta_e")
     seeds = tuple(float(x - y) for x, y in zip(mine.mean(1), yours.mean(1), strict=False))
-    name = test if part == HELD_BACK else part
+    name, same = test if part == HELD_BACK else part, against == test
     return Difference(
-        one.name, known or other.name, name if against == test else f"{name}, {against}", row,
-        mean_of(less("delta_e")), across(mine, yours), mean_of(less("seen_delta_e")) if against == test else None,
-        float(less("colourfulness").mean()), float(less("grey").mean()), seeds,
+        one.name, known or other.name, name if same else f"{name}; {against}", row,
+        mean_of(less("delta_e")), across(mine, yours, pooled), mean_of(less("seen_delta_e")) if same else None,
+        mean_of(less("colourfulness")) if same else None, mean_of(less("grey")), seeds,
     )  # fmt: skip
 
 
 def differences(found: dict[str, Arm]) -> list[Difference]:
     """All that answers the question."""
     wanted = [(*pair, test, HELD_BACK, test) for test in (*PRIMARY, *FOREIGN) for pair in PAIRS]
-    wanted += [("engrave", other, PRIMARY[0], HELD_BACK, shown) for other, shown in AS_USED.items()]
+    wanted += [(one, other, mine, HELD_BACK, theirs) for one, mine, other, theirs in FITTED]
     wanted += [(*pair, PRIMARY[0], plates, PRIMARY[0]) for plates in PLATES for pair in PAIRS]
     return [
         difference(found[one], found[other], test, part, row, shown)
@@ -186,7 +222,7 @@ def differences(found: dict[str, Arm]) -> list[Difference]:
 
 def against_known(found: dict[str, Arm]) -> list[Difference]:
     """Each arm less grey, and less the picture's own mean colour."""
-    places = [*((test, HELD_BACK) for test in PRIMARY), *((PRIMARY[0], plates) for plates in PLATES)]
+    places = [*((test, HELD_BACK) for test in (*PRIMARY, *FOREIGN)), *((PRIMARY[0], plates) for plates in PLATES)]
     return [
         difference(found[name], found[name], test, part, row, known=known)
         for row, known in ((NETWORK, "grey"), (PALETTE, "grey"), (PALETTE, "own mean"))
@@ -198,16 +234,16 @@ def against_known(found: dict[str, Arm]) -> list[Difference]:
 
 def differences_table(found: Iterable[Difference]) -> Table:
     lines: Table = [
-        ("test", "told", "less", "ΔE2000 alone: over pictures", "over pictures and seeds", "by seed", "", "as seen",
+        ("test", "told", "less", "ΔE2000 alone: over pictures", "over pictures and trainings", "by seed", "", "as seen",
          "colourfulness", "grey share")
     ]  # fmt: skip
     for one in found:
         seeds = " ".join(f"{value:+.2f}" for value in one.seeds)
-        seen = signed(one.seen) if one.seen else "–"
+        seen, colour = (signed(said) if said else "–" for said in (one.seen, one.colour))
         lines.append(
             (one.test, TOLD[one.row], f"{one.one} − {one.other}", signed(one.pictures),
-             f"{one.trainings.low:+.2f} to {one.trainings.high:+.2f}", seeds, one.verdict, seen,
-             f"{one.colour:+.1f}", f"{one.grey:+.2f}")
+             f"{one.trainings.low:+.2f} to {one.trainings.high:+.2f}", seeds, one.verdict, seen, colour,
+             signed(one.grey))
         )  # fmt: skip
     return lines
 
@@ -215,36 +251,65 @@ def differences_table(found: Iterable[Difference]) -> Table:
 def own_table(found: dict[str, Arm]) -> Table:
     """Each arm on held-back pictures drawn as those that it has learnt from, and as a print would be shown to it."""
     lines: Table = [("", *HEAD)]
-    for name, test in [*((own, own) for own in OWN), *AS_USED.items()]:
+    for name, test in [*((own, own) for own in OWN), *AS_USED.items(), ("photo", "as-toned")]:
         if name in found and found[name].has(test, HELD_BACK):
-            lines += [(test, *line) for line in rows_of(found, [name], test)[1 : 1 + len(TOLD)]]
+            lines += [(test, *line) for line in rows_of(found, [name], test)[1 : 1 + len(ALL_TOLD)]]
     return lines
+
+
+def changes(found: dict[str, Arm], test: str = "", part: str = HELD_BACK) -> Iterator[Difference]:
+    """What each ablation does to that of which it is a change, in the first of its tests, or in `test`. Where that has
+    several seeds, to their mean."""
+    firsts = {entry.name: entry.tests[0] for entry in ablations()}
+    for entry in ablations():
+        arm, base = found.get(entry.name), found.get(entry.versus)
+        mine, theirs = test or entry.tests[0], test or firsts.get(entry.versus, PRIMARY[0])
+        if arm is None or base is None or not arm.has(mine, part) or not base.has(theirs, part):
+            continue
+        rows = [one.results[0]["tests"][of][part]["rows"] for one, of in ((arm, mine), (base, theirs))]
+        for row in ALL_TOLD:
+            if all(row in those for those in rows):
+                pooled = spread_of_seeds(found, test or PRIMARY[0], part, row)
+                yield difference(arm, base, mine, part, row, theirs, pooled=pooled if pooled[1] else None)
 
 
 def ablation_table(found: dict[str, Arm]) -> Table:
-    """What each change does to the network that it is a change of. One seed says little: what is no more than the
-    largest gap between the seeds of `engrave` is no finding."""
-    lines: Table = [("change", "told", "of", "ΔE2000 alone", "less", "", "colourfulness ratio", "grey share")]
-    for entry in ablations():
-        if entry.name not in found or entry.versus not in found:
-            continue
-        arm, test = found[entry.name], entry.tests[0]
-        theirs = next(iter(other.tests for other in ablations() if other.name == entry.versus), PRIMARY)[0]
-        base = Arm(entry.versus, [one for one in found[entry.versus].results if one["seed"] == entry.seed])
-        for row in (row for row in TOLD if row in arm.results[0]["tests"][test][HELD_BACK]["rows"]):
-            less = difference(arm, base, test, HELD_BACK, row, theirs)
-            gap = float(np.ptp(found["engrave"].values(PRIMARY[0], HELD_BACK, row, "delta_e").mean(1)))
-            cells = list(_cells(arm, test, HELD_BACK, row))
-            said = signed(less.pictures)
-            lines.append((entry.name, TOLD[row], entry.versus, cells[0], said, _found(less, gap), cells[3], cells[5]))
+    """What each change does to the network that it is a change of."""
+    lines: Table = [("change", "told", "of", "ΔE2000 alone", "less: over pictures", "over pictures and trainings", "",
+                     "as seen", "colourfulness", "grey share")]  # fmt: skip
+    tests = {entry.name: entry.tests[0] for entry in ablations()}
+    for less in changes(found):
+        cells = list(_cells(found[less.one], tests[less.one], HELD_BACK, less.row))
+        seen, colour = (signed(said) if said else "–" for said in (less.seen, less.colour))
+        lines.append((less.one, ALL_TOLD[less.row], less.other, cells[0], signed(less.pictures),
+                      f"{less.trainings.low:+.2f} to {less.trainings.high:+.2f}", _found(less), seen, colour,
+                      signed(less.grey)))  # fmt: skip
     return lines
 
 
-def _found(less: Difference, gap: float) -> str:
-    if less.pictures.low <= 0 <= less.pictures.high:
+def elsewhere_table(found: dict[str, Arm]) -> Table:
+    """The same changes in other tests, as far as they were made: the difference, in bold where it is no tie."""
+    places = [*((test, HELD_BACK) for test in ELSEWHERE[1:]), *((PRIMARY[0], plates) for plates in PLATES)]
+    cells = {(less.one, less.row, place): less for place in places for less in changes(found, *place)}
+    lines: Table = [("change", "told", *(test if part == HELD_BACK else part for test, part in places))]
+    for entry in ablations():
+        for row, said in TOLD.items():
+            line = [_briefly(cells.get((entry.name, row, place))) for place in places]
+            if set(line) != {"–"}:
+                lines.append((entry.name, said, *line))
+    return lines
+
+
+def _briefly(less: Difference | None) -> str:
+    if less is None:
+        return "–"
+    value = f"{less.pictures.value:+.2f}"
+    return value if _found(less) == "tie" else f"**{value}**"
+
+
+def _found(less: Difference) -> str:
+    if not less.trainings.low * less.trainings.high > 0:
         return "tie"
-    if abs(less.pictures.value) <= gap:
-        return f"no more than a seed ({gap:.2f})"
     return "better" if less.pictures.value < 0 else "worse"
 
 
@@ -307,9 +372,16 @@ def filled(text: str, tables: dict[str, str]) -> str:
 
 def main() -> None:
     """Write them into the page."""
-    found = results()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=DOC, help="a copy of the page, if the results aren't its own")
+    asked = parser.parse_args()
+    found = results(asked.results)
+    if not found:
+        raise SystemExit(f"{asked.results} holds no result of this plan: make them first")
     less = differences(found)
     tables = {"differences": differences_table(less), "ablations": ablation_table(found)}
+    tables["elsewhere"] = elsewhere_table(found)
     tables["known"] = differences_table(against_known(found))
     names = ("photo", "cartoon", "engrave")
     tables["own"] = own_table(found)
@@ -317,9 +389,9 @@ def main() -> None:
         tables[test] = rows_of(found, names, test)
     for plates in PLATES:
         tables[plates] = rows_of(found, names, PRIMARY[0], plates)
-    text = filled(DOC.read_text("utf-8"), {name: markdown(table) for name, table in tables.items()})
-    storage.write_text(DOC, text)
-    plot(less, DOC.with_suffix(".svg"))
+    text = filled(asked.page.read_text("utf-8"), {name: markdown(table) for name, table in tables.items()})
+    storage.write_text(asked.page, text)
+    plot(less, asked.page.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 What is there is never made again. A result holds no picture and no name of one: figures by picture, in the order of
 the hashes of the pictures' keys, so that two networks can be compared picture by picture. What those say who know no
 network is the same beside all of them, and lies in a file for each test.
+
+It tells of the manifests of the shards that it was learnt from (`learnt_from`) and tested on (`of`), and of all
+settings of the training, so that results of other pictures, or of drawings drawn otherwise, aren't mixed with these.
 """
 
 import hashlib
@@ -18,51 +21,56 @@ from plan import BASE, TESTED, Entry
 from gravurekit import storage
 from gravurekit.metadata import file_sha256
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results"  # those of the page
 FIGURES = ("delta_e", "seen_delta_e", "colourfulness", "chroma", "grey")
 PRINTS = "prints_coloured"
 ASKED = ("network", "told its palette", "told hints")  # rows of a network
 KNOWN = ("grey", "mean of the training", "own mean", "nearest training picture", "truth")  # of nobody
 DIGITS = 4
+MODEL = "model.safetensors"
+ELSEWHERE = "take another --results and --work"
 
 
-def path_of(entry: Entry) -> Path:
+def path_of(entry: Entry, results: Path) -> Path:
     """Where its result is."""
-    return RESULTS / f"{_short(entry)}-{entry.seed}-{entry.digest}.json"
+    return results / f"{_short(entry)}-{entry.seed}-{entry.digest}.json"
 
 
-def known_of(test: str) -> Path:
+def known_of(test: str, results: Path) -> Path:
     """Where the rows of a test are that are the same beside all networks."""
-    return RESULTS / "known" / f"{test}.json"
+    return results / "known" / f"{test}.json"
 
 
 def _short(entry: Entry) -> str:
     return entry.name.replace(",", "").replace(" %", "").replace(" ", "-")
 
 
-def missing(entry: Entry, tests: Collection[str]) -> list[str]:
+def missing(entry: Entry, tests: Collection[str], results: Path) -> list[str]:
     """Those of the tests whose results aren't there."""
-    path = path_of(entry)
+    path = path_of(entry, results)
     known = json.loads(path.read_bytes())["tests"] if path.exists() else {}
     return [name for name in tests if name in entry.tests and name not in known]
 
 
-def make(entry: Entry, material: Material, threads: int, tests: Collection[str]) -> None:
-    """Train the network, unless that is done, and write down what is missing of these tests."""
-    path = path_of(entry)
-    if not (waiting := missing(entry, tests)):
+def make(entry: Entry, material: Material, threads: int, tests: Collection[str], results: Path) -> None:
+    """Train the network, unless that is done, and write down what is missing of these tests. Raises SystemExit if the
+    results that are there are of other pictures, or of another network."""
+    path = path_of(entry, results)
+    if not (waiting := missing(entry, tests, results)):
         return
     run = trained(entry, material, threads)
+    plan = json.loads((run / "receipt.json").read_bytes())["plan"]
     result = json.loads(path.read_bytes()) if path.exists() else {
         "name": entry.name, "seed": entry.seed, "digest": entry.digest, "shards": entry.shards,
-        "train": [*BASE, *entry.train], "sharded": list(entry.sharded), "patch": entry.patch, "tests": {},
-        "model": file_sha256(run / "model.safetensors"), **_log_of(run),
+        "learnt_from": plan["inputs"]["manifest"], "settings": plan["settings"], "train": list(entry.train),
+        "sharded": list(entry.sharded), "patch": entry.patch, "tests": {},
+        "model": file_sha256(run / MODEL), **_log_of(run),
     }  # fmt: skip
-    if result["model"] != file_sha256(run / "model.safetensors"):
-        raise SystemExit(f"{path} tells of another network than {run}, of other data, machine or version: remove it")
+    if result["model"] != file_sha256(run / MODEL):
+        raise SystemExit(f"{path} tells of another network than {run}, of other data, machine or version: {ELSEWHERE}")
     for name in waiting:
-        result["tests"][name] = tested(run, entry.patch, material, name, threads)
-    storage.make_folder(RESULTS)
+        result["tests"][name] = tested(run, entry.patch, material, name, threads, results)
+    storage.make_folder(results)
     storage.write_text(path, as_text(result))
     say(f"{path.name}: {', '.join(waiting)}")
 
@@ -76,20 +84,35 @@ def trained(entry: Entry, material: Material, threads: int) -> Path:
     return Path(done["out"])
 
 
-def tested(run: Path, patch: str, material: Material, name: str, threads: int) -> dict[str, Any]:
-    """What came of one test: held-back pictures drawn in one way; and with the first also the coloured prints."""
+def tested(run: Path, patch: str, material: Material, name: str, threads: int, results: Path) -> dict[str, Any]:
+    """What came of one test: held-back pictures drawn in one way; and with the first also the coloured prints. Raises
+    SystemExit if what is known of it is of other pictures."""
     out = material.work / "reports" / run.parent.name / run.name / f"{name}.json"
-    if not out.exists():
+    inputs = {"shards": file_sha256(material.shards(name) / "manifest.json"), "model": file_sha256(run / MODEL)}
+    if not out.exists() or not inputs.items() <= json.loads(out.read_bytes())["inputs"].items():
         flags = ("--samples", TESTED, "--resamples", 10, "--out", out)
         prints = ("--prints", material.data / PRINTS) if name == "etching" else ()
         gravurekit("evaluate", "colors", "--model", run, "--shards", material.shards(name), *prints, *flags,
                    threads=threads, patch=patch)  # fmt: skip
     report = json.loads(out.read_bytes())
-    parts = {folder: part["pictures"] for folder, part in report["prints"].items() if folder}
-    parts["held back"] = report["samples"]["pictures"]
-    storage.make_folder(known_of(name).parent)
-    storage.write_text(known_of(name), as_text({part: _of_pictures(parts[part], KNOWN) for part in parts}))
-    return {part: _of_pictures(pictures, ASKED) for part, pictures in parts.items()}
+    parts = {folder: (part["pictures"], report["inputs"]["prints"]) for folder, part in report["prints"].items()}
+    parts.pop("", None)
+    parts["held back"] = (report["samples"]["pictures"], report["inputs"]["shards"])
+    told = {part: {"of": of, "revision": report["revision"]} for part, (_, of) in parts.items()}
+    _know(name, {part: told[part] | _of_pictures(parts[part][0], KNOWN) for part in parts}, results)
+    return {part: told[part] | _of_pictures(parts[part][0], ASKED) for part in parts}
+
+
+def _know(name: str, found: dict[str, Any], results: Path) -> None:
+    """Keep what those say who know no network."""
+    path = known_of(name, results)
+    if path.exists():
+        before = json.loads(path.read_bytes())
+        if any(before[part].get("of") != found[part]["of"] for part in before.keys() & found.keys()):
+            raise SystemExit(f"{path} tells of other pictures, or of these drawn otherwise: {ELSEWHERE}")
+        found = before | found
+    storage.make_folder(path.parent)
+    storage.write_text(path, as_text(found))
 
 
 def _of_pictures(pictures: list[dict[str, Any]], rows: Sequence[str]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def made_of(each: Print, pixels: "np.ndarray", colorizer: "Colorizer", wanted: W
         small.append(images.fit_long_side(done.pixels, SHOWN))
     if len(each.names) > 1:
         said["palette"] = [asked.said for asked in wanted.palettes if asked is not None]
-        files[sheet_name(each.names[0])] = images.encode_png(_sheet(small), SOFTWARE, _about(said))
+        files[sheet_name(each.names[0])] = images.encode_png(_sheet(small), SOFTWARE, _about(said), images.QUICK)
     last = {name: files.pop(name) for name in each.names}
     return Made(tuple(items), files | last, done.notes)
 
@@ -159,14 +159,16 @@ def _files(
     from gravurekit import images, tint
 
     about = _about(said)
-    found = {name: images.encode_png(done.pixels, SOFTWARE, about)}
+    found = {name: images.encode_png(done.pixels, SOFTWARE, about, images.QUICK)}
     names = beside(name)
     if wanted.panel:
-        found[names[PANEL]] = images.encode_png(tint.panel(pixels, done.fed, done.pixels), SOFTWARE, about)
+        found[names[PANEL]] = images.encode_png(
+            tint.panel(pixels, done.fed, done.pixels), SOFTWARE, about, images.QUICK
+        )
     if wanted.layers and done.apart is not None:
         ink, wash, paper = tint.layers(pixels, done.apart, done.wash, wanted.look.paper)
         for kind, layer in ((INK, ink), (WASH, wash), (PAPER, paper)):
-            found[names[kind]] = images.encode_png(layer, SOFTWARE, about)
+            found[names[kind]] = images.encode_png(layer, SOFTWARE, about, images.QUICK)
     return found
 
 

@@ -199,6 +199,25 @@ def test_equal_files_of_a_folder_are_one_picture(gravurekit: Run, tmp_path: Path
         assert result.exit_code == 0 and len(metadata.read_lines(Path(store, metadata.METADATA))) == 1
 
 
+def test_whoever_made_a_folders_pictures_is_said_by_knobs(gravurekit: Run, tmp_path: Path) -> None:
+    storage.write_bytes(tmp_path / "photos" / "dress" / "1.jpg", drawn(1))
+    command = ("crawl", "--source", "folder:photos")
+    refused = gravurekit(*command, "--license", "open")
+    assert refused.exit_code == 2 and "folder.license" in str(refused.exception)
+    for knob in ("page_url=a.example/photos", "license_url=javascript:alert(1)"):
+        refused = gravurekit(*command, "--set", f"folder.{knob}")
+        assert refused.exit_code == 2 and knob.partition("=")[0] in str(refused.exception)
+    refused = gravurekit(*command, "--set", "folder.license=CC BY-ND 4.0", "--license", "derivatives")
+    assert refused.exit_code == 2 and "CC-BY-ND-4.0" in str(refused.exception)
+    assert gravurekit(*command).exit_code == 0 and kept()[0].license == ""
+    told = ("license=CC0 1.0", "creator=A. Person", "page_url=https://a.example/photos")
+    words = [word for knob in told for word in ("--set", f"folder.{knob}")]
+    assert gravurekit(*command, *words, "--license", "open").exit_code == 0
+    (item,) = kept()
+    assert (item.license, item.creator, item.page_url) == ("CC0-1.0", "A. Person", "https://a.example/photos")
+    assert item.license_url.startswith("https://creativecommons.org/") and item.labels == ("dress",)
+
+
 def test_a_list_is_remembered_once(site: Site, gravurekit: Run, tmp_path: Path) -> None:
     command = of_list(listed(site, tmp_path, 1, 2))
     for timeout in ("61", "62", "63"):

@@ -98,6 +98,14 @@ def test_red_and_blue_are_far_apart_and_a_colour_said_twice_counts_twice() -> No
     assert abs(twice - (2 * red + blue) / 3).max() <= 2
 
 
+@pytest.mark.parametrize(
+    "word, rgb",
+    [("navy", (0, 0, 128)), ("Navy  Blue", (0, 17, 70)), ("dark green", (0, 100, 0)), ("wine red", (123, 3, 35))],
+)
+def test_what_people_call_colours_is_known_but_css_comes_first(word: str, rgb: tuple[int, int, int]) -> None:
+    assert swatches.colour(word) == rgb
+
+
 def test_greys_are_paper() -> None:
     found = swatches.histogram(swatches.colours("white,black,gray"))
     reach = slice(palette.EDGE - 2, palette.EDGE + 3)

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,6 +68,30 @@ def test_a_wash_stays_within_its_own_range_and_size(h: int, w: int, tall: int, w
     assert np.abs(even - 7).max() < 0.05
     wild = edges.upsampled(rng.random((h, w, 3), np.float32), rng.random((tall, wide), np.float32))
     assert np.isfinite(wild).all() and wild.min() > -1 and wild.max() < 2
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(400, 400), (333, 211), (61, 397)])
+def test_what_guides_is_found_out_on_a_coarse_grid_as_well_as_on_a_fine_one(
+    shape: tuple[int, int], weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    guide = cv2.resize(rng.random((12, 10), np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    wash = cv2.GaussianBlur(rng.normal(0, 60, (48, 40, 3)).astype(np.float32), (0, 0), 3)
+    weight = (guide > 0.2).astype(np.float32) if weighted else None
+    quick = edges.upsampled(wash, guide, weight)
+    monkeypatch.setattr(edges, "COARSE", 10**9)  # a grid of every place
+    fine = edges.upsampled(wash, guide, weight)
+    assert np.abs(quick - fine).mean() < 0.02 * fine.std() and np.abs(quick - fine).max() < 0.5 * fine.std()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_evening_out_changes_neither_the_mean_nor_what_comes_in(order: Any) -> None:
+    values = np.asarray(np.random.default_rng(1).random((70, 90)), np.float32, order=order)
+    before = values.copy()
+    found = edges.evened(values, np.zeros((70, 90), np.float32), 20)
+    assert np.array_equal(values, before) and found.mean() == pytest.approx(values.mean(), abs=0.02)
+    assert found.std() < 0.2 * values.std()
 
 
 def test_places_without_weight_take_their_neighbours_values() -> None:
