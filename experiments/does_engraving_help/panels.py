@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from material import say
-from runs import MODEL, RESULTS
+from runs import RESULTS, of_model
 
 from gravurekit import Colorizer, Look, Steer, images, storage
 from gravurekit.colorizer import palette
-from gravurekit.metadata import file_sha256
 
 PALETTE = "crimson, navy, ochre"
 CELL = 300  # px
@@ -51,13 +50,13 @@ def networks(work: Path, names: list[str], seed: int, results: Path) -> Iterator
     trained."""
     for name in names:
         told = [json.loads(path.read_bytes()) for path in results.glob("*.json")]
-        wanted = {one["model"] for one in told if (one["name"], one["seed"]) == (name, seed)}
-        found = [path for path in sorted((work / "runs").glob(f"*/*/{MODEL}")) if file_sha256(path) in wanted]
-        if not found:
+        wanted = [one["model"] for one in told if (one["name"], one["seed"]) == (name, seed)]
+        found = of_model(wanted[0], work) if wanted else None
+        if found is None:
             raise SystemExit(
                 f"no network {name!r} of seed {seed} in {work}: with another --results it is trained again"
             )
-        yield Colorizer.load(found[0])
+        yield Colorizer.load(found)
 
 
 def main() -> None:
