@@ -21,7 +21,7 @@ from gravurekit.errors import PictureError
 MAX_PIXELS = 120_000_000  # a 12,000 × 9,000 scan fits; 60,000 × 60,000 from a lying header doesn't
 MAX_BYTES = 256 * 1024 * 1024
 LARGE = 16_000_000  # px
-LEVEL, QUICK = 6, 3  # of zlib: its usual one; of coloured line art in less than half of the time, as small
+LEVEL, QUICK = 6, 3  # of zlib: its usual one; and a quicker one, for coloured prints
 
 # Raster formats only. Others (EPS runs a PostScript interpreter, FLI allocates before it is asked) stay shut.
 EXTENSIONS = {
