@@ -38,6 +38,7 @@ from shards import machine, spread
 
 from gravurekit import images, storage, tint
 from gravurekit.colorizer import REACH, Colorizer, Hint, Look, Steer, at_once, palette
+from gravurekit.model.checkpoint import load_model
 from gravurekit.model.difference import delta_e_2000
 from gravurekit.paper import Apart, apart
 from gravurekit.progress import Silent
@@ -79,7 +80,7 @@ def speed(colorizer: Colorizer, files: list[Path], rounds: int) -> list[Goal]:
     data, steer = as_bytes(pixels), Steer(palette=palette("red"))
 
     def whole() -> None:
-        images.encode_png(colorizer.colour(images.decode(data).pixels, steer=steer).pixels)
+        images.encode_png(colorizer.colour(images.decode(data).pixels, steer=steer).pixels, level=images.QUICK)
 
     whole()
     found = repeated(whole, rounds)
@@ -92,7 +93,7 @@ def speed(colorizer: Colorizer, files: list[Path], rounds: int) -> list[Goal]:
         "paper and ink": lambda: apart(pixels),
         "network": lambda: colorizer.predictor.predict(sheet),
         "composition": lambda: tint.composed(pixels, taken, done.wash),
-        "encode": lambda: images.encode_png(done.pixels),
+        "encode": lambda: images.encode_png(done.pixels, level=images.QUICK),
     }.items():
         say(f"  {name:16}{spread(repeated(work, rounds), form='.3f'):>26} s")
     return [at_most("speed", "1024 × 1024, bytes to bytes", sorted(found)[len(found) // 2], 1.5, " s")]
@@ -134,6 +135,8 @@ def peak(words: list[str]) -> tuple[float, int]:
 
 
 def folder(colorizer: Colorizer, files: list[Path], rounds: int) -> list[Goal]:
+    network, _ = load_model(colorizer.path, "cpu")  # as it was trained
+    network.eval()
     pictures = [images.read(path).pixels for path in files]
     scales = [LONG / max(pixels.shape[:2]) for pixels in pictures]
     pictures = [
@@ -149,11 +152,14 @@ def folder(colorizer: Colorizer, files: list[Path], rounds: int) -> list[Goal]:
         with torch.inference_mode():
             for L in planes:
                 high, wide = (-(-side // 8) * 8 for side in L.shape)
-                colorizer.predictor.network(torch.from_numpy(images.resize(L, wide, high))[None, None])
+                network(torch.from_numpy(images.resize(L, wide, high))[None, None])
 
     def ours(look: Look) -> None:
         for _ in at_once(
-            lambda data: images.encode_png(colorizer.colour(images.decode(data).pixels, look).pixels), datas
+            lambda data: images.encode_png(
+                colorizer.colour(images.decode(data).pixels, look).pixels, level=images.QUICK
+            ),
+            datas,
         ):
             pass
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from gravurekit.model.bins import TEMPERATURE
 from gravurekit.model.checkpoint import load_model
 from gravurekit.model.computing import exactly
+from gravurekit.model.folding import folded
 from gravurekit.model.network import PAPER_SIZE, ColorizationNetwork, resized, resized_hints
 from gravurekit.model.palette import CELLS
 from gravurekit.model.tiles import tiles
@@ -36,10 +37,11 @@ class Prediction:
 
 
 class Predictor:
-    """Colours lightness with one model. `about` is what the model file tells of its training."""
+    """Colours lightness with one model. `about` is what the model file tells of its training; `network` a copy of the
+    model that is only good for this."""
 
     def __init__(self, network: ColorizationNetwork, about: dict[str, Any]) -> None:
-        self.network = network.eval()
+        self.network = folded(network)
         self.about = about
         self.device = next(network.parameters()).device
 

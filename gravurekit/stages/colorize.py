@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gravurekit.moods import Mood
     from gravurekit.stages._steering import Asked
 
-REVISION = 4
+REVISION = 5
 MODEL = "model.safetensors"
 # what changes no colour, or only how many there are; and where a palette's picture lies, which is nobody's business
 NOT_SAID = {"device", "overwrite", "panel", "layers", "samples", "palette"}

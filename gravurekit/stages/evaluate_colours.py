@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gravurekit.stages._colours_prints import Coloured
     from gravurekit.stages._colours_samples import Looked
 
-REVISION = 3
+REVISION = 4
 OF_A_PICTURE = ("delta_e", "seen_delta_e", "colourfulness", "chroma", "grey")  # of a `Look`, said by picture
 KIND = "gravurekit evaluate colors"  # what a report of ours says of itself
 MODEL = "model.safetensors"
