@@ -10,7 +10,7 @@ of both arms added up, and degrees of freedom as Welch and Satterthwaite have th
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,12 @@ AS_USED = {"cartoon": "as-cartoon", "photo": "as-soft"}  # how a print would be 
 FITTED = (("cartoon", "as-cartoon", "photo", "as-soft"), ("cartoon", "as-cartoon", "photo", "as-toned"),
           ("engrave", "etching", "cartoon", "as-cartoon"), ("engrave", "etching", "photo", "as-soft"),
           ("engrave", "etching", "photo", "as-toned"),
-          ("engrave", "engrave", "photo", "photo"), ("engrave", "engrave", "cartoon", "cartoon"))  # fmt: skip
+          ("engrave", "engrave", "photo", "photo"), ("engrave", "engrave", "cartoon", "cartoon"),
+          ("cartoon", "cartoon", "photo", "photo"))  # fmt: skip
+# Ablations that can be compared otherwise too: with what, in which test of either
+ALSO = (("fed the coloured print", "coloured", "engrave", "etching"),
+        ("squared error", "etching", "engrave", "etching"))  # fmt: skip
+SAME = {"coloured", "etching"}  # the same prints: of the one the coloured print is fed, of the other its ink
 
 
 @dataclass(frozen=True)
@@ -199,9 +204,9 @@ def difference(
 
     mine, yours = both("delta_e")
     seeds = tuple(float(x - y) for x, y in zip(mine.mean(1), yours.mean(1), strict=False))
-    name, same = test if part == HELD_BACK else part, against == test
+    name, same = test if part == HELD_BACK else part, against == test or {test, against} == SAME
     return Difference(
-        one.name, known or other.name, name if same else f"{name}; {against}", row,
+        one.name, known or other.name, name if against == test else f"{name}; {against}", row,
         mean_of(less("delta_e")), across(mine, yours, pooled), mean_of(less("seen_delta_e")) if same else None,
         mean_of(less("colourfulness")) if same else None, mean_of(less("grey")), seeds,
     )  # fmt: skip
@@ -253,7 +258,7 @@ def own_table(found: dict[str, Arm]) -> Table:
     lines: Table = [("", *HEAD)]
     for name, test in [*((own, own) for own in OWN), *AS_USED.items(), ("photo", "as-toned")]:
         if name in found and found[name].has(test, HELD_BACK):
-            lines += [(test, *line) for line in rows_of(found, [name], test)[1 : 1 + len(ALL_TOLD)]]
+            lines += [(test, *line) for line in rows_of(found, [name], test)[1 : None if test == name else 4]]
     return lines
 
 
@@ -273,15 +278,24 @@ def changes(found: dict[str, Arm], test: str = "", part: str = HELD_BACK) -> Ite
                 yield difference(arm, base, mine, part, row, theirs, pooled=pooled if pooled[1] else None)
 
 
+def otherwise(found: dict[str, Arm]) -> Iterator[Difference]:
+    """What there is in ALSO."""
+    for name, test, versus, against in ALSO:
+        if name in found and versus in found and found[name].has(test, HELD_BACK):
+            for row in ALL_TOLD:
+                pooled = spread_of_seeds(found, PRIMARY[0], HELD_BACK, row)
+                yield difference(found[name], found[versus], test, HELD_BACK, row, against, pooled=pooled)
+
+
 def ablation_table(found: dict[str, Arm]) -> Table:
     """What each change does to the network that it is a change of."""
     lines: Table = [("change", "told", "of", "ΔE2000 alone", "less: over pictures", "over pictures and trainings", "",
                      "as seen", "colourfulness", "grey share")]  # fmt: skip
-    tests = {entry.name: entry.tests[0] for entry in ablations()}
-    for less in changes(found):
-        cells = list(_cells(found[less.one], tests[less.one], HELD_BACK, less.row))
+    for less in [*changes(found), *otherwise(found)]:
+        cells = list(_cells(found[less.one], less.test.partition(";")[0], HELD_BACK, less.row))
         seen, colour = (signed(said) if said else "–" for said in (less.seen, less.colour))
-        lines.append((less.one, ALL_TOLD[less.row], less.other, cells[0], signed(less.pictures),
+        of = less.other if less.test in (*PRIMARY, *FOREIGN) else f"{less.other} ({less.test})"
+        lines.append((less.one, ALL_TOLD[less.row], of, cells[0], signed(less.pictures),
                       f"{less.trainings.low:+.2f} to {less.trainings.high:+.2f}", _found(less), seen, colour,
                       signed(less.grey)))  # fmt: skip
     return lines
@@ -321,8 +335,10 @@ def markdown(lines: Table) -> str:
 
 # ---- plots -----------------------------------------------------------------------------------------------
 
+COLOURS = {NETWORK: "#1f6f8b", PALETTE: "#b5451f", HINTS: "#4c7a34"}
 
-def plot(found: Sequence[Difference], path: Path) -> None:
+
+def plot(found: Sequence[Difference], path: Path, verdict: Callable[[Difference], str]) -> None:
     """Each difference with its interval; left of 0 the first named is nearer."""
     import matplotlib
     from matplotlib.figure import Figure as Drawing
@@ -331,8 +347,8 @@ def plot(found: Sequence[Difference], path: Path) -> None:
         drawing = Drawing(figsize=(9, 0.24 * len(found) + 1.2), layout="constrained")
         axes = drawing.add_subplot()
         for place, one in enumerate(found):
-            colour = "#1f6f8b" if one.row == NETWORK else "#b5451f"
-            pale = one.verdict == "tie"
+            colour = COLOURS[one.row]
+            pale = verdict(one) == "tie"
             axes.plot([one.trainings.low, one.trainings.high], [place, place], color=colour, lw=0.8, alpha=0.6)
             axes.plot(
                 [one.pictures.low, one.pictures.high], [place, place], color=colour, lw=2, alpha=0.4 if pale else 1
@@ -343,7 +359,9 @@ def plot(found: Sequence[Difference], path: Path) -> None:
         names = [f"{one.test}: {one.one} − {one.other}" for one in found]
         axes.set_yticks(range(len(found)), names)
         axes.set_ylim(len(found) - 0.5, -0.5)
-        axes.set_xlabel("ΔE2000, below 0: the first is nearer to the truth (blue: told nothing, red: its palette)")
+        axes.set_xlabel(
+            "ΔE2000, below 0: the first is nearer to the truth (blue: told nothing, red: its palette, green: hints)"
+        )
         axes.spines[["top", "right"]].set_visible(False)
         storage.make_folder(path.parent)
         storage.write_bytes(path, _svg(drawing))
@@ -391,7 +409,9 @@ def main() -> None:
         tables[plates] = rows_of(found, names, PRIMARY[0], plates)
     text = filled(asked.page.read_text("utf-8"), {name: markdown(table) for name, table in tables.items()})
     storage.write_text(asked.page, text)
-    plot(less, asked.page.with_suffix(".svg"))
+    plot(less, asked.page.with_suffix(".svg"), lambda one: one.verdict)
+    changed = asked.page.with_name(f"{asked.page.stem}-ablations.svg")
+    plot([*changes(found), *otherwise(found)], changed, _found)
 
 
 if __name__ == "__main__":
