@@ -1,12 +1,13 @@
 """How fast prints are coloured, how large they may be, and whether the network does what it is told.
 
-    python bench/colorize.py RUN PRINTS [--shards DIR] [--coloured DIR] [--only speed,memory,folder,steering,hints,held]
+    python bench/colorize.py RUN PRINTS [--shards DIR] [--coloured DIR] [--only PART,…]
 
 RUN: a run's folder, of a network that is told palettes and hints; PRINTS: a folder of folders of real prints, each a
 book. --shards: shards with samples that it hasn't learnt from; --coloured: real coloured prints.
 
 - speed: 1024 × 1024 px from the file's bytes to the coloured file's, once the network is loaded; and where it goes.
 - memory: the peak of a process that colours 8192 × 8192 px with `gravurekit colorize`, beside that of a small print.
+- folded: one pass of the network on one thread, 504 × 328 px, as it was trained and as it is put to use.
 - folder: 100 prints of about 500 px, some at once, with decoding and encoding, beside the bare network on prints of the
   same sizes, one by one with all cores; and beside the network on the sheets that it is really shown.
 - steering: of prints of all books, told red and told blue: the angle between the mean hues over the figure, and over
@@ -43,7 +44,7 @@ from gravurekit.model.difference import delta_e_2000
 from gravurekit.paper import Apart, apart
 from gravurekit.progress import Silent
 
-PARTS = ("speed", "memory", "folder", "steering", "hints", "held")
+PARTS = ("speed", "memory", "folded", "folder", "steering", "hints", "held")
 COLOURS = ("red", "blue", "green", "ochre")
 FOLDER, LONG = 100, 500
 
@@ -132,6 +133,24 @@ def peak(words: list[str]) -> tuple[float, int]:
         sys.exit(f"colorize ended with {done.returncode}: {done.stderr}")
     unit = 1 if sys.platform == "darwin" else 1024
     return time.perf_counter() - began, int(done.stderr.split()[-1]) * unit
+
+
+def folded(colorizer: Colorizer, rounds: int) -> list[Goal]:
+    trained, _ = load_model(colorizer.path, "cpu")
+    L, threads = torch.rand(1, 1, 504, 328) * 100, torch.get_num_threads()
+    found: dict[str, list[float]] = {"as it was trained": [], "put to use": []}
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        for _ in range(rounds + 1):
+            for name, network in zip(found, (trained, colorizer.predictor.network), strict=True):
+                found[name] += repeated(lambda network=network: network(L), 1)
+    torch.set_num_threads(threads)
+    say("\nfolded: one thread, 504 × 328 px")
+    middles = []
+    for name, seconds in found.items():
+        say(f"  {name:18}{spread(seconds[1:], form='.3f'):>26} s")
+        middles.append(sorted(seconds[1:])[rounds // 2])
+    return [at_most("folded", "of the network's time as it was trained", middles[1] / middles[0], 1)]
 
 
 def folder(colorizer: Colorizer, files: list[Path], rounds: int) -> list[Goal]:
@@ -330,6 +349,8 @@ def main() -> None:
             goals += speed(colorizer, files, given.rounds)
         if "memory" in wanted:
             goals += memory(given.run, files, Path(scratch))
+        if "folded" in wanted:
+            goals += folded(colorizer, given.rounds)
         if "folder" in wanted:
             goals += folder(colorizer, files, min(3, given.rounds))
         if "steering" in wanted:
