@@ -17,7 +17,7 @@ from gravurekit.errors import ModelError, UsageError
 from gravurekit.model.checkpoint import save_model
 from gravurekit.model.computing import exactly
 from gravurekit.model.difference import delta_e_2000
-from gravurekit.model.network import NetworkConfig, build
+from gravurekit.model.network import ColorizationNetwork, NetworkConfig, build
 from gravurekit.model.predictor import Prediction, Predictor
 from gravurekit.storage import write_bytes
 
@@ -25,13 +25,18 @@ TOLD = {"palette": True, "hints": True, "lightness": True}
 RED = (204, 38, 44)
 
 
-def lively(**options: Any) -> Colorizer:
+def lively_network(**options: Any) -> ColorizationNetwork:
     """A network whose colours differ from place to place, as a trained one's do."""
     with narrow():
         network = build(NetworkConfig(("dress", "hat"), "average", 32, L_mean=0.8, **options), 3)
-        with torch.no_grad():
-            network.get_parameter("colorization.C5.weight").mul_(30)
-        return Colorizer(Predictor(network, {"size": [32, 48]}))
+    with torch.no_grad():
+        network.get_parameter("colorization.C5.weight").mul_(30)
+    return network
+
+
+def lively(**options: Any) -> Colorizer:
+    """It at work."""
+    return Colorizer(Predictor(lively_network(**options), {"size": [32, 48]}))
 
 
 @pytest.fixture(scope="module")
@@ -235,9 +240,9 @@ def test_who_goes_first_leaves_the_other_exact_and_the_program_as_it_was(first: 
         torch.set_num_threads(before)
 
 
-def test_a_style_of_another_gravurekit_says_what_to_do(told: Colorizer, tmp_path: Path) -> None:
+def test_a_style_of_another_gravurekit_says_what_to_do(tmp_path: Path) -> None:
     style = {"name": "cartoon", "settings": {"no such knob": 1}, "short_side": 64, "max_long_side": 128}
-    save_model(tmp_path / "model.safetensors", told.predictor.network, {"style": style, "size": 32})
+    save_model(tmp_path / "model.safetensors", lively_network(**TOLD), {"style": style, "size": 32})
     with narrow():
         loaded = Colorizer.load(tmp_path, "cpu")
     assert len(loaded.digest) == 64
@@ -269,5 +274,5 @@ def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     write_bytes(tmp_path / "plate.png", images.encode_png(drawn()))
     with narrow():
-        save_model(tmp_path / "runs/NAME/model.safetensors", lively(**TOLD).predictor.network, {"size": [32, 48]})
+        save_model(tmp_path / "runs/NAME/model.safetensors", lively_network(**TOLD), {"size": [32, 48]})
         exec(compile(code, "docs/colorize.md", "exec"), {})
