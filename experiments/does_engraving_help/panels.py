@@ -34,7 +34,8 @@ def cell(pixels: np.ndarray) -> np.ndarray:
 
 def evenly(files: list[Path], count: int) -> list[Path]:
     """So many of them, from the first to the last."""
-    return [files[n * len(files) // count] for n in range(min(count, len(files)))]
+    count = min(count, len(files))
+    return [files[n * len(files) // count] for n in range(count)]
 
 
 def row(file: Path, networks: list[Colorizer]) -> np.ndarray:
