@@ -155,7 +155,6 @@ def folded(colorizer: Colorizer, rounds: int) -> list[Goal]:
 
 def folder(colorizer: Colorizer, files: list[Path], rounds: int) -> list[Goal]:
     network, _ = load_model(colorizer.path, "cpu")  # as it was trained
-    network.eval()
     pictures = [images.read(path).pixels for path in files]
     scales = [LONG / max(pixels.shape[:2]) for pixels in pictures]
     pictures = [
